@@ -1,0 +1,38 @@
+"""Measure, compress, bill and choose: which embedding, index and cache still find the right passages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ragopt.api import recommend, sweep
+    from ragopt.errors import RagoptError
+    from ragopt.records import Bill, Quality, Recommendation, Run, Space, Trial, TrialResult
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "sweep": "ragopt.api",
+    "recommend": "ragopt.api",
+    "RagoptError": "ragopt.errors",
+    "Bill": "ragopt.records",
+    "Quality": "ragopt.records",
+    "Recommendation": "ragopt.records",
+    "Run": "ragopt.records",
+    "Space": "ragopt.records",
+    "Trial": "ragopt.records",
+    "TrialResult": "ragopt.records",
+}
+
+__all__ = [  # noqa: RUF022 - the two verbs first
+    "sweep", "recommend", "Bill", "Quality", "RagoptError", "Recommendation", "Run", "Space", "Trial", "TrialResult",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used: `import ragopt` stays fast."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'ragopt' has no attribute {name!r}")
+    import importlib  # noqa: PLC0415 - see above
+
+    return getattr(importlib.import_module(_HOME[name]), name)

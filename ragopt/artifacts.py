@@ -1,0 +1,174 @@
+"""The content-addressed store: every costly result, keyed by what made it.
+
+An artifact is a folder named by the SHA-256 of its recipe. It is written under a temporary name beside its
+place, flushed to the disk and renamed, so that a kill at any moment leaves either the whole artifact or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ragopt.errors import ArtifactError, StorageError
+
+RECIPE_FILE = "recipe.json"
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The ways an operating system says that a file cannot grow (errno(3))."""
+
+
+def canonical_json(value: object) -> str:
+    """Write a value as JSON with one possible form: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def key_of(recipe: Mapping[str, Any]) -> str:
+    """SHA-256 of a recipe's canonical JSON, in hexadecimal."""
+    return hashlib.sha256(canonical_json(recipe).encode()).hexdigest()
+
+
+def fsync_folder(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_file(path: Path) -> None:
+    """Flush a file's bytes to the disk."""
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a StorageError that names `path` and the free space."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        if error.errno in NO_SPACE:
+            raise StorageError(
+                f"Cannot write {path}: {os.strerror(error.errno or 0)}",
+                next_step="Free some space or choose another disk with --cache-dir or --out; finished steps are kept",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
+            raise StorageError(
+                f"Cannot write {path}: {os.strerror(error.errno)}",
+                next_step="Choose a folder that you may write to with --cache-dir or --out",
+            ) from error
+        raise
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write a whole file or nothing: temporary name in the same folder, flush, rename.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    blob = data.encode() if isinstance(data, str) else data
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        try:
+            with temporary.open("wb") as handle:
+                handle.write(blob)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        fsync_folder(path.parent)
+
+
+class ArtifactStore:
+    """A folder of finished results, shared by runs; each is found by the recipe that made it."""
+
+    def __init__(self, root: Path) -> None:
+        """Use `root`, which is made when the first artifact is written."""
+        self.root = Path(root)
+
+    def path_of(self, recipe: Mapping[str, Any]) -> Path:
+        """Where the artifact of this recipe lies or would lie."""
+        key = key_of(recipe)
+        return self.root / str(recipe["kind"]) / key[:2] / key
+
+    def work_path_of(self, recipe: Mapping[str, Any]) -> Path:
+        """A stable folder for an artifact that is written piece by piece and can be resumed."""
+        return self.path_of(recipe).with_suffix(".part")
+
+    def has(self, recipe: Mapping[str, Any]) -> bool:
+        """Tell whether the finished artifact is there."""
+        return (self.path_of(recipe) / RECIPE_FILE).is_file()
+
+    def get_or_make(self, recipe: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """Return the artifact's folder, calling `make(folder)` to fill it when it is not there yet.
+
+        Args:
+            recipe: what makes the artifact: `kind` and everything that its content depends on.
+            make: fills an empty folder; what it leaves half-written is thrown away.
+
+        Returns:
+            The finished folder; never change anything in it.
+
+        Raises:
+            StorageError: the disk is full or cannot be written.
+            ArtifactError: a finished artifact under this key has another recipe.
+        """
+        final = self.path_of(recipe)
+        if self.has(recipe):
+            self._check(final, recipe)
+            return final
+        with storage_errors(final):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            temporary = final.with_name(f"{final.name}.{uuid.uuid4().hex}.tmp")
+            temporary.mkdir()
+            try:
+                make(temporary)
+                self._seal(temporary, final, recipe)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        return final
+
+    def finish(self, recipe: Mapping[str, Any]) -> Path:
+        """Turn the resumable folder of this recipe into the finished artifact."""
+        final = self.path_of(recipe)
+        with storage_errors(final):
+            self._seal(self.work_path_of(recipe), final, recipe)
+        return final
+
+    @staticmethod
+    def _seal(folder: Path, final: Path, recipe: Mapping[str, Any]) -> None:
+        write_atomically(folder / RECIPE_FILE, canonical_json(recipe))
+        for path in folder.rglob("*"):
+            if path.is_file():
+                fsync_file(path)
+        fsync_folder(folder)
+        try:
+            folder.rename(final)
+        except OSError as error:
+            # Another process finished the same artifact first: the content is equal by construction.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+        fsync_folder(final.parent)
+
+    @staticmethod
+    def _check(final: Path, recipe: Mapping[str, Any]) -> None:
+        found = (final / RECIPE_FILE).read_text(encoding="utf-8")
+        if found != canonical_json(recipe):
+            raise ArtifactError(
+                f"The stored result {final} was made by another recipe",
+                next_step=f"Delete that folder: rm -r {final}",
+            )

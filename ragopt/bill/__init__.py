@@ -1,0 +1,1 @@
+"""Workload and dated prices in, a monthly bill out."""

@@ -1,0 +1,89 @@
+"""The error tree: every failure a user can meet, each with its next step.
+
+RagoptError
+├── InputError (ValueError)          a file, option or value that the user gave
+├── SpecError (ValueError)           a space, factory, search or trial string
+├── PriceError (LookupError)         a price that is missing or disagrees with itself
+├── ArtifactError                    a stored result that is damaged or from another version
+├── IndexFormatError                 a saved index that does not match its manifest
+├── StorageError (OSError)           a disk that is full or cannot be written
+├── EmbeddingServiceError            an embedding endpoint that refuses or misbehaves
+├── MissingExtra (ImportError)       a part that needs ``pip install 'ragopt[...]'``
+└── NothingFits                      no trial meets the limits (exit code 3)
+
+The command line turns a RagoptError into one message on standard error; see ``ragopt/cli``.
+"""
+
+
+class RagoptError(Exception):
+    """A failure with what failed, what was allowed and what to do next.
+
+    Args:
+        failed: what failed, with the offending value in it; no final full stop.
+        allowed: what would have been accepted; empty when that says nothing.
+        next_step: what the user can do now; never empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, failed: str, *, next_step: str, allowed: str = "") -> None:
+        """Join the three parts into one message and keep them apart as attributes."""
+        self.failed = failed
+        self.allowed = allowed
+        self.next_step = next_step
+        parts = [f"{failed}."]
+        if allowed:
+            parts.append(f"Allowed: {allowed}.")
+        parts.append(next_step if next_step.endswith((".", "?")) else f"{next_step}.")
+        super().__init__(" ".join(parts))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling: workers in other processes raise these too."""
+        return (_rebuild, (type(self), self.failed, self.next_step, self.allowed))
+
+
+def _rebuild(kind: type[RagoptError], failed: str, next_step: str, allowed: str) -> RagoptError:
+    return kind(failed, next_step=next_step, allowed=allowed)
+
+
+class InputError(RagoptError, ValueError):
+    """A file, option or value that the user gave cannot be used."""
+
+
+class SpecError(RagoptError, ValueError):
+    """A space, factory, search or trial string cannot be parsed or built."""
+
+
+class PriceError(RagoptError, LookupError):
+    """A price is missing from the book or disagrees with itself."""
+
+
+class ArtifactError(RagoptError):
+    """A stored result is damaged or comes from another version."""
+
+
+class IndexFormatError(RagoptError):
+    """A saved index does not match its manifest."""
+
+
+class StorageError(RagoptError, OSError):
+    """A file cannot be written: the disk is full or the folder is read-only."""
+
+
+class EmbeddingServiceError(RagoptError):
+    """An embedding endpoint refused or answered nonsense after every retry."""
+
+
+class MissingExtra(RagoptError, ImportError):
+    """A part of ragopt needs packages that are not installed."""
+
+    @classmethod
+    def for_extra(cls, what: str, extra: str) -> "MissingExtra":
+        """Say which pip line brings the packages that `what` needs."""
+        return cls(f"{what} needs packages that are not installed", next_step=f"Run: pip install 'ragopt[{extra}]'")
+
+
+class NothingFits(RagoptError):
+    """No trial meets the limits."""
+
+    exit_code = 3

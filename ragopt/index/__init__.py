@@ -1,0 +1,1 @@
+"""FAISS factory strings: bytes by formula, train, add, search, save and open."""

@@ -1,0 +1,1 @@
+"""Exact neighbours, quality with intervals, latency, memory."""

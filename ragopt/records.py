@@ -1,0 +1,255 @@
+"""The records that rooms hand to each other: frozen, with units in every name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from ragopt.errors import SpecError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Reduction = Literal["none", "trunc", "pca"]
+Metric = Literal["cosine", "ip", "l2"]
+Status = Literal["estimated", "dropped", "unsuitable", "finalist", "recommended"]
+
+TRIAL_SEPARATOR = " | "
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Space:
+    """A model at a dimension by a reduction; printed as ``model@dim:reduction``.
+
+    >>> str(Space.parse("wordllama@64:trunc"))
+    'wordllama@64:trunc'
+    """
+
+    model: str
+    dim: int
+    reduction: Reduction
+
+    def __str__(self) -> str:
+        """Return the printed form, which `parse` reads back."""
+        return f"{self.model}@{self.dim}:{self.reduction}"
+
+    @classmethod
+    def parse(cls, text: str) -> Space:
+        """Read the printed form back. Raises SpecError on any other text."""
+        model, at, rest = text.strip().rpartition("@")
+        dim, colon, reduction = rest.partition(":")
+        if not (at and colon and model and dim.isdecimal() and int(dim) > 0 and reduction in get_args(Reduction)):
+            raise SpecError(
+                f"Cannot read the space {text!r}",
+                allowed="model@dim:reduction with reduction none, trunc or pca",
+                next_step="Write it like wordllama@64:trunc",
+            )
+        return cls(model, int(dim), cast("Reduction", reduction))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Trial:
+    """A space, a FAISS factory string and a FAISS ParameterSpace string.
+
+    >>> str(Trial.parse("wordllama@256:none | PQ64np,Refine(SQ8) | k_factor_rf=10"))
+    'wordllama@256:none | PQ64np,Refine(SQ8) | k_factor_rf=10'
+    """
+
+    space: Space
+    factory: str
+    search: str = ""
+
+    def __str__(self) -> str:
+        """Return the printed form, which `parse` reads back."""
+        parts = [str(self.space), self.factory]
+        if self.search:
+            parts.append(self.search)
+        return TRIAL_SEPARATOR.join(parts)
+
+    @classmethod
+    def parse(cls, text: str) -> Trial:
+        """Read the printed form back. Raises SpecError on any other text."""
+        parts = [part.strip() for part in text.split(TRIAL_SEPARATOR.strip())]
+        if len(parts) not in (2, 3) or not all(parts):
+            raise SpecError(
+                f"Cannot read the trial {text!r}",
+                allowed="space | factory or space | factory | search",
+                next_step="Write it like wordllama@256:none | PQ64np,Refine(SQ8) | k_factor_rf=10",
+            )
+        return cls(Space.parse(parts[0]), *parts[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """A mean over queries with its 95 % interval.
+
+    Attributes:
+        value: mean over `n_queries` queries.
+        low: lower end of the 95 % interval.
+        high: upper end of the 95 % interval.
+        n_queries: queries that `value` was measured on.
+        estimated: the figure that the selection stage gave for this trial; None when there was no such stage.
+    """
+
+    value: float
+    low: float
+    high: float
+    n_queries: int
+    estimated: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexBytes:
+    """Where an index's bytes live.
+
+    Attributes:
+        ram_bytes_per_vector: codes, list ids and links: what grows with the corpus and stays in RAM.
+        ram_fixed_bytes: codebooks, rotation, centroids, padding and headers: what does not grow.
+        disk_bytes_per_vector: the rescoring tier.
+        file_bytes: length of the serialized index.
+    """
+
+    ram_bytes_per_vector: float
+    ram_fixed_bytes: int
+    disk_bytes_per_vector: float
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyMs:
+    """Single-thread time of one search in milliseconds, over `n_queries` warm queries, none of them repeated."""
+
+    p50: float
+    p95: float
+    p99: float
+    n_queries: int
+
+
+@dataclass(frozen=True, slots=True)
+class BillLine:
+    """One line of a monthly bill: quantity times unit price, with the price's source and date."""
+
+    item: str
+    quantity: Decimal
+    unit: str
+    usd_per_unit: Decimal
+    usd: Decimal
+    source: str
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """A monthly bill at one target; `usd_per_month` is exactly the sum of the lines.
+
+    Attributes:
+        target: name of the place where the index is served, `faiss-ram-nvme` for example.
+        usd_per_month: sum of `lines`, to the cent.
+        low: the same bill at the favourable end of the measured inputs' spread.
+        high: the same bill at the unfavourable end.
+        lines: every line, zero lines left out.
+    """
+
+    target: str
+    usd_per_month: Decimal
+    low: Decimal
+    high: Decimal
+    lines: tuple[BillLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """One trial with everything that was measured of it: one row of ``trials.parquet``.
+
+    Attributes:
+        trial: what was tried.
+        status: where the sweep left it.
+        reason: why it has that status, in words; empty when there is nothing to say.
+        confirmed: whether the figures come from the confirmation build rather than from selection.
+        quality: by name, `recall_vs_exact@10` for example; empty when unsuitable.
+        index_bytes: None when unsuitable.
+        latency: None when it was not measured.
+        qps: queries per second on one thread; None when it was not measured.
+        cpu_ms_per_query: what the bill charges for a search, by the run's cost model.
+        cpu_ms_low: lower end of the 95 % interval of `cpu_ms_per_query`.
+        cpu_ms_high: upper end of that interval.
+        train_seconds: wall time of training.
+        build_seconds: wall time of encoding and adding.
+        bills: by target name.
+        per_query: float32 (n_queries,) score of each query by quality name, so that trials compare as pairs.
+    """
+
+    trial: Trial
+    status: Status
+    reason: str = ""
+    confirmed: bool = False
+    quality: Mapping[str, Quality] = field(default_factory=dict)
+    index_bytes: IndexBytes | None = None
+    latency: LatencyMs | None = None
+    qps: float | None = None
+    cpu_ms_per_query: float | None = None
+    cpu_ms_low: float | None = None
+    cpu_ms_high: float | None = None
+    train_seconds: float | None = None
+    build_seconds: float | None = None
+    bills: Mapping[str, Bill] = field(default_factory=dict)
+    per_query: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What ``recommendation.json`` holds; see docs/method.md for the meaning of each field.
+
+    Attributes:
+        status: `ok`, or `nothing_fits` when no trial meets the limits (the rest then describes the closest trial).
+        trial: the chosen trial.
+        confirmed: whether its figures come from a confirmation build on the whole corpus.
+        target: name of the target that `bill` is for.
+        quality: by name, with intervals.
+        index_bytes: where its bytes live.
+        latency: measured single-thread latency; None when it was not measured.
+        bill: at `target`.
+        baseline_label: what the saving is measured against.
+        baseline_bill: the baseline's bill at its own cheapest target.
+        baseline_ram_bytes_per_vector: the baseline's bytes in RAM.
+        loss_vs_exact: paired loss of each judged quality against exact search (positive: worse).
+        why: the reasons in words, one sentence each.
+        runners_up: printed trials that came next.
+        synthetic_queries: True when quality was measured on queries made from the corpus.
+    """
+
+    status: Literal["ok", "nothing_fits"]
+    trial: Trial
+    confirmed: bool
+    target: str
+    quality: Mapping[str, Quality]
+    index_bytes: IndexBytes
+    latency: LatencyMs | None
+    bill: Bill
+    baseline_label: str
+    baseline_bill: Bill
+    baseline_ram_bytes_per_vector: float
+    loss_vs_exact: Mapping[str, Quality]
+    why: tuple[str, ...]
+    runners_up: tuple[str, ...]
+    synthetic_queries: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run: the content of ``run.json``, its trials and its recommendation.
+
+    Attributes:
+        folder: the run folder, as the user named it.
+        info: the content of ``run.json``.
+        trials: one result per trial, in grid order.
+        recommendation: the decision.
+    """
+
+    folder: str
+    info: Mapping[str, Any]
+    trials: tuple[TrialResult, ...] = field(repr=False)
+    recommendation: Recommendation

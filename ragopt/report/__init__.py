@@ -1,0 +1,1 @@
+"""A finished run as a page, pictures and text: drawing only."""

@@ -1,0 +1,1 @@
+"""Plan the trials, measure them, confirm the finalists, write the run folder."""
