@@ -1,0 +1,53 @@
+"""One dated unit price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+
+from ragopt.errors import PriceError
+
+PRICES_FOLDER = "ragopt/bill/prices"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One dated unit price.
+
+    Attributes:
+        provider: who sells it, `aws` for example.
+        region: where, in the provider's spelling.
+        group: which file it is in: `vms`, `block_storage`, `object_storage`.
+        item: its name inside the group, `r7g.large` for example.
+        unit: what one of it is: `hour`, `GB-month`.
+        usd: USD per unit.
+        as_of: the day on which the price was true, YYYY-MM-DD.
+        source: where it was read.
+        attributes: sizes that belong to it: `vcpu`, `ram_gib`, `bytes_per_unit`, `included_iops`.
+    """
+
+    provider: str
+    region: str
+    group: str
+    item: str
+    unit: str
+    usd: Decimal
+    as_of: str
+    source: str
+    attributes: Mapping[str, Decimal] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+
+    def attribute(self, name: str) -> Decimal:
+        """Return a size that belongs to this price. Raises PriceError when the file does not have it."""
+        if name not in self.attributes:
+            raise PriceError(
+                f"The price of {self.provider} {self.region} {self.item} has no attribute {name!r}",
+                next_step=f"Fill attributes.{name} of item {self.item!r} in {file_of(self.group)}",
+            )
+        return self.attributes[name]
+
+
+def file_of(group: str) -> str:
+    """Where the prices of a group are, as messages name it."""
+    return f"{PRICES_FOLDER}/{group}.toml"

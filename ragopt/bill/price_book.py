@@ -1,0 +1,100 @@
+"""The price book: dated prices read from the TOML files beside this module, one file per group."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from ragopt.bill.price import Price, file_of
+from ragopt.bill.price_file import read_prices
+from ragopt.errors import PriceError
+
+__all__ = ["Price", "PriceBook"]
+
+STALE_AFTER_DAYS = 90
+"""A quarter: the age past which a price is worth a second look before it decides anything (ragopt's own rule)."""
+
+
+class PriceBook:
+    """Prices by provider, region, group and item; a missing one is an error, never 0."""
+
+    def __init__(self, prices: Iterable[Price]) -> None:
+        """Index `prices`. Raises PriceError when two of them price the same thing."""
+        self._prices: dict[tuple[str, str, str, str], Price] = {}
+        for price in prices:
+            key = (price.provider, price.region, price.group, price.item)
+            if key in self._prices:
+                raise PriceError(
+                    f"{file_of(price.group)} prices {price.provider} {price.region} {price.item} twice: "
+                    f"{self._prices[key].usd} and {price.usd} USD",
+                    next_step="Keep one [[price]] entry of the two",
+                )
+            self._prices[key] = price
+
+    @classmethod
+    def load(cls, folder: Traversable | None = None) -> PriceBook:
+        """Read every TOML file of `folder`, the book inside the package unless given.
+
+        Raises:
+            PriceError: a file that cannot be read as prices; the message names file, entry and field.
+        """
+        root = resources.files("ragopt.bill") / "prices" if folder is None else folder
+        files = sorted((file for file in root.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+        if not files:
+            raise PriceError(f"There is no price file in {root}", next_step="Reinstall ragopt or name another folder")
+        return cls(price for file in files for price in read_prices(file))
+
+    def __iter__(self) -> Iterator[Price]:
+        """Every price, in file order."""
+        return iter(self._prices.values())
+
+    def price(self, provider: str, region: str, group: str, item: str) -> Price:
+        """Return one price. Raises PriceError naming the file and the entry to fill."""
+        found = self._prices.get((provider, region, group, item))
+        if found is None:
+            raise self._missing(provider, region, group, item)
+        return found
+
+    def instances(self, provider: str, region: str) -> tuple[Price, ...]:
+        """Return every VM of a region, by name, with `vcpu` and `ram_gib`. Raises PriceError when there is none."""
+        found = [price for (p, r, g, _), price in self._prices.items() if (p, r, g) == (provider, region, "vms")]
+        if not found:
+            raise self._missing(provider, region, "vms", "<instance type>")
+        for price in found:
+            price.attribute("vcpu")
+            price.attribute("ram_gib")
+        return tuple(sorted(found, key=lambda price: price.item))
+
+    def stale(self, today: dt.date) -> tuple[str, ...]:
+        """Warn of prices older than STALE_AFTER_DAYS at `today`; each is in one warning, grouped by file and date."""
+        by_date: dict[tuple[str, str, str, str], list[str]] = {}
+        for price in self._prices.values():
+            if (today - dt.date.fromisoformat(price.as_of)).days > STALE_AFTER_DAYS:
+                key = (price.group, price.provider, price.region, price.as_of)
+                by_date.setdefault(key, []).append(price.item)
+        return tuple(
+            _stale_warning(key, items, (today - dt.date.fromisoformat(key[3])).days)
+            for key, items in sorted(by_date.items())
+        )
+
+    def _missing(self, provider: str, region: str, group: str, item: str) -> PriceError:
+        places = sorted({f"{p} {r}" for p, r, g, _ in self._prices if g == group})
+        items = sorted(i for p, r, g, i in self._prices if (p, r, g) == (provider, region, group))
+        known = f"items {', '.join(items)}" if items else f"provider and region {', '.join(places) or '(none yet)'}"
+        return PriceError(
+            f"No price for {item} at {provider} {region} in {file_of(group)}",
+            allowed=known,
+            next_step=f"Choose one of these with --provider and --region, or add a [[price]] entry to {file_of(group)} "
+            f"with provider = {provider!r}, region = {region!r}, item = {item!r} and its unit, usd, as_of and source",
+        )
+
+
+def _stale_warning(key: tuple[str, str, str, str], items: list[str], age_days: int) -> str:
+    group, provider, region, as_of = key
+    what = items[0] if len(items) == 1 else f"{len(items)} prices ({items[0]} to {items[-1]})"
+    return (
+        f"{what} of {provider} {region} in {file_of(group)}: {age_days} days old (as of {as_of}, over "
+        f"{STALE_AFTER_DAYS}). Compare with the provider's page before you decide."
+    )

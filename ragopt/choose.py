@@ -1,0 +1,210 @@
+"""Limits, order and the decision: the cheapest trial whose lower bounds meet every limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import numpy as np
+
+from ragopt.errors import InputError
+from ragopt.measure.intervals import paired_difference
+from ragopt.records import Bill, Trial, TrialResult
+
+Objective = Literal["usd", "ram"]
+
+TIE = Decimal("1.01")
+"""Bills within 1 % of the least are ties: VM prices come in steps and CPU times carry noise."""
+
+NDCG = "ndcg@10"
+SELECTION = "selection/"
+"""Prefix of a confirmed trial's per-query scores from the selection stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a recommendation has to meet; None is no limit.
+
+    Attributes:
+        min_recall: of the lower 95 % bound of recall_vs_exact@k.
+        min_ndcg_ratio: of nDCG@10 over exact search's with the best model, on the same queries, lower 95 % bound.
+        max_p99_ms: measured single-thread p99 latency in milliseconds.
+        max_usd: USD a month at the cheapest target.
+    """
+
+    min_recall: float | None = 0.95
+    min_ndcg_ratio: float | None = None
+    max_p99_ms: float | None = None
+    max_usd: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse limits that no trial can meet or miss. Raises InputError."""
+        for option, value, high in (
+            ("--min-recall", self.min_recall, 1.0),
+            ("--min-ndcg-ratio", self.min_ndcg_ratio, 1.0),
+            ("--max-p99-ms", self.max_p99_ms, 1e9),
+            ("--max-usd", self.max_usd, Decimal(10**12)),
+        ):
+            if value is not None and not 0 < value <= high:
+                raise InputError(f"{option} {value} is out of range", allowed=f"above 0, at most {high:g}",
+                                 next_step=f"Correct {option}")  # fmt: skip
+
+    def printed(self) -> str:
+        """Return the limits as command-line options."""
+        parts = [
+            ("--min-recall", self.min_recall),
+            ("--min-ndcg-ratio", self.min_ndcg_ratio),
+            ("--max-p99-ms", self.max_p99_ms),
+            ("--max-usd", self.max_usd),
+        ]
+        return " ".join(f"{option} {value}" for option, value in parts if value is not None) or "no limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which trials meet the limits, best first, and how the others miss them.
+
+    Attributes:
+        fitting: printed trials that meet every limit, in order of preference.
+        misses: printed trial to the limits it misses, in words; empty text for fitting ones.
+        closest: the trial that is nearest to fitting when none fits; None when nothing was measured.
+    """
+
+    fitting: tuple[str, ...]
+    misses: Mapping[str, tuple[str, ...]]
+    closest: str | None
+
+
+def is_exact(trial: Trial) -> bool:
+    """Tell whether a trial is exact search at full dimension: what recall_vs_exact is measured against."""
+    return trial.factory == "Flat" and trial.space.reduction == "none"
+
+
+def cheapest_bill(result: TrialResult) -> Bill | None:
+    """Return a trial's least bill; ties go to the target whose name sorts first."""
+    if not result.bills:
+        return None
+    return min(result.bills.values(), key=lambda bill: (bill.usd_per_month, bill.target))
+
+
+def scores_for(result: TrialResult, name: str, *, confirmed: bool) -> np.ndarray | None:
+    """Per-query scores of a trial on the confirmation queries or on the selection queries; None when there are none.
+
+    Args:
+        result: a measured trial.
+        name: of the quality.
+        confirmed: which set of queries.
+    """
+    if confirmed:
+        return result.per_query.get(name) if result.confirmed else None
+    return result.per_query.get(SELECTION + name if result.confirmed else name)
+
+
+def ndcg_ratio_holds(result: TrialResult, exact: TrialResult, *, ratio: float) -> bool:
+    """Tell whether the lower 95 % bound of nDCG@10 over exact search's is at least `ratio`, on the same queries.
+
+    The bound of a ratio of two paired means lies above r exactly when the interval of mean(trial - r x exact) lies
+    above zero (Fieller, J. R. Stat. Soc. B 16, 1954, p. 175), so no ratio of noisy means is formed.
+    """
+    ours = scores_for(result, NDCG, confirmed=result.confirmed)
+    theirs = scores_for(exact, NDCG, confirmed=result.confirmed)
+    if ours is None or theirs is None:
+        raise InputError("--min-ndcg-ratio needs judged queries, and this run has none",
+                         next_step="Give --qrels, or drop --min-ndcg-ratio")  # fmt: skip
+    return paired_difference(ours, ratio * theirs).low >= 0
+
+
+def _misses(result: TrialResult, limits: Limits, *, k: int, exact: TrialResult | None) -> list[str]:
+    name = f"recall_vs_exact@{k}"
+    if name not in result.quality:
+        return [result.reason or "not measured"]
+    misses = []
+    low = result.quality[name].low
+    if limits.min_recall is not None and low < limits.min_recall:
+        misses.append(f"{name} is at least {low:.4f}, not {limits.min_recall}")
+    if limits.min_ndcg_ratio is not None:
+        if exact is None:
+            raise InputError("--min-ndcg-ratio needs exact search in the grid", next_step="Add a Flat entry to it")
+        if not ndcg_ratio_holds(result, exact, ratio=limits.min_ndcg_ratio):
+            misses.append(f"{NDCG} over exact search's may be below {limits.min_ndcg_ratio}")
+    if limits.max_p99_ms is not None:
+        if result.latency is None:
+            misses.append("p99 latency was not measured")
+        elif result.latency.p99 > limits.max_p99_ms:
+            misses.append(f"p99 latency is {result.latency.p99:.3f} ms, not at most {limits.max_p99_ms}")
+    if limits.max_usd is not None:
+        bill = cheapest_bill(result)
+        if bill is None:
+            misses.append("it was not billed")
+        elif bill.usd_per_month > limits.max_usd:
+            misses.append(f"it costs {bill.usd_per_month} USD a month, not at most {limits.max_usd}")
+    return misses
+
+
+def order(results: Sequence[TrialResult], *, objective: Objective, k: int) -> list[TrialResult]:
+    """Sort measured trials, best first.
+
+    `usd`: least bill; bills within 1 % of the least are ties, broken by fewer RAM code bytes, then fewer disk bytes,
+    then better quality, then the printed trial. `ram`: fewest RAM code bytes, then the bill, then the same.
+    """
+    name = f"recall_vs_exact@{k}"
+
+    def usd(result: TrialResult) -> Decimal:
+        bill = cheapest_bill(result)
+        return bill.usd_per_month if bill else Decimal("Infinity")
+
+    def rest(result: TrialResult) -> tuple[float, float, float, str]:
+        sizes, quality = result.index_bytes, result.quality.get(name)
+        if sizes is None or quality is None:
+            return (float("inf"), float("inf"), 0.0, str(result.trial))
+        return (sizes.ram_bytes_per_vector, sizes.disk_bytes_per_vector, -quality.value, str(result.trial))
+
+    if objective == "ram":
+        return sorted(results, key=lambda result: (rest(result)[0], usd(result), rest(result)[1:]))
+    ordered: list[TrialResult] = []
+    left = sorted(results, key=lambda result: (usd(result), rest(result)))
+    while left:
+        least = usd(left[0])
+        ties = [result for result in left if usd(result) <= least * TIE or usd(result) == least]
+        ordered += sorted(ties, key=rest)
+        left = left[len(ties) :]
+    return ordered
+
+
+def exact_of(results: Sequence[TrialResult]) -> TrialResult | None:
+    """Return the exact search that quality ratios are measured against: Flat with the best nDCG@10 of all models."""
+    flats = [result for result in results if is_exact(result.trial)]
+    if not flats:
+        return None
+    return max(flats, key=lambda result: result.quality[NDCG].value if NDCG in result.quality else 0.0)
+
+
+def decide(results: Sequence[TrialResult], limits: Limits, *, objective: Objective, k: int) -> Decision:
+    """Decide which trials meet the limits and in which order they are preferred.
+
+    Args:
+        results: every trial of a run.
+        limits: what has to be met; they apply to lower bounds.
+        objective: usd or ram; see `order`.
+        k: of recall_vs_exact@k.
+
+    Returns:
+        The decision; nothing is measured.
+
+    Raises:
+        InputError: a limit on a figure that this run does not have.
+    """
+    exact = exact_of(results)
+    misses = {str(result.trial): tuple(_misses(result, limits, k=k, exact=exact)) for result in results}
+    ordered = order(results, objective=objective, k=k)
+    fitting = tuple(str(result.trial) for result in ordered if not misses[str(result.trial)])
+    measured = [result for result in ordered if result.quality]
+
+    def distance(result: TrialResult) -> tuple[int, float, float]:
+        recall = result.quality[f"recall_vs_exact@{k}"]
+        return (len(misses[str(result.trial)]), -recall.low, -recall.value)
+
+    closest = str(min(measured, key=distance).trial) if measured and not fitting else None
+    return Decision(fitting, misses, closest)

@@ -1,0 +1,109 @@
+"""`ragopt sweep CORPUS`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ragopt.cli.options import CountType, DecimalType, json_option, limit_options
+from ragopt.cli.show import show_run
+
+
+@click.command("sweep")
+@click.argument("corpus", required=False)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("ragopt-run"), show_default=True,
+              help="Run folder: report.html, frontier.png, recommendation.json, trials.parquet, run.json.")
+@click.option("--model", "models", multiple=True, default=("wordllama",), show_default=True,
+              help="Embedding model: wordllama, a sentence-transformers name or folder, or openai:NAME. Repeatable.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--queries", help="Queries: .jsonl (BEIR), .parquet or .txt, one a line. Default: the corpus's own.")
+@click.option("--qrels", help="Judgements: BEIR .tsv or TREC qrels.")
+@click.option("--chunk-tokens", type=int, default=256, show_default=True, help="Most tokens in a chunk.")
+@click.option("--chunk-overlap", type=int, default=32, show_default=True, help="Most tokens that two chunks share.")
+@click.option("--no-chunk", is_flag=True, help="Keep documents whole.")
+@click.option("--id-column", help="Column of JSONL or Parquet that holds the id.")
+@click.option("--title-column", help="Column that holds the title.")
+@click.option("--text-column", help="Column that holds the text.")
+@click.option("--vectors", help="Ready vectors instead of CORPUS: .npy, .parquet or .lance.")
+@click.option("--query-vectors", help="Ready query vectors, of the same dimension.")
+@click.option("--vector-ids", help="Ids of the ready vectors, for --qrels. Default: row numbers.")
+@click.option("--query-ids", help="Ids of the ready query vectors. Default: row numbers.")
+@click.option("--vector-column", help="Column of Parquet or Lance that holds the vectors.")
+@click.option("--metric", type=click.Choice(["cosine", "ip", "l2"]), default="cosine", show_default=True)
+@click.option("--k", type=int, default=10, show_default=True, help="Neighbours that recall_vs_exact counts.")
+@click.option("--n-queries", type=int, default=1000, show_default=True, help="Most queries to select with.")
+@click.option("--confirm-queries", type=int, default=2000, show_default=True,
+              help="Most other queries to measure finalists with.")
+@click.option("--finalists", type=int, default=8, show_default=True, help="Most trials to build and confirm.")
+@click.option("--grid", help="Recipe of trials to try instead of the default grid; see indexes/recipes/.")
+@limit_options
+@click.option("--cost-model", type=click.Choice(["measured", "scan"]), default="measured", show_default=True,
+              help="measured: CPU time measured here. scan: a fixed table, the same on every machine.")
+@click.option("--vectors-at-scale", type=CountType(), default=None, metavar="N",
+              help="Bill for this many vectors, 10M for example. Default: the corpus.")
+@click.option("--queries-per-month", type=CountType(), default=None, help="Default: 1M.")
+@click.option("--peak-qps", type=DecimalType(), default=None, help="Default: 10.")
+@click.option("--replicas", type=int, default=None, help="Complete copies of the service. Default: 1.")
+@click.option("--provider", default=None, help="Whose prices. Default: aws.")
+@click.option("--region", default=None, help="Default: us-east-1.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--cache-dir", type=click.Path(path_type=Path), default=None,
+              help="Where costly results are kept and found again. Default: the user's cache folder.")
+@json_option
+def command(**options: Any) -> int:
+    """Measure every index on CORPUS and recommend the cheapest that still finds the right passages.
+
+    CORPUS is a folder of .txt .md .rst .html .pdf files, a BEIR folder, a .jsonl or .parquet file, or python-docs,
+    the documentation of the running Python.
+
+    Example: ragopt sweep corpus/ --queries questions.jsonl --qrels judged.tsv --min-recall 0.95
+    """  # fmt: skip
+    from ragopt.api import draw_report  # noqa: PLC0415 - loaded when first used
+    from ragopt.cli.progress import TerminalProgress  # noqa: PLC0415 - loaded when first used
+    from ragopt.sweep.engine import run_sweep  # noqa: PLC0415 - loaded when first used
+
+    settings = _settings(options)
+    with TerminalProgress() as progress:
+        run = run_sweep(settings, progress)
+        draw_report(run, progress)
+        for warning in run.info["warnings"]:
+            progress.notice(f"warning: {warning}")
+        progress.notice(f"Run folder: {run.folder}")
+    return show_run(run, as_json=options["as_json"])
+
+
+def _settings(options: dict[str, Any]) -> Any:
+    from ragopt.api import default_cache_dir  # noqa: PLC0415 - loaded when first used
+    from ragopt.choose import Limits  # noqa: PLC0415 - loaded when first used
+    from ragopt.corpus.records import ReadOptions  # noqa: PLC0415 - loaded when first used
+    from ragopt.corpus.splitting import ChunkOptions  # noqa: PLC0415 - loaded when first used
+    from ragopt.sweep.settings import Scale, SweepSettings  # noqa: PLC0415 - loaded when first used
+
+    same = ("corpus", "out", "models", "device", "queries", "qrels", "metric", "k", "n_queries", "confirm_queries",
+            "finalists", "grid", "objective", "cost_model", "seed")  # fmt: skip
+    tokens = None if options["no_chunk"] else options["chunk_tokens"]
+    return SweepSettings(
+        **{name: options[name] for name in same},
+        ready=_ready(options),
+        read=ReadOptions(options["id_column"], options["title_column"], options["text_column"]),
+        chunk=ChunkOptions(tokens, options["chunk_overlap"]),
+        limits=Limits(options["min_recall"], options["min_ndcg_ratio"], options["max_p99_ms"], options["max_usd"]),
+        scale=Scale(options["vectors_at_scale"], options["queries_per_month"], options["peak_qps"],
+                    options["replicas"], options["provider"], options["region"]),
+        cache_dir=options["cache_dir"] or default_cache_dir(),
+    )  # fmt: skip
+
+
+def _ready(options: dict[str, Any]) -> Any:
+    from ragopt.sweep.settings import ReadyVectors  # noqa: PLC0415 - loaded when first used
+
+    names = ("vectors", "query_vectors", "vector_ids", "query_ids", "vector_column")
+    given = [name for name in names if options[name]]
+    if not given:
+        return None
+    for needed in ("vectors", "query_vectors"):
+        if needed not in given:
+            raise click.UsageError(f"--{given[0].replace('_', '-')} needs --{needed.replace('_', '-')} beside it.")
+    return ReadyVectors(*(options[name] for name in names))

@@ -1,0 +1,206 @@
+"""Vectors that a team has already: ``.npy``, a Parquet column or a Lance column, read block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ragopt.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+READ_ROWS = 4096  # 16 MB of 1,024 float32 dimensions
+ALLOWED_TYPES = ("float16", "float32", "float64", "int8")
+ALLOWED_FILES = "a .npy file, a .parquet file or a .lance folder"
+
+
+@dataclass(frozen=True)
+class ReadySource:
+    """Vectors as a team stored them.
+
+    Attributes:
+        path: file or folder.
+        column: column name; empty for .npy.
+        n: number of vectors, at least 1.
+        dim: dimension, at least 1.
+        blocks: yields all rows in order as (any, dim) blocks of one of the allowed types.
+    """
+
+    path: Path
+    column: str
+    n: int
+    dim: int
+    blocks: Callable[[], Iterator[NDArray[Any]]]
+
+
+def open_source(path: Path, column: str | None) -> ReadySource:
+    """Open a source by its file name.
+
+    Raises:
+        InputError: it is missing, of another kind, damaged, or not a matrix of numbers.
+    """
+    suffix = path.suffix.lower()
+    if not path.exists():
+        raise InputError(f"There is no file {path}", allowed=ALLOWED_FILES, next_step="Check the path")
+    if suffix == ".npy" and path.is_file():
+        if column is not None:
+            raise InputError(
+                f"{path} has no columns, but the column {column!r} was named", next_step="Leave the column out"
+            )
+        return _npy_source(path)
+    if suffix in {".parquet", ".pq"} and path.is_file():
+        return _parquet_source(path, column)
+    if suffix == ".lance" and path.is_dir():
+        return _lance_source(path, column)
+    raise InputError(f"Cannot read vectors from {path}", allowed=ALLOWED_FILES, next_step="Convert the vectors")
+
+
+def _npy_source(path: Path) -> ReadySource:
+    try:
+        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(
+            f"Cannot read {path}: {error}",
+            allowed=f"a whole .npy file of {', '.join(ALLOWED_TYPES)}",
+            next_step="Save it again with numpy.save(path, vectors.astype('float32'))",
+        ) from error
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise InputError(
+            f"{path} holds an array of shape {matrix.shape}",
+            allowed="two dimensions, (vectors, components), neither of them 0",
+            next_step="Save it as one row per vector",
+        )
+    if matrix.dtype.name not in ALLOWED_TYPES:
+        raise InputError(
+            f"{path} holds {matrix.dtype} values",
+            allowed=", ".join(ALLOWED_TYPES),
+            next_step="Save it again with numpy.save(path, vectors.astype('float32'))",
+        )
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for first in range(0, len(matrix), READ_ROWS):
+            yield matrix[first : first + READ_ROWS]
+
+    return ReadySource(path, "", len(matrix), matrix.shape[1], blocks)
+
+
+def _parquet_source(path: Path, column: str | None) -> ReadySource:
+    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
+    import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when first used
+
+    try:
+        with pq.ParquetFile(path) as file:
+            n, schema = file.metadata.num_rows, file.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(path, error) from error
+    name = _vector_column(path, schema, column)
+
+    def blocks(rows: int = READ_ROWS) -> Iterator[NDArray[Any]]:
+        first, dim = 0, 0
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=rows, columns=[name]):
+                    block = _rows_of_lists(path, batch.column(0), first, dim)
+                    first, dim = first + len(block), block.shape[1]
+                    yield block
+        except (pa.ArrowException, OSError) as error:
+            raise _broken(path, error) from error
+
+    return ReadySource(path, name, n, _dim_of_first(path, n, blocks(1)), blocks)
+
+
+def _lance_source(path: Path, column: str | None) -> ReadySource:
+    import lancedb  # noqa: PLC0415 - loaded when first used
+    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
+
+    try:
+        table = lancedb.connect(path.absolute().parent).open_table(path.stem)
+        n, schema = table.count_rows(), table.schema
+    except (ValueError, OSError, RuntimeError, pa.ArrowException) as error:
+        raise _broken(path, error) from error
+    name = _vector_column(path, schema, column)
+
+    def blocks(rows: int = READ_ROWS) -> Iterator[NDArray[Any]]:
+        first, dim = 0, 0
+        try:
+            # Stated, because a search without a limit may get a small default one.
+            for batch in table.search().select([name]).limit(n).to_batches(rows):
+                if batch.num_rows:
+                    block = _rows_of_lists(path, batch.column(0), first, dim)
+                    first, dim = first + len(block), block.shape[1]
+                    yield block
+        except (ValueError, OSError, RuntimeError, pa.ArrowException) as error:
+            if isinstance(error, InputError):
+                raise
+            raise _broken(path, error) from error
+
+    return ReadySource(path, name, n, _dim_of_first(path, n, blocks(1)), blocks)
+
+
+def _broken(path: Path, error: BaseException) -> InputError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return InputError(f"Cannot read {path}: {lines[0]}", allowed=ALLOWED_FILES, next_step="Write it again")
+
+
+def _dim_of_first(path: Path, n: int, single_rows: Iterator[NDArray[Any]]) -> int:
+    if n == 0:
+        raise InputError(f"{path} holds no rows", next_step="Give at least one vector")
+    dim = next(single_rows).shape[1]
+    if dim == 0:
+        raise InputError(f"Row 0 of {path} is an empty list", next_step="Give vectors of one or more components")
+    return int(dim)
+
+
+def _vector_column(path: Path, schema: Any, column: str | None) -> str:
+    """Check the named column, or find the only one that can hold vectors."""
+    vectors = [field.name for field in schema if _holds_vectors(field.type)]
+    if column is None and len(vectors) == 1:
+        return str(vectors[0])
+    if column in vectors and column is not None:
+        return column
+    named = "several or no columns with vectors" if column is None else f"no column {column!r} with vectors"
+    types = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    raise InputError(
+        f"{path} has {named}; its columns are {types}",
+        allowed=f"a column of lists of {', '.join(ALLOWED_TYPES)}",
+        next_step=f"Name one of: {', '.join(vectors)}" if vectors else "Convert the vectors to a list column",
+    )
+
+
+def _holds_vectors(kind: Any) -> bool:
+    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
+
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return is_list and kind.value_type in {pa.float16(), pa.float32(), pa.float64(), pa.int8()}
+
+
+def _rows_of_lists(path: Path, lists: Any, first_row: int, dim: int) -> NDArray[Any]:
+    """Turn an Arrow list array into a matrix; `dim` 0 takes the first row's length."""
+    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
+    import pyarrow.compute as pc  # noqa: PLC0415 - loaded when first used
+
+    if lists.null_count:
+        row = first_row + pc.index(lists.is_null(), pa.scalar(value=True)).as_py()
+        raise InputError(f"Row {row} of {path} has no vector (null)", next_step="Remove or fill that row")
+    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    expected = dim or int(lengths[0])
+    wrong = lengths != expected
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"Row {first_row + row} of {path} has {lengths[row]} components, the rows before it {expected}",
+            allowed="vectors of one length",
+            next_step="Repair or remove that row",
+        )
+    values = lists.flatten()
+    if values.null_count:
+        row = first_row + pc.index(values.is_null(), pa.scalar(value=True)).as_py() // expected
+        raise InputError(f"Row {row} of {path} has a null component", next_step="Repair or remove that row")
+    matrix: NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(len(lists), expected)
+    return matrix

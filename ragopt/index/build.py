@@ -1,0 +1,175 @@
+"""Train a FAISS index on a bounded sample and add vectors in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ragopt.errors import SpecError
+from ragopt.index.factory import Factory
+
+if TYPE_CHECKING:
+    import faiss
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragopt.records import Metric
+
+
+def faiss_metric(metric: Metric) -> int:
+    """FAISS's number for a metric; cosine is the inner product of unit vectors."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    return int(faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT)
+
+
+class SharedPca:
+    """One eigen-decomposition of a training sample that serves every ``PCA<d>`` and ``PCAR<d>``.
+
+    FAISS would decompose again for each output dimension; the matrix it would find is the same.
+    """
+
+    def __init__(self, sample: NDArray[np.float32]) -> None:
+        """Take the sample, float32 (n, dim); nothing is computed before the first use."""
+        self._sample = sample
+        self._trained: Any = None
+
+    def give_to(self, transform: Any) -> None:
+        """Fill an untrained FAISS PCAMatrix from the shared decomposition."""
+        import faiss  # noqa: PLC0415 - loaded when first used
+
+        if self._trained is None:
+            dim = self._sample.shape[1]
+            self._trained = faiss.PCAMatrix(dim, dim)
+            # All rows of the sample count: FAISS would otherwise draw 1,000 per dimension.
+            self._trained.train(self._sample)
+        transform.copy_from(self._trained)
+
+
+def _quiet_and_seed(index: Any, seed: int) -> None:
+    """Seed every k-means inside an index and stop its warnings about few points: ragopt reports them itself."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        _quiet_and_seed(inner.index, seed)
+        return
+    if isinstance(inner, faiss.IndexIVF):
+        inner.cp.seed = seed
+        inner.cp.min_points_per_centroid = 1
+    if hasattr(inner, "pq"):
+        inner.pq.cp.seed = seed
+        inner.pq.cp.min_points_per_centroid = 1
+
+
+def train_index(
+    factory: Factory, sample: NDArray[np.float32], *, metric: Metric, seed: int, pca: SharedPca | None = None
+) -> faiss.Index:
+    """Make an empty index and train it; the rescoring tier, if any, is trained by FAISS in the same call.
+
+    Args:
+        factory: what to build.
+        sample: float32 (n_train, dim) rows of the space that is indexed; never changed.
+        metric: cosine expects unit rows.
+        seed: of every k-means inside.
+        pca: a shared decomposition of the same sample, for factories that begin with PCA or PCAR.
+
+    Returns:
+        A trained, empty FAISS index.
+
+    Raises:
+        SpecError: the sample has fewer rows than the factory's codebooks need, or another dimension.
+    """
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    if sample.shape[1] != factory.dim:
+        raise SpecError(
+            f"The training sample has {sample.shape[1]} dimensions, the factory {factory} expects {factory.dim}",
+            next_step="Give a sample of the space that is indexed",
+        )
+    if len(sample) < factory.min_train_rows:
+        raise SpecError(
+            f"{factory} needs {factory.min_train_rows} vectors to train, this corpus gives {len(sample)}",
+            allowed="codecs that train on fewer: SQ8, SQ4, RaBitQ, Flat",
+            next_step="Leave it out of the grid, or sweep a larger corpus",
+        )
+    index = faiss.index_factory(factory.dim, str(factory), faiss_metric(metric))
+    base = faiss.downcast_index(index)
+    if isinstance(base, faiss.IndexRefine):
+        base = faiss.downcast_index(base.base_index)
+    _quiet_and_seed(base, seed)
+    if pca is not None and factory.transform and factory.transform.kind in ("PCA", "PCAR"):
+        pca.give_to(faiss.downcast_VectorTransform(base.chain.at(0)))
+    index.train(sample)
+    return index
+
+
+def add_blocks(
+    index: faiss.Index,
+    blocks: Iterable[tuple[int, NDArray[np.float32]]],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    n: int = 0,
+) -> None:
+    """Add vectors block by block; only one block is in memory besides the codes.
+
+    Args:
+        index: trained index; it is filled.
+        blocks: (first row, float32 (m, dim)) in row order.
+        progress: called with (vectors added, `n`).
+        n: vectors in all, for `progress`.
+    """
+    for start, block in blocks:
+        index.add(block)
+        if progress:
+            progress(start + len(block), n)
+
+
+def with_refine(base: faiss.Index, refine: faiss.Index) -> faiss.Index:
+    """Put a rescoring tier on a filled index without copying either.
+
+    Args:
+        base: filled index of the short codes.
+        refine: filled index of the full vectors in the same order.
+
+    Returns:
+        A FAISS IndexRefine that keeps both alive.
+    """
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    return faiss.IndexRefine(base, refine)
+
+
+def set_search(index: faiss.Index, search: str) -> None:
+    """Apply a ParameterSpace string such as ``nprobe=16,k_factor_rf=10``; an empty one changes nothing.
+
+    Raises:
+        SpecError: the index has no such parameter or the value cannot be read.
+    """
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    if not search:
+        return
+    try:
+        faiss.ParameterSpace().set_index_parameters(index, search)
+    except (RuntimeError, ValueError) as error:
+        raise SpecError(
+            f"Cannot set the search parameters {search!r}",
+            allowed="nprobe=<lists> for IVF, k_factor_rf=<depth / k> for Refine, joined by commas",
+            next_step="Correct the search string of this trial",
+        ) from error
+
+
+def list_sizes(index: faiss.Index) -> list[int] | None:
+    """Vectors in each inverted list of an index, None when it has no lists."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexRefine):
+        inner = faiss.downcast_index(inner.base_index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        inner = faiss.downcast_index(inner.index)
+    if not isinstance(inner, faiss.IndexIVF):
+        return None
+    return [int(inner.invlists.list_size(number)) for number in range(inner.nlist)]
+

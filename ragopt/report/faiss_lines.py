@@ -1,0 +1,61 @@
+"""The plain FAISS lines that rebuild a trial's index: numpy and faiss only, nothing of ragopt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ragopt.records import Metric, Trial
+
+FINALIST_TRAINING_ROWS = 65_536
+"""Rows that train a confirmed index at most (docs/method.md): FAISS itself subsamples to 256 per PQ centroid."""
+
+
+def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: int) -> str:
+    """Write the Python lines that build and search this trial's index with plain FAISS.
+
+    The lines read `vectors`, float32 (n, `full_dim`), and `queries`, float32 (m, `full_dim`): the model's own
+    output. They leave `scores` and `ids`, both (m, 10).
+
+    Args:
+        trial: what to rebuild.
+        full_dim: dimension of the model's own vectors.
+        metric: `cosine` normalises and takes inner products.
+        n_train: rows that train the reduction and the codec at most.
+    """
+    unit = metric == "cosine"
+    faiss_metric = "METRIC_L2" if metric == "l2" else "METRIC_INNER_PRODUCT"
+    lines = [
+        "import faiss",
+        "import numpy as np",
+        "",
+        f"# vectors: float32 (n, {full_dim}), queries: float32 (m, {full_dim}), from {trial.space.model!a}",
+        f"picked = np.sort(np.random.default_rng(0).permutation(len(vectors))[:{n_train}])",
+        "sample = vectors[picked]",
+        *_reduction_lines(trial, unit=unit),
+        f"index = faiss.index_factory({trial.space.dim}, {trial.factory!a}, faiss.{faiss_metric})",
+        "index.train(to_space(sample))",
+        "index.add(to_space(vectors))",
+    ]
+    if trial.search:
+        lines.append(f"faiss.ParameterSpace().set_index_parameters(index, {trial.search!a})")
+    lines.append("scores, ids = index.search(to_space(queries), 10)")
+    return "\n".join(lines) + "\n"
+
+
+def _reduction_lines(trial: Trial, *, unit: bool) -> list[str]:
+    dim, reduction = trial.space.dim, trial.space.reduction
+    lines = []
+    if unit:
+        lines += ["", "def unit(x):", "    return x / np.linalg.norm(x, axis=1, keepdims=True)"]
+    if reduction == "pca":
+        sample = "unit(sample)" if unit else "sample"
+        lines += [
+            "",
+            "# A rotation to the principal axes without subtracting the mean: inner products survive it.",
+            f"moments = {sample}.astype(np.float64)",
+            f"rotation = np.linalg.eigh(moments.T @ moments)[1][:, ::-1][:, :{dim}].astype(np.float32)",
+        ]
+    source = "unit(x)" if unit and reduction == "pca" else "x"
+    moved = {"none": source, "trunc": f"{source}[:, :{dim}]", "pca": f"{source} @ rotation"}[reduction]
+    return [*lines, "", "def to_space(x):", f"    return {f'unit({moved})' if unit else moved}", ""]

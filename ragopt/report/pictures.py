@@ -1,0 +1,55 @@
+"""Charts as PNG and SVG files: drawn by vl-convert, without a browser and without the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragopt.artifacts import write_atomically
+
+if TYPE_CHECKING:
+    import altair as alt
+
+PNG_SCALE = 2.0
+"""Pixels per chart unit: sharp on a high-density screen and in print at half size."""
+
+
+def vega_lite_version() -> str:
+    """The Vega-Lite version that the installed Altair writes, in vl-convert's form (`6.1`)."""
+    import altair as alt  # noqa: PLC0415 - loaded when first used
+
+    return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+
+
+def svg_text(chart: alt.LayerChart) -> str:
+    """Render a chart as SVG."""
+    import vl_convert  # noqa: PLC0415 - loaded when first used
+
+    return str(vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=vega_lite_version(), allowed_base_urls=[]))
+
+
+def png_bytes(chart: alt.LayerChart, *, scale: float = PNG_SCALE) -> bytes:
+    """Render a chart as PNG with `scale` pixels per chart unit."""
+    import vl_convert  # noqa: PLC0415 - loaded when first used
+
+    return bytes(
+        vl_convert.vegalite_to_png(chart.to_dict(), vl_version=vega_lite_version(), scale=scale, allowed_base_urls=[])
+    )
+
+
+def write_png(chart: alt.LayerChart, path: Path) -> None:
+    """Write a chart as a PNG file, whole or not at all.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    write_atomically(Path(path), png_bytes(chart))
+
+
+def write_svg(chart: alt.LayerChart, path: Path) -> None:
+    """Write a chart as an SVG file, whole or not at all.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    write_atomically(Path(path), svg_text(chart))

@@ -1,0 +1,201 @@
+"""Figures and sentences that the page and the terminal share, so that both say the same."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from ragopt.records import LatencyMs, Quality, Recommendation, Run
+from ragopt.units import to_cents
+
+SYNTHETIC = "synthetic queries"
+
+SHOWN_CHARACTERS = 400
+"""Longer names are cut in tables: a printed trial is under 200 characters, a hostile name may be any length."""
+
+
+def usd_text(usd: Decimal) -> str:
+    """Money with two decimals and thousands separators.
+
+    >>> usd_text(Decimal("1234.5"))
+    '1,234.50'
+    """
+    return f"{to_cents(usd):,.2f}"
+
+
+def number_text(value: float | Decimal) -> str:
+    """A plain number with up to four decimals, no trailing zeros, never in exponent form.
+
+    >>> number_text(1024.0), number_text(Decimal("0.08330"))
+    ('1,024', '0.0833')
+    """
+    text = f"{value:,.4f}".rstrip("0").rstrip(".")
+    return f"{value:.3g}" if text in {"0", "-0"} and value else text
+
+
+def decimal_text(value: Decimal) -> str:
+    """A price or quantity to its last digit, in plain notation.
+
+    >>> decimal_text(Decimal("1E-7")), decimal_text(Decimal("730"))
+    ('0.0000001', '730')
+    """
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def bytes_text(bytes_per_vector: float) -> str:
+    """Bytes per vector with their unit.
+
+    >>> bytes_text(32.0), bytes_text(40.125)
+    ('32 B', '40.12 B')
+    """
+    return f"{bytes_per_vector:,.2f}".rstrip("0").rstrip(".") + " B"
+
+
+def value_text(value: float) -> str:
+    """A quality to four decimals."""
+    return f"{value:.4f}"
+
+
+def interval_text(quality: Quality) -> str:
+    """The 95 % interval in brackets."""
+    return f"[{quality.low:.4f}, {quality.high:.4f}]"
+
+
+def quality_text(quality: Quality) -> str:
+    """Value, 95 % interval and number of queries.
+
+    >>> quality_text(Quality(0.99, 0.985, 0.9941, 1000))
+    '0.9900 [0.9850, 0.9941], n = 1,000'
+    """
+    return f"{value_text(quality.value)} {interval_text(quality)}, n = {quality.n_queries:,}"
+
+
+def quality_from_json(figures: Mapping[str, Any]) -> Quality:
+    """Read one quality of ``run.json`` (`models[].exact`)."""
+    return Quality(
+        value=float(figures["value"]),
+        low=float(figures["low"]),
+        high=float(figures["high"]),
+        n_queries=int(figures["n_queries"]),
+    )
+
+
+def latency_text(latency: LatencyMs | None) -> str:
+    """Single-thread latency in milliseconds, or that it was not measured."""
+    if latency is None:
+        return "not measured"
+    return (
+        f"p50 {latency.p50:.3f} ms, p95 {latency.p95:.3f} ms, p99 {latency.p99:.3f} ms"
+        f" (one thread, n = {latency.n_queries:,})"
+    )
+
+
+def shown(text: str, limit: int = SHOWN_CHARACTERS) -> str:
+    r"""Make text safe to show anywhere: control and direction characters spelt out, the rest cut at `limit`.
+
+    >>> shown("a\x1b[31m")
+    'a\\x1b[31m'
+    """
+    visible = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text[: limit + 1]
+    )
+    if len(visible) <= limit:
+        return visible
+    return f"{visible[:limit]}… ({len(text):,} characters)"
+
+
+def saving_sentence(recommendation: Recommendation) -> str:
+    """The bill beside the baseline's, as one sentence."""
+    ours, theirs = recommendation.bill.usd_per_month, recommendation.baseline_bill.usd_per_month
+    label = shown(recommendation.baseline_label)
+    start = f"USD {usd_text(ours)} per month on {recommendation.target}"
+    beside = f"USD {usd_text(theirs)} on {recommendation.baseline_bill.target} for {label}"
+    saving = theirs - ours
+    if saving == 0:
+        return f"{start}, the same as {beside}."
+    verdict = "less" if saving > 0 else "more"
+    share = f" ({_percent(abs(saving) / theirs)})" if theirs > 0 else ""
+    return f"{start}, USD {usd_text(abs(saving))}{share} {verdict} than {beside}."
+
+
+def _percent(share: Decimal) -> str:
+    percent = share * 100
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"
+
+
+def bytes_sentence(recommendation: Recommendation) -> str:
+    """Bytes per vector in RAM and on disk beside the baseline's, as one sentence."""
+    sizes, baseline = recommendation.index_bytes, recommendation.baseline_ram_bytes_per_vector
+    sentence = f"{bytes_text(sizes.ram_bytes_per_vector)} per vector in RAM"
+    if sizes.disk_bytes_per_vector:
+        sentence += f" and {bytes_text(sizes.disk_bytes_per_vector)} on disk"
+    sentence += f", against {bytes_text(baseline)} in RAM for {shown(recommendation.baseline_label)}"
+    ratio = baseline / sizes.ram_bytes_per_vector if sizes.ram_bytes_per_vector else math.inf
+    return f"{sentence} ({ratio:.1f} times fewer)." if 1 < ratio < math.inf else f"{sentence}."
+
+
+def reduction_words(recommendation: Recommendation) -> str:
+    """The space in words: the model's own vectors, their first dimensions, or principal components."""
+    space = recommendation.trial.space
+    kinds = {
+        "none": "the model's full dimension",
+        "trunc": "the first ones of the model's vectors",
+        "pca": "by PCA, a rotation without centring",
+    }
+    return f"{space.dim} dimensions, {kinds[space.reduction]}"
+
+
+def headline(recommendation: Recommendation) -> str:
+    """The first sentence of every output."""
+    if recommendation.status == "nothing_fits":
+        return "No trial meets the limits; the closest one is shown below."
+    space = recommendation.trial.space
+    return f"Use {shown(space.model)} at {space.dim} dimensions in a FAISS index {recommendation.trial.factory}."
+
+
+def confirmation_sentence(recommendation: Recommendation) -> str:
+    """Where the recommendation's figures come from."""
+    if recommendation.confirmed:
+        return "Its figures were measured on an index built from the whole corpus."
+    return "Its figures are estimates: no index was built from the whole corpus."
+
+
+def query_sentences(run: Run) -> tuple[str, ...]:
+    """Which queries the figures come from, one sentence each."""
+    queries = run.info["queries"]
+    n_select, n_confirm = int(queries["n_select"]), int(queries["n_confirm"])
+    origin = (
+        f"The queries are synthetic queries: {int(queries['n_queries']):,} made from the corpus itself."
+        if queries["synthetic"]
+        else f"{int(queries['n_queries']):,} queries from {shown(str(queries['source']))}."
+    )
+    if queries["confirm_holdout"]:
+        split = f"{n_select:,} of them selected the finalists; {n_confirm:,} others measured the finalists again."
+    else:
+        split = (
+            f"{n_select:,} of them selected the finalists and {n_confirm:,} of the same ones measured them again,"
+            " so that the finalists' figures may be slightly high."
+        )
+    return origin, split
+
+
+def reproduce_command(run: Run) -> str:
+    """The shell line that repeats the run, from its arguments; unset ones are left out."""
+    arguments = dict(run.info["arguments"])
+    words = ["ragopt", "sweep", str(arguments.pop("corpus"))] if arguments.get("corpus") else ["ragopt", "sweep"]
+    arguments.pop("corpus", None)
+    if "models" in arguments:
+        arguments["model"] = arguments.pop("models")
+    for name, value in arguments.items():
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            for one in value if isinstance(value, list | tuple) else [value]:
+                words += [option, str(one)]
+    return shlex.join(words)

@@ -1,0 +1,125 @@
+"""Fourth stage: finalists built for real on the whole corpus, saved, opened memory-mapped and measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ragopt.artifacts import ArtifactStore
+from ragopt.embed.sample import training_sample
+from ragopt.embed.spaces import fit_rotation, project
+from ragopt.index.build import SharedPca, add_blocks, set_search, train_index
+from ragopt.index.factory import parse_factory
+from ragopt.index.saved import open_index, save_index
+from ragopt.index.serialized import checked_bytes
+from ragopt.measure.latency import time_searches
+from ragopt.records import Metric, Trial
+from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
+from ragopt.sweep.select_stage import Measured, read_measured, write_measured
+from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS
+
+N_TIMED = 500
+"""Queries timed per finalist: five lie beyond p99."""
+N_WARMUP = 50
+
+
+def confirm(
+    store: ArtifactStore, data: ModelData, trials: Sequence[Trial], *, metric: Metric, k: int, seed: int, report: Report
+) -> list[Measured]:
+    """Build each distinct index once and measure every trial of it on the confirmation queries.
+
+    Args:
+        store: artifact store; built indexes stay in it and are not built twice.
+        data: one model's vectors, queries and exact neighbours.
+        trials: finalists of this model.
+        metric: of the vectors.
+        k: neighbours.
+        seed: of samples and k-means.
+        report: called with (trials done, trials).
+
+    Returns:
+        One record per trial, in the order given.
+    """
+    measured = []
+    for number, trial in enumerate(trials):
+        recipe = {
+            "kind": "confirmation",
+            "format": 1,
+            **_built_recipe(data, trial, metric=metric, seed=seed),
+            "search": trial.search,
+            "queries": queries_fingerprint(data.confirm_queries),
+            "k": k,
+        }
+
+        def make(folder: Path, trial: Trial = trial) -> None:
+            built = build_finalist(store, data, trial, metric=metric, seed=seed)
+            write_measured(folder, [_measure(built, data, trial, k=k)])
+
+        measured += read_measured(store.get_or_make(recipe, make))
+        report(number + 1, len(trials))
+    return measured
+
+
+def _built_recipe(data: ModelData, trial: Trial, *, metric: Metric, seed: int) -> dict[str, Any]:
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    return {
+        "vectors": data.vectors.fingerprint,
+        "space": str(trial.space),
+        "factory": trial.factory,
+        "metric": metric,
+        "seed": seed,
+        "train_rows": CONFIRM_TRAIN_ROWS,
+        "faiss": faiss.__version__,
+    }
+
+
+def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, *, metric: Metric, seed: int) -> Path:
+    """Build a trial's index over the whole corpus, or find it built; returns its folder for `open_index`."""
+    recipe: Mapping[str, Any] = {"kind": "built", "format": 1, **_built_recipe(data, trial, metric=metric, seed=seed)}
+
+    def make(folder: Path) -> None:
+        space = trial.space
+        factory = parse_factory(trial.factory, space.dim)
+        sample = training_sample(data.vectors, max_rows=CONFIRM_TRAIN_ROWS, seed=seed)
+        rotation = fit_rotation(sample) if space.reduction == "pca" else None
+        projected = project(sample, space, rotation=rotation, metric=metric)
+        began = time.perf_counter()
+        index = train_index(factory, projected, metric=metric, seed=seed, pca=SharedPca(projected))
+        trained = time.perf_counter()
+        blocks = (
+            (start, project(block, space, rotation=rotation, metric=metric, first_row=start))
+            for start, block in data.vectors.blocks()
+        )
+        add_blocks(index, blocks)
+        built = time.perf_counter()
+        save_index(
+            folder,
+            index,
+            trial=Trial(space, trial.factory),
+            metric=metric,
+            index_bytes=checked_bytes(factory, index),
+            rotation=rotation,
+            seconds={"train": trained - began, "build": built - trained},
+        )
+
+    return store.get_or_make(recipe, make)
+
+
+def _measure(folder: Path, data: ModelData, trial: Trial, *, k: int) -> Measured:
+    saved = open_index(folder, verify="full")
+
+    def into(rows: Any) -> Any:
+        return project(rows, trial.space, rotation=saved.rotation, metric=saved.metric)
+
+    set_search(saved.index, trial.search)
+    distances, found = saved.index.search(into(data.confirm_queries), k)
+    timed = data.confirm_queries[: N_TIMED + N_WARMUP]
+    timing = time_searches(
+        lambda query: saved.index.search(into(query), k), timed, warmup=min(N_WARMUP, len(timed) // 10)
+    )
+    seconds = saved.manifest["seconds"]
+    scores = -distances if saved.metric == "l2" else distances
+    return Measured(trial, found, scores, saved.index_bytes, timing, seconds["train"], seconds["build"])

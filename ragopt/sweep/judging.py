@@ -1,0 +1,51 @@
+"""From found rows to quality: recall against exact search, and judged quality where there are judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragopt.measure.judged import Judge, documents_of
+from ragopt.measure.neighbours import Neighbours, recall_vs_exact
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What found rows are judged by.
+
+    Attributes:
+        query_ids: of one set of queries, in the order of its vectors.
+        document_ids: by row. duplicates: row to further documents with the same text.
+        judge: of the judged queries; None when there are no judgements.
+        k: neighbours counted.
+    """
+
+    query_ids: Sequence[str]
+    document_ids: Sequence[str]
+    duplicates: Mapping[int, Sequence[str]]
+    judge: Judge | None
+    k: int
+
+    def scores(
+        self, found: NDArray[np.int64], found_scores: NDArray[np.float32], exact: Neighbours
+    ) -> dict[str, NDArray[np.float32]]:
+        """Score every query.
+
+        Args:
+            found: int64 (n_queries, >= k) rows, best first, -1 for none.
+            found_scores: float32 of the same shape, higher is better.
+            exact: neighbours of the same queries.
+
+        Returns:
+            float32 by quality name; judged qualities only for judged queries.
+        """
+        scores = {f"recall_vs_exact@{self.k}": recall_vs_exact(found, exact, k=self.k)}
+        if self.judge is not None:
+            rankings = documents_of(found, found_scores, self.document_ids, self.duplicates)
+            scores |= self.judge.scores(self.query_ids, rankings)
+        return scores

@@ -1,0 +1,79 @@
+"""From a measured trial to its bills, by the run's cost model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ragopt.bill.footprint import Footprint
+from ragopt.bill.price_book import PriceBook
+from ragopt.bill.scan_cost import scan_cpu_ms
+from ragopt.bill.targets import bills
+from ragopt.bill.workload import Workload
+from ragopt.records import Bill, IndexBytes, Trial
+from ragopt.sweep.select_stage import Measured, search_factor
+from ragopt.sweep.settings import CostModel, Scale
+
+
+@dataclass(frozen=True, slots=True)
+class CpuPerQuery:
+    """CPU milliseconds of one search on one thread, with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """How a run turns measurements into money.
+
+    Attributes:
+        workload: the service that is billed. book: dated prices.
+        cost_model: `measured` takes the CPU time measured here, `scan` a fixed table, the same on every machine.
+        n_vectors: vectors in the measured index. k: neighbours asked for.
+    """
+
+    workload: Workload
+    book: PriceBook
+    cost_model: CostModel
+    n_vectors: int
+    k: int
+
+    def cpu(self, measured: Measured) -> CpuPerQuery:
+        """CPU time of one search by the cost model. Raises SpecError: the table knows no such codec."""
+        trial, timing = measured.trial, measured.timing
+        if self.cost_model == "measured":
+            return CpuPerQuery(timing.cpu_ms_per_query, timing.cpu_ms_low, timing.cpu_ms_high)
+        value = scan_cpu_ms(trial.factory, trial.space.dim, trial.search, self.n_vectors,
+                            code_bytes=code_bytes_per_vector(measured.index_bytes, trial), k=self.k)  # fmt: skip
+        return CpuPerQuery(value, value, value)
+
+    def bills(self, trial: Trial, sizes: IndexBytes, cpu: CpuPerQuery) -> Mapping[str, Bill]:
+        """Bills of one trial at every target that makes sense for it."""
+        depth = self.k * search_factor(trial.search)
+        return bills(
+            Footprint(sizes, self.n_vectors, cpu.value, cpu.low, cpu.high, rescored_per_query=depth),
+            self.workload,
+            self.book,
+        )
+
+
+def code_bytes_per_vector(sizes: IndexBytes, trial: Trial) -> float:
+    """Bytes of one code, without the 8-byte id that inverted lists keep beside it."""
+    return sizes.ram_bytes_per_vector - (8 if "IVF" in trial.factory else 0)
+
+
+def workload_of(scale: Scale, n_vectors: int) -> Workload:
+    """Fill in the workload's own defaults where the user said nothing; vectors default to the corpus."""
+    values = {
+        "queries_per_month": scale.queries_per_month,
+        "peak_qps": scale.peak_qps,
+        "n_replicas": scale.n_replicas,
+        "provider": scale.provider,
+        "region": scale.region,
+    }
+    return Workload(
+        n_vectors=n_vectors if scale.n_vectors is None else scale.n_vectors,
+        **{name: value for name, value in values.items() if value is not None},
+    )

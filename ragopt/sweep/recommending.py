@@ -1,0 +1,194 @@
+"""From a decision to a Recommendation: figures beside the baseline's, and the reasons in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from ragopt.choose import (
+    NDCG,
+    TIE,
+    Decision,
+    Limits,
+    Objective,
+    cheapest_bill,
+    decide,
+    exact_of,
+    is_exact,
+    scores_for,
+)
+from ragopt.errors import InputError
+from ragopt.measure.intervals import few_queries_warning, paired_difference
+from ragopt.records import Quality, Recommendation, TrialResult
+from ragopt.units import format_bytes
+
+JUDGED = ("ndcg@10", "mrr@10")
+N_RUNNERS_UP = 3
+
+
+def baseline_of(results: Sequence[TrialResult], model: str) -> TrialResult:
+    """Return the float32 index of a model at full dimension. Raises InputError when the run has none."""
+    for result in results:
+        if is_exact(result.trial) and result.trial.space.model == model:
+            return result
+    raise InputError(f"This run has no Flat trial of {model} to compare with", next_step="Sweep again")
+
+
+def loss_vs_exact(result: TrialResult, exact: TrialResult) -> dict[str, Quality]:
+    """Paired loss of each judged quality against exact search with the same model; positive is worse."""
+    losses = {}
+    names = [name for name in result.quality if name.startswith((*JUDGED, "recall_vs_qrels"))]
+    for name in names:
+        ours = scores_for(result, name, confirmed=result.confirmed)
+        theirs = scores_for(exact, name, confirmed=result.confirmed)
+        if ours is None or theirs is None:
+            continue
+        loss = paired_difference(theirs, ours)
+        losses[name] = Quality(loss.value, loss.low, loss.high, loss.n)
+    return losses
+
+
+def recommend_from(
+    results: Sequence[TrialResult], limits: Limits, *, objective: Objective, info: Mapping[str, Any]
+) -> Recommendation:  # fmt: skip
+    """Decide and say why; nothing is measured.
+
+    Args:
+        results: every trial of a run.
+        limits: what has to be met.
+        objective: usd or ram.
+        info: content of ``run.json``.
+
+    Returns:
+        The recommendation; `nothing_fits` with the closest trial when no trial meets the limits.
+
+    Raises:
+        InputError: nothing was measured at all, or a limit speaks of a figure that the run lacks.
+    """
+    k = int(info["k"])
+    decision = decide(results, limits, objective=objective, k=k)
+    by_name = {str(result.trial): result for result in results}
+    fits = bool(decision.fitting)
+    name = decision.fitting[0] if fits else decision.closest
+    if name is None:
+        raise InputError("No trial could be measured on this corpus",
+                         next_step="See the reasons in trials.parquet; use a larger corpus or another --grid")  # fmt: skip
+    chosen = by_name[name]
+    baseline = baseline_of(results, chosen.trial.space.model)
+    bill, baseline_bill = cheapest_bill(chosen), cheapest_bill(baseline)
+    if bill is None or baseline_bill is None or chosen.index_bytes is None or baseline.index_bytes is None:
+        raise InputError(f"{name} was not billed", next_step="Sweep again")
+    losses = loss_vs_exact(chosen, baseline)
+    runners = [other for other in decision.fitting if other != name][:N_RUNNERS_UP]
+    return Recommendation(
+        status="ok" if fits else "nothing_fits",
+        trial=chosen.trial,
+        confirmed=chosen.confirmed,
+        target=bill.target,
+        quality=chosen.quality,
+        index_bytes=chosen.index_bytes,
+        latency=chosen.latency,
+        bill=bill,
+        baseline_label="float32, same model, full dimension",
+        baseline_bill=baseline_bill,
+        baseline_ram_bytes_per_vector=baseline.index_bytes.ram_bytes_per_vector,
+        loss_vs_exact=losses,
+        why=tuple(_why(chosen, baseline, results, decision, limits, objective, info)),
+        runners_up=tuple(runners),
+        synthetic_queries=bool(info["queries"]["synthetic"]),
+    )
+
+
+def _why(  # noqa: PLR0913, PLR0917 - everything that a reason may speak of
+    chosen: TrialResult,
+    baseline: TrialResult,
+    results: Sequence[TrialResult],
+    decision: Decision,
+    limits: Limits,
+    objective: Objective,
+    info: Mapping[str, Any],
+) -> list[str]:
+    name = f"recall_vs_exact@{info['k']}"
+    n_measured = sum(bool(result.quality) for result in results)
+    quality = chosen.quality[name]
+    if decision.fitting:
+        ours, order = cheapest_bill(chosen), "least monthly bill" if objective == "usd" else "fewest RAM code bytes"
+        reasons = [f"{len(decision.fitting)} of {n_measured} measured trials meet {limits.printed()}; this one has the "
+                   f"{order} among them."]  # fmt: skip
+        ties = [
+            result
+            for result in results
+            if str(result.trial) in decision.fitting
+            and ours
+            and (bill := cheapest_bill(result))
+            and bill.usd_per_month <= ours.usd_per_month * TIE
+        ]
+        if objective == "usd" and len(ties) > 1:
+            reasons.append(f"{len(ties)} fitting trials cost the same within 1 %; of them this one holds the fewest code "
+                           "bytes in RAM.")  # fmt: skip
+    else:
+        missed = "; ".join(decision.misses[str(chosen.trial)])
+        reasons = [f"No trial meets {limits.printed()}; the closest is {chosen.trial}: {missed}."]
+    reasons.append(
+        f"{name} is {quality.value:.4f} ({quality.low:.4f} to {quality.high:.4f}, {quality.n_queries} queries): the share "
+        "of the neighbours of exact search, at full dimension, that it finds."
+    )
+    reasons += _bytes_reason(chosen, baseline)
+    reasons += _confirmation_reason(chosen, decision, results, info)
+    reasons += _model_reasons(chosen, results)
+    if info["queries"]["synthetic"]:
+        reasons.append("All judged figures come from synthetic queries made from the corpus, not from your users.")
+    warning = few_queries_warning(quality.n_queries)
+    return [*reasons, warning] if warning else reasons
+
+
+def _bytes_reason(chosen: TrialResult, baseline: TrialResult) -> list[str]:
+    ours, theirs = chosen.index_bytes, baseline.index_bytes
+    if ours is None or theirs is None:
+        return []
+    times = Decimal(theirs.ram_bytes_per_vector) / Decimal(ours.ram_bytes_per_vector)
+    text = (f"It holds {ours.ram_bytes_per_vector:g} bytes per vector in RAM where float32 holds "
+            f"{theirs.ram_bytes_per_vector:g}: {times:.1f} times fewer; {format_bytes(ours.ram_fixed_bytes)} more do not "
+            "grow with the corpus")  # fmt: skip
+    if ours.disk_bytes_per_vector:
+        text += f", and {ours.disk_bytes_per_vector:g} bytes per vector for rescoring lie on disk"
+    return [text + "."]
+
+
+def _confirmation_reason(
+    chosen: TrialResult, decision: Decision, results: Sequence[TrialResult], info: Mapping[str, Any]
+) -> list[str]:
+    if not chosen.confirmed:
+        return ["It was not among the finalists: its figures come from the selection stage only, not from a "
+                "confirmation build."]  # fmt: skip
+    reasons = []
+    if info["queries"]["confirm_holdout"]:
+        reasons.append("It was built on the whole corpus and measured on queries that had no part in choosing it.")
+    else:
+        reasons.append("It was built on the whole corpus; there were too few queries to hold some back, so it was "
+                       "measured on those that chose it, and its figures may flatter it.")  # fmt: skip
+    missed = [
+        result for result in results if result.confirmed and result.reason and str(result.trial) not in decision.fitting
+    ]
+    reasons += [f"{result.trial} looked better while selecting but {result.reason}." for result in missed]
+    return reasons
+
+
+def _model_reasons(chosen: TrialResult, results: Sequence[TrialResult]) -> list[str]:
+    """Say when another model's exact search is better: recall_vs_exact compares a model with itself only."""
+    best, own = exact_of(results), baseline_of(results, chosen.trial.space.model)
+    models = {result.trial.space.model for result in results}
+    if len(models) < 2 or best is None:
+        return []
+    if NDCG not in own.quality:
+        return ["Several models were swept without judgements: recall_vs_exact compares each with itself, so nothing "
+                "here says which model finds better passages; give --qrels."]  # fmt: skip
+    if best is own:
+        return [f"Of the models swept, {own.trial.space.model} has the best exact {NDCG}."]
+    theirs, ours = best.per_query[NDCG], own.per_query[NDCG]
+    gap = paired_difference(theirs, ours)
+    return [
+        f"Exact search with {best.trial.space.model} has {NDCG} {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) "
+        f"against {own.trial.space.model}: add --min-ndcg-ratio to make that count."
+    ]

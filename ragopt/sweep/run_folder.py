@@ -1,0 +1,274 @@
+"""The run folder: ``run.json``, ``trials.parquet`` and ``recommendation.json``, written whole and read back."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ragopt.artifacts import write_atomically
+from ragopt.choose import cheapest_bill
+from ragopt.errors import ArtifactError, InputError
+from ragopt.records import (
+    Bill,
+    BillLine,
+    IndexBytes,
+    LatencyMs,
+    Quality,
+    Recommendation,
+    Run,
+    Space,
+    Trial,
+    TrialResult,
+)
+
+RUN_FILE, TRIALS_FILE, RECOMMENDATION_FILE = "run.json", "trials.parquet", "recommendation.json"
+REPORT_FILE, PICTURE_FILE = "report.html", "frontier.png"
+SCHEMA = 1
+PER_QUERY = "_scores"
+
+
+def pretty_json(value: object) -> str:
+    """Write JSON for people: two spaces, a final newline, no NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _bill_json(bill: Bill) -> dict[str, Any]:
+    return {
+        "usd_per_month": str(bill.usd_per_month),
+        "low": str(bill.low),
+        "high": str(bill.high),
+        "lines": [
+            {
+                "item": line.item,
+                "quantity": str(line.quantity),
+                "unit": line.unit,
+                "usd_per_unit": str(line.usd_per_unit),
+                "usd": str(line.usd),
+                "source": line.source,
+                "as_of": line.as_of,
+            }
+            for line in bill.lines
+        ],
+    }
+
+
+def _bill_of(target: str, value: Mapping[str, Any]) -> Bill:
+    lines = tuple(
+        BillLine(
+            line["item"],
+            Decimal(line["quantity"]),
+            line["unit"],
+            Decimal(line["usd_per_unit"]),
+            Decimal(line["usd"]),
+            line["source"],
+            line["as_of"],
+        )
+        for line in value["lines"]
+    )
+    return Bill(target, Decimal(value["usd_per_month"]), Decimal(value["low"]), Decimal(value["high"]), lines)
+
+
+def recommendation_json(one: Recommendation) -> dict[str, Any]:
+    """Give the content of ``recommendation.json``; money as decimal strings."""
+    space, sizes = one.trial.space, one.index_bytes
+    quality: dict[str, Any] = {name: asdict(figure) for name, figure in one.quality.items()}
+    for name, loss in one.loss_vs_exact.items():
+        quality[name]["loss_vs_exact"] = {"value": loss.value, "low": loss.low, "high": loss.high}
+    return {
+        "schema": SCHEMA,
+        "status": one.status,
+        "trial": str(one.trial),
+        "confirmed": one.confirmed,
+        "synthetic_queries": one.synthetic_queries,
+        "embedding": {"model": space.model, "dim": space.dim, "reduction": space.reduction},
+        "index": {
+            "factory": one.trial.factory,
+            "search": one.trial.search,
+            "ram_bytes_per_vector": sizes.ram_bytes_per_vector,
+            "ram_fixed_bytes": sizes.ram_fixed_bytes,
+            "disk_bytes_per_vector": sizes.disk_bytes_per_vector,
+            "file_bytes": sizes.file_bytes,
+        },
+        "target": one.target,
+        "cache": None,
+        "quality": quality,
+        "latency_ms": asdict(one.latency) if one.latency else None,
+        "bill": _bill_json(one.bill),
+        "baseline": {
+            "label": one.baseline_label,
+            "target": one.baseline_bill.target,
+            "usd_per_month": str(one.baseline_bill.usd_per_month),
+            "ram_bytes_per_vector": one.baseline_ram_bytes_per_vector,
+            "bill": _bill_json(one.baseline_bill),
+        },
+        "saving_usd_per_month": str(one.baseline_bill.usd_per_month - one.bill.usd_per_month),
+        "why": list(one.why),
+        "runners_up": list(one.runners_up),
+    }
+
+
+def _recommendation_of(value: Mapping[str, Any]) -> Recommendation:
+    quality, losses = {}, {}
+    for name, figure in value["quality"].items():
+        loss = figure.pop("loss_vs_exact", None)
+        quality[name] = Quality(**figure)
+        if loss:
+            losses[name] = Quality(loss["value"], loss["low"], loss["high"], figure["n_queries"])
+    sizes = {name: figure for name, figure in value["index"].items() if name not in ("factory", "search")}
+    embedding, index = value["embedding"], value["index"]
+    baseline = value["baseline"]
+    return Recommendation(
+        status=value["status"],
+        trial=Trial(Space(**embedding), index["factory"], index["search"]),
+        confirmed=value["confirmed"],
+        target=value["target"],
+        quality=quality,
+        index_bytes=IndexBytes(**sizes),
+        latency=LatencyMs(**value["latency_ms"]) if value["latency_ms"] else None,
+        bill=_bill_of(value["target"], value["bill"]),
+        baseline_label=baseline["label"],
+        baseline_bill=_bill_of(baseline["target"], baseline["bill"]),
+        baseline_ram_bytes_per_vector=baseline["ram_bytes_per_vector"],
+        loss_vs_exact=losses,
+        why=tuple(value["why"]),
+        runners_up=tuple(value["runners_up"]),
+        synthetic_queries=value["synthetic_queries"],
+    )
+
+
+def trial_row(result: TrialResult) -> dict[str, Any]:
+    """Give one row of ``trials.parquet``; a figure that was not measured is absent."""
+    space, sizes, latency = result.trial.space, result.index_bytes, result.latency
+    row: dict[str, Any] = {
+        "trial": str(result.trial),
+        "model": space.model,
+        "dim": space.dim,
+        "reduction": space.reduction,
+        "factory": result.trial.factory,
+        "search": result.trial.search,
+        "status": result.status,
+        "reason": result.reason,
+        "confirmed": result.confirmed,
+    }
+    for name, figure in result.quality.items():
+        row |= {
+            name: figure.value,
+            f"{name}_low": figure.low,
+            f"{name}_high": figure.high,
+            f"{name}_estimated": figure.estimated,
+            f"{name}_n_queries": figure.n_queries,
+        }
+    row["n_queries"] = max((figure.n_queries for figure in result.quality.values()), default=None)
+    if sizes:
+        row |= asdict(sizes)
+    if latency:
+        row |= {f"latency_{name}_ms": getattr(latency, name) for name in ("p50", "p95", "p99")}
+        row["latency_n_queries"] = latency.n_queries
+    for name in ("qps", "cpu_ms_per_query", "cpu_ms_low", "cpu_ms_high", "train_seconds", "build_seconds"):
+        row[name] = getattr(result, name)
+    best = cheapest_bill(result)
+    row["usd_per_month"] = str(best.usd_per_month) if best else None
+    for target, bill in result.bills.items():
+        row[f"usd_per_month_{target}"] = str(bill.usd_per_month)
+    row["bills"] = json.dumps({target: _bill_json(bill) for target, bill in result.bills.items()})
+    for name, scores in result.per_query.items():
+        row[name + PER_QUERY] = scores.tolist()
+    return row
+
+
+def _result_of(row: Mapping[str, Any]) -> TrialResult:
+    import numpy as np  # noqa: PLC0415 - loaded when first used
+
+    names = [name.removesuffix("_low") for name in row if name.endswith("_low") and name != "cpu_ms_low"]
+    quality = {
+        name: Quality(
+            row[name], row[f"{name}_low"], row[f"{name}_high"], row[f"{name}_n_queries"], row[f"{name}_estimated"]
+        )
+        for name in names
+        if row[name] is not None
+    }
+    measured = row.get("file_bytes") is not None
+    per_query = {
+        name.removesuffix(PER_QUERY): np.asarray(scores, dtype=np.float32)
+        for name, scores in row.items()
+        if name.endswith(PER_QUERY) and scores is not None
+    }
+    return TrialResult(
+        trial=Trial.parse(row["trial"]),
+        status=row["status"],
+        reason=row["reason"],
+        confirmed=row["confirmed"],
+        quality=quality,
+        index_bytes=IndexBytes(**{name: row[name] for name in IndexBytes.__slots__}) if measured else None,
+        latency=LatencyMs(*(row[f"latency_{p}_ms"] for p in ("p50", "p95", "p99")), row["latency_n_queries"])
+        if measured
+        else None,
+        qps=row["qps"],
+        cpu_ms_per_query=row["cpu_ms_per_query"],
+        cpu_ms_low=row["cpu_ms_low"],
+        cpu_ms_high=row["cpu_ms_high"],
+        train_seconds=row["train_seconds"],
+        build_seconds=row["build_seconds"],
+        bills={target: _bill_of(target, bill) for target, bill in json.loads(row["bills"]).items()},
+        per_query=per_query,
+    )
+
+
+def trials_parquet(results: Sequence[TrialResult]) -> bytes:
+    """Give the bytes of ``trials.parquet``, one row per trial in grid order."""
+    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
+    import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when first used
+
+    rows = [trial_row(result) for result in results]
+    # from_pylist takes its columns from the first row only.
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    arrays = {}
+    for name in columns:
+        kind = pa.list_(pa.float32()) if name.endswith(PER_QUERY) else None
+        arrays[name] = pa.array([row.get(name) for row in rows], type=kind)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(arrays), buffer)
+    return buffer.getvalue()
+
+
+def write_decision(folder: Path, run: Run) -> None:
+    """Write ``trials.parquet``, ``recommendation.json`` and, last, ``run.json``.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    (folder / RUN_FILE).unlink(missing_ok=True)
+    write_atomically(folder / TRIALS_FILE, trials_parquet(run.trials))
+    write_atomically(folder / RECOMMENDATION_FILE, pretty_json(recommendation_json(run.recommendation)))
+    write_atomically(folder / RUN_FILE, pretty_json(run.info))
+
+
+def read_run(folder: Path) -> Run:
+    """Read a finished run back.
+
+    Raises:
+        InputError: there is no finished run in this folder.
+        ArtifactError: it was written by another version, or a file of it is damaged.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
+    import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when first used
+
+    if not (folder / RUN_FILE).is_file():
+        raise InputError(f"{folder} holds no finished run: {RUN_FILE} is missing",
+                         next_step=f"Run: ragopt sweep CORPUS --out {folder}")  # fmt: skip
+    try:
+        info = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        if info["schema"] != SCHEMA:
+            raise ArtifactError(f"{folder / RUN_FILE} has schema {info['schema']}", allowed=f"{SCHEMA}",
+                                next_step="Read it with the version of ragopt that wrote it")  # fmt: skip
+        rows = pq.read_table(folder / TRIALS_FILE).to_pylist()
+        results = tuple(_result_of(row) for row in rows)
+        recommendation = _recommendation_of(json.loads((folder / RECOMMENDATION_FILE).read_text(encoding="utf-8")))
+    except (FileNotFoundError, KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
+        raise ArtifactError(f"The run in {folder} is damaged: {error}", next_step="Sweep again") from error
+    return Run(str(folder), info, results, recommendation)

@@ -1,0 +1,108 @@
+"""The content of ``run.json``: what was asked, with which versions, on which machine, on what material."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ragopt
+from ragopt.choose import is_exact
+from ragopt.bill.workload import Workload
+from ragopt.measure.intervals import few_queries_warning
+from ragopt.records import TrialResult
+from ragopt.sweep.settings import SweepSettings
+
+if TYPE_CHECKING:
+    from ragopt.sweep.engine import Material
+
+VERSIONED = ("faiss-cpu", "faiss-gpu", "numpy", "pyarrow", "wordllama", "sentence-transformers", "torch", "tokenizers")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages that figures depend on."""
+    found = {"python": platform.python_version(), "ragopt": ragopt.__version__}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its cores and memory, and the system: latencies hold for these."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"cpu": model, "n_cores": os.cpu_count(), "memory_bytes": memory, "system": platform.platform()}
+
+
+def arguments(settings: SweepSettings) -> dict[str, Any]:
+    """The settings as JSON values, places on this machine left out."""
+    values = asdict(settings)
+    limits = values.pop("limits")
+    for name in ("out", "cache_dir"):
+        del values[name]
+    if limits["max_usd"] is not None:
+        limits["max_usd"] = str(limits["max_usd"])
+    if values["scale"]["peak_qps"] is not None:
+        values["scale"]["peak_qps"] = str(values["scale"]["peak_qps"])
+    return {**values, **limits}
+
+
+def describe_run(  # noqa: PLR0913, PLR0917 - the parts of one record
+    settings: SweepSettings,
+    material: Material,
+    results: Sequence[TrialResult],
+    workload: Workload,
+    warnings: Sequence[str],
+    peak_anonymous_bytes: int,
+) -> dict[str, Any]:
+    """Gather what ``run.json`` holds."""
+    split = material.split
+    n_select, n_confirm = len(split.select), len(split.confirm)
+    few = few_queries_warning(n_select)
+    exact = {
+        result.trial.space.model: {name: asdict(figure) for name, figure in result.quality.items()}
+        for result in results
+        if is_exact(result.trial)
+    }
+    models = [
+        {"name": data.model, "dim": data.vectors.dim, "device": data.device, "n_vectors": data.vectors.n,
+         "exact": exact[data.model]}
+        for data in material.models
+    ]  # fmt: skip
+    return {
+        "schema": 1,
+        "ragopt_version": ragopt.__version__,
+        "arguments": arguments(settings),
+        "k": settings.k,
+        "versions": versions(),
+        "machine": machine(),
+        "corpus": dict(material.about_corpus),
+        "queries": {
+            **material.about_queries,
+            "n_queries": len(material.query_ids),
+            "n_select": n_select,
+            "n_confirm": n_confirm,
+            "confirm_holdout": split.holdout,
+        },
+        "models": models,
+        "workload": {**asdict(workload), "peak_qps": str(workload.peak_qps)},
+        "counts": {
+            "n_spaces": len({result.trial.space for result in results}),
+            "n_factories": len({(result.trial.space, result.trial.factory) for result in results}),
+            "n_trials": len(results),
+        },
+        "warnings": [*warnings, few] if few else list(warnings),
+        "seconds": {},
+        "peak_anonymous_bytes": peak_anonymous_bytes,
+    }

@@ -1,0 +1,113 @@
+"""Everything that a sweep is told, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal, get_args
+
+from ragopt.choose import Limits, Objective
+from ragopt.corpus.records import ReadOptions
+from ragopt.corpus.splitting import ChunkOptions
+from ragopt.errors import InputError
+from ragopt.records import Metric
+
+CostModel = Literal["measured", "scan"]
+
+SELECT_TRAIN_ROWS = 16_384
+"""Training rows while selecting: 64 per centroid of an 8-bit quantizer (FAISS asks for 39 to 256; Clustering.h)."""
+
+CONFIRM_TRAIN_ROWS = 65_536
+"""Training rows of a finalist: 256 per centroid, the most that FAISS uses (ClusteringParameters, FAISS 1.15)."""
+
+FEWEST_HOLDOUT_QUERIES = 100
+"""Fewer queries than this left over are no confirmation: their interval is wider than most limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyVectors:
+    """Vectors that the user has embedded already."""
+
+    vectors: str
+    query_vectors: str
+    vector_ids: str | None = None
+    query_ids: str | None = None
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The service that is billed; None takes the workload's own default, `n_vectors` the corpus's size."""
+
+    n_vectors: int | None = None
+    queries_per_month: int | None = None
+    peak_qps: Decimal | None = None
+    n_replicas: int | None = None
+    provider: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSettings:
+    """What to sweep, on which queries, within which limits, and where results lie.
+
+    Attributes:
+        corpus: `python-docs`, a folder or a file; None when `ready` is given.
+        ready: vectors that are embedded already; None when `corpus` is given.
+        models: embedding models, swept side by side.
+        queries, qrels: files; None takes what the corpus brings, else known-item queries are made from it.
+        n_queries: most queries to select with; `confirm_queries`: most others to measure finalists with.
+        finalists: most trials to build for confirmation, the exact baseline not counted.
+        grid: a recipe file; None is the default grid.
+        out: run folder. cache_dir: artifact store.
+    """
+
+    corpus: str | None = None
+    ready: ReadyVectors | None = None
+    models: tuple[str, ...] = ("wordllama",)
+    device: str = "auto"
+    read: ReadOptions = field(default_factory=ReadOptions)
+    chunk: ChunkOptions = field(default_factory=ChunkOptions)
+    queries: str | None = None
+    qrels: str | None = None
+    metric: Metric = "cosine"
+    k: int = 10
+    seed: int = 0
+    n_queries: int = 1000
+    confirm_queries: int = 2000
+    finalists: int = 8
+    grid: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    objective: Objective = "usd"
+    cost_model: CostModel = "measured"
+    scale: Scale = field(default_factory=Scale)
+    out: Path = Path("ragopt-run")
+    cache_dir: Path = Path("ragopt-cache")
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other. Raises InputError."""
+        if (self.corpus is None) == (self.ready is None):
+            raise InputError("A sweep needs a corpus or ready vectors, not both or neither",
+                             next_step="Give a corpus folder, or --vectors with --query-vectors")  # fmt: skip
+        for option, value, low in (
+            ("--k", self.k, 1),
+            ("--n-queries", self.n_queries, 2),
+            ("--confirm-queries", self.confirm_queries, 0),
+            ("--finalists", self.finalists, 1),
+            ("--seed", self.seed, 0),
+        ):
+            if value < low:
+                raise InputError(f"{option} {value} is too small", allowed=f"{low} or more",
+                                 next_step=f"Correct {option}")  # fmt: skip
+        for option, text, allowed in (
+            ("--metric", self.metric, get_args(Metric)),
+            ("--objective", self.objective, get_args(Objective)),
+            ("--cost-model", self.cost_model, get_args(CostModel)),
+        ):
+            if text not in allowed:
+                raise InputError(f"{option} {text!r} is unknown", allowed=", ".join(allowed),
+                                 next_step=f"Correct {option}")  # fmt: skip
+        if not self.models or len(set(self.models)) != len(self.models):
+            raise InputError(f"--model was given twice or not at all: {', '.join(self.models)}",
+                             next_step="Name each model once")  # fmt: skip

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import contextlib
+
+import faiss
+import numpy as np
+import pytest
+
+from ragopt.records import Trial
+from ragopt.report.faiss_lines import plain_faiss_lines
+
+DIM = 32
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """Anisotropic vectors with a mean far from zero, so that centring would change the answer."""
+    rng = np.random.default_rng(5)
+    scale = np.linspace(3, 0.2, DIM)
+    vectors = (rng.standard_normal((1500, DIM)) * scale + 0.7).astype(np.float32)
+    queries = (rng.standard_normal((40, DIM)) * scale + 0.7).astype(np.float32)
+    return vectors, queries
+
+
+def run_lines(text: str, metric: str = "cosine") -> dict[str, np.ndarray]:
+    lines = plain_faiss_lines(Trial.parse(text), full_dim=DIM, metric=metric, n_train=1000)
+    vectors, queries = data()
+    names = {"vectors": vectors.copy(), "queries": queries.copy()}
+    exec(compile(lines, "lines", "exec"), names)  # noqa: S102 - the promise is that they run
+    assert np.array_equal(names["vectors"], vectors)
+    return names
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def by_hand(vectors: np.ndarray, queries: np.ndarray, metric: str) -> np.ndarray:
+    distances = ((queries[:, None, :] - vectors[None, :, :]) ** 2).sum(axis=2)
+    scores = -distances if metric == "l2" else queries @ vectors.T
+    return np.argsort(-scores, axis=1, kind="stable")[:, :10]
+
+
+def search_by_hand(factory: str, search: str = "") -> tuple[np.ndarray, np.ndarray]:
+    vectors, queries = (unit(x) for x in data())
+    index = faiss.index_factory(DIM, factory, faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors[np.sort(np.random.default_rng(0).permutation(len(vectors))[:1000])])
+    index.add(vectors)
+    faiss.ParameterSpace().set_index_parameters(index, search)
+    return index.search(queries, 10)
+
+
+def agreement(ids: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(ids, truth, strict=True)]))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_flat_lines_are_exact_search(metric):
+    """A Flat index from the lines finds what brute force finds, for every metric."""
+    vectors, queries = data()
+    if metric == "cosine":
+        vectors, queries = unit(vectors), unit(queries)
+    ids = run_lines("m@32:none | Flat", metric)["ids"]
+    assert agreement(ids, by_hand(vectors, queries, metric)) == 1.0
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_truncation_lines(metric):
+    """Truncated lines search the first dimensions, renormalised for cosine."""
+    vectors, queries = (x[:, :8] for x in data())
+    if metric == "cosine":
+        vectors, queries = unit(vectors), unit(queries)
+    ids = run_lines("m@8:trunc | Flat", metric)["ids"]
+    assert agreement(ids, by_hand(vectors, queries, metric)) == 1.0
+
+
+def test_full_dimension_pca_is_exact_search():
+    """A rotation without centring loses nothing: at full dimension it finds what exact search finds."""
+    vectors, queries = data()
+    ids = run_lines("m@32:pca | Flat")["ids"]
+    assert agreement(ids, by_hand(unit(vectors), unit(queries), "cosine")) >= 0.995
+
+
+def test_pca_lines_against_a_rotation_by_hand():
+    """PCA lines project on the leading axes of the second moments of the sample."""
+    vectors, queries = data()
+    picked = np.sort(np.random.default_rng(0).permutation(len(vectors))[:1000])
+    _, _, axes = np.linalg.svd(unit(vectors[picked]).astype(np.float64), full_matrices=False)
+    rotated = [unit(unit(x) @ axes[:8].T) for x in (vectors, queries)]
+    ids = run_lines("m@8:pca | Flat")["ids"]
+    assert agreement(ids, by_hand(*rotated, "cosine")) >= 0.995
+
+
+def test_rescored_lines_set_the_search_parameters():
+    """The lines build FAISS's own index with the factory and the rescoring depth."""
+    names = run_lines("m@32:none | PCAR16,PQ8np,Refine(SQ8) | k_factor_rf=7")
+    assert names["index"].k_factor == 7
+    expected = search_by_hand("PCAR16,PQ8np,Refine(SQ8)", "k_factor_rf=7")
+    assert np.array_equal(names["ids"], expected[1])
+
+
+@pytest.mark.parametrize("factory", ["SQ8", "PQ8x4fs", "RaBitQ", "IVF8,PQ8np"])
+def test_default_codecs_run(factory):
+    """Codecs of the default grid answer as the same index built by hand on unit vectors does."""
+    names = run_lines(f"m@32:none | {factory}")
+    expected = search_by_hand(factory)
+    assert np.array_equal(names["ids"], expected[1])
+    assert np.array_equal(names["scores"], expected[0])
+
+
+def test_hostile_names_cannot_leave_the_comment():
+    """A model name with a line break stays inside its comment."""
+    text = plain_faiss_lines(Trial.parse("m\nboom()@32:none | Flat"), full_dim=32, metric="ip", n_train=10)
+    with contextlib.suppress(ModuleNotFoundError):
+        compile(text, "lines", "exec")
+    assert "\nboom()" not in text
+    assert "faiss.METRIC_INNER_PRODUCT" in text

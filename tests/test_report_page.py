@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from dataclasses import replace
+
+import pytest
+from bs4 import BeautifulSoup
+
+from ragopt.records import Trial
+from ragopt.report.info import frontier
+from ragopt.report.page import inline_svg, page_html, write_page
+from tests.report_example import HOSTILE, example_run, hostile_run, nothing_fits_run, two_model_run
+
+LIMIT_BYTES = 1_500_000
+
+
+@functools.cache
+def page(builder) -> str:
+    """The page of an example run, rendered once."""
+    return page_html(builder())
+
+
+@pytest.fixture
+def example():
+    """The example's page, parsed."""
+    return BeautifulSoup(page(example_run), "html.parser")
+
+
+def cells(soup, table: str) -> list[list[str]]:
+    rows = soup.select(f"#{table} tbody tr")
+    return [[cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])] for row in rows]
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", "").removesuffix(" B").removeprefix("USD "))
+
+
+def test_frontier_table_parses_back(example):
+    """Every number of the frontier table is the record's number."""
+    rows = cells(example, "frontier-table")
+    for row, point in zip(rows, frontier(example_run()), strict=True):
+        trial, quality, n_queries, usd, target, ram, disk, kind = row
+        value, low, high = map(float, re.findall(r"[\d.]+", quality))
+        assert trial == point.trial
+        assert (value, low, high) == pytest.approx(
+            (point.quality.value, point.quality.low, point.quality.high), abs=5e-5
+        )
+        assert number(n_queries) == point.quality.n_queries
+        assert usd == f"{point.usd_per_month:,.2f}"
+        assert target == point.target
+        assert (number(ram), number(disk)) == (point.ram_bytes_per_vector, point.disk_bytes_per_vector)
+        assert kind == ("measured" if point.confirmed else "estimated")
+
+
+def test_all_trials_are_there(example):
+    """The last table has every trial, unsuitable ones with their reason."""
+    run = example_run()
+    rows = cells(example, "trials-table")
+    assert {row[0] for row in rows} == {str(result.trial) for result in run.trials}
+    unsuitable = [row for row in rows if row[1] == "unsuitable"]
+    assert len(unsuitable) == 2
+    assert all(row[-1] == "48 does not divide 256; 32 and 64 do." for row in unsuitable)
+
+
+def test_bills_add_up_beside_each_other(example):
+    """Both bills are shown line by line, and the lines add up to the shown sums."""
+    recommendation = example_run().recommendation
+    tables = example.select("table.bill")
+    for table, bill in zip(tables, (recommendation.bill, recommendation.baseline_bill), strict=True):
+        shown = [number(row.find_all("td")[-1].get_text()) for row in table.select("tbody tr")]
+        assert shown == [float(line.usd) for line in bill.lines]
+        total = number(table.select_one("tfoot td").get_text())
+        assert total == pytest.approx(sum(shown), abs=0.001)
+        assert total == float(bill.usd_per_month)
+        assert "2026-07-20" in table.get_text()
+
+
+def test_estimates_stand_beside_measurements(example):
+    """Each built finalist shows what selection estimated and what the build measured."""
+    run = example_run()
+    rows = [row for row in cells(example, "finalists-table") if row[1] == "recall_vs_exact@10"]
+    built = [result.quality["recall_vs_exact@10"] for result in run.trials if result.confirmed]
+    assert [(float(row[2]), float(row[3])) for row in rows] == [
+        pytest.approx((one.estimated, one.value), abs=5e-5) for one in built
+    ]
+
+
+def test_answer_comes_first_in_words(example):
+    """The heading is the decision; the answer has both bills, bytes, quality with interval, and the reasons."""
+    assert example.h1.get_text() == "Use wordllama at 256 dimensions in a FAISS index PCAR128,PQ16np,Refine(SQfp16)."
+    answer = example.select_one("main > section").get_text(" ", strip=True)
+    for phrase in ("USD 23.81", "USD 381.21", "saves USD 357.40", "16 B", "0.9604", "[0.9552, 0.9656]", "n = 2,000"):
+        assert phrase in answer
+    assert "It is the cheapest of 38 trials" in answer
+
+
+def test_trust_section_tells_how_it_was_measured(example):
+    """Versions, machine, seed, memory, warnings, fingerprint and the command are on the page."""
+    trust = example.select_one("#trust").get_text(" ", strip=True)
+    for phrase in ("faiss 1.15.1", "Example CPU, 2 cores, 8.0 GB", "734.0 MB", "nDCG was measured on 300", "0123abcd",
+                   "ragopt sweep docs/handbook --k 10"):  # fmt: skip
+        assert phrase in trust
+    assert "set_index_parameters(index, 'k_factor_rf=25')" in example.select_one("#rebuild").get_text()
+
+
+def test_synthetic_label_appears_only_for_synthetic_queries(example):
+    """Sections with quality carry the label when queries were made from the corpus, and never otherwise."""
+    for section in ("#answer", "#frontier", "#quality", "#trust", "#trials"):
+        assert any(tag.get_text() == "synthetic queries" for tag in example.select(f"{section} .tag"))
+    assert "synthetic queries" not in page_html(example_run(synthetic=False))
+
+
+def test_page_is_written_whole(tmp_path):
+    """The file is the page in UTF-8, alone in its folder, the same every time, and small."""
+    write_page(example_run(), tmp_path / "report.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    blob = (tmp_path / "report.html").read_bytes()
+    assert blob.decode() == page(example_run)
+    assert len(blob) < LIMIT_BYTES
+
+
+@pytest.mark.parametrize("builder", [example_run, hostile_run, nothing_fits_run])
+def test_page_is_self_contained(builder):
+    """Nothing is fetched and no script runs: no links out, no script, no handlers."""
+    html = page(builder)
+    soup = BeautifulSoup(html, "html.parser")
+    assert not soup.find_all(["script", "link", "img", "iframe", "object", "embed", "form", "base"])
+    for element in soup.find_all(True):
+        assert not [name for name in element.attrs if name.lower().startswith("on")]
+        for name in ("href", "src", "xlink:href"):
+            assert element.get(name, "#").startswith("#")
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+
+
+def test_hostile_text_is_escaped_everywhere():
+    """Markup, template syntax and control characters from the corpus appear as text only; long lines are cut."""
+    html = page(hostile_run)
+    soup = BeautifulSoup(html, "html.parser")
+    assert "<script" not in html
+    assert "{{7*7}}" in soup.get_text()
+    assert "\x1b" not in html
+    assert "\u202e" not in html
+    assert HOSTILE.removesuffix("\u202e") in soup.select_one("#trust li").get_text() + soup.h1.get_text()
+    assert "(10,000 characters)" in soup.get_text()
+    assert "x" * 500 not in html
+    assert len(soup.find_all("style")) == 1
+    assert len(soup.find_all("svg")) == 4
+
+
+def test_ids_are_unique_and_anchors_lead_somewhere(example):
+    """No id is used twice, charts included, and every link in the page has its target."""
+    ids = [element["id"] for element in example.find_all(id=True)]
+    assert len(ids) == len(set(ids))
+    assert {link["href"].removeprefix("#") for link in example.find_all("a")} <= set(ids)
+
+
+def test_nothing_fits_says_so_before_anything_else():
+    """The heading and the answer say that nothing fits, and no trial is called recommended."""
+    soup = BeautifulSoup(page(nothing_fits_run), "html.parser")
+    assert soup.h1.get_text().startswith("No trial meets the limits")
+    assert "--max-usd 1.00" in soup.select_one("#answer").get_text()
+    assert "Meets every limit" not in soup.get_text()
+    assert not soup.select("tr.pick")
+
+
+def test_large_grid_stays_small():
+    """With 1,500 trials the page stays under 1.5 MB and says what it leaves out."""
+    run = two_model_run()
+    trials = [*run.trials]
+    for n, result in zip(range(1_500), itertools.cycle(run.trials), strict=False):
+        trial = Trial(result.trial.space, result.trial.factory, f"nprobe={n}")
+        trials.append(replace(result, trial=trial, status="estimated"))
+    html = page_html(replace(run, trials=tuple(trials)))
+    assert len(html.encode()) < LIMIT_BYTES
+    assert "The other 580 are in trials.parquet." in html
+
+
+def test_inline_svg_rewrites_tags_only():
+    """Ids get a prefix and numbers are shortened in tags, never in the text between them."""
+    svg = (
+        '<svg width="10" height="5" viewBox="0 0 10 5">'
+        '<g id="c" clip-path="url(#c)"><text x="1.23456">1.23456 id="c"</text></g></svg>'
+    )
+    assert inline_svg(svg, "a") == (
+        '<svg viewBox="0 0 10 5" style="max-width:10px" aria-hidden="true" focusable="false">'
+        '<g id="a-c" clip-path="url(#a-c)"><text x="1.23">1.23456 id="c"</text></g></svg>'
+    )
