@@ -24,8 +24,17 @@ _HOME = {
     "TrialResult": "ragopt.records",
 }
 
-__all__ = [  # noqa: RUF022 - the two verbs first
-    "sweep", "recommend", "Bill", "Quality", "RagoptError", "Recommendation", "Run", "Space", "Trial", "TrialResult",
+__all__ = [
+    "Bill",
+    "Quality",
+    "RagoptError",
+    "Recommendation",
+    "Run",
+    "Space",
+    "Trial",
+    "TrialResult",
+    "recommend",
+    "sweep",
 ]  # fmt: skip
 
 
@@ -33,6 +42,6 @@ def __getattr__(name: str) -> Any:
     """Load a public name when it is first used: `import ragopt` stays fast."""
     if name not in _HOME:
         raise AttributeError(f"module 'ragopt' has no attribute {name!r}")
-    import importlib  # noqa: PLC0415 - see above
+    import importlib  # noqa: PLC0415 - loaded when first used
 
     return getattr(importlib.import_module(_HOME[name]), name)

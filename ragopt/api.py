@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 
@@ -16,6 +15,9 @@ from ragopt.sweep.progress import Progress, Silent
 from ragopt.sweep.recommending import recommend_from
 from ragopt.sweep.run_folder import PICTURE_FILE, REPORT_FILE, read_run
 from ragopt.sweep.settings import SweepSettings
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 def default_cache_dir() -> Path:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from ragopt.errors import InputError
 from ragopt.measure.intervals import paired_difference
-from ragopt.records import Bill, Trial, TrialResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from ragopt.records import Bill, Trial, TrialResult
 
 Objective = Literal["usd", "ram"]
 
@@ -120,27 +123,47 @@ def _misses(result: TrialResult, limits: Limits, *, k: int, exact: TrialResult |
     name = f"recall_vs_exact@{k}"
     if name not in result.quality:
         return [result.reason or "not measured"]
-    misses = []
+    misses = [_recall_miss(result, limits, name), _ndcg_miss(result, limits, exact), _latency_miss(result, limits),
+              _bill_miss(result, limits)]  # fmt: skip
+    return [miss for miss in misses if miss]
+
+
+def _recall_miss(result: TrialResult, limits: Limits, name: str) -> str:
     low = result.quality[name].low
-    if limits.min_recall is not None and low < limits.min_recall:
-        misses.append(f"{name} is at least {low:.4f}, not {limits.min_recall}")
-    if limits.min_ndcg_ratio is not None:
-        if exact is None:
-            raise InputError("--min-ndcg-ratio needs exact search in the grid", next_step="Add a Flat entry to it")
-        if not ndcg_ratio_holds(result, exact, ratio=limits.min_ndcg_ratio):
-            misses.append(f"{NDCG} over exact search's may be below {limits.min_ndcg_ratio}")
-    if limits.max_p99_ms is not None:
-        if result.latency is None:
-            misses.append("p99 latency was not measured")
-        elif result.latency.p99 > limits.max_p99_ms:
-            misses.append(f"p99 latency is {result.latency.p99:.3f} ms, not at most {limits.max_p99_ms}")
-    if limits.max_usd is not None:
-        bill = cheapest_bill(result)
-        if bill is None:
-            misses.append("it was not billed")
-        elif bill.usd_per_month > limits.max_usd:
-            misses.append(f"it costs {bill.usd_per_month} USD a month, not at most {limits.max_usd}")
-    return misses
+    if limits.min_recall is None or low >= limits.min_recall:
+        return ""
+    return f"{name} is at least {low:.4f}, not {limits.min_recall}"
+
+
+def _ndcg_miss(result: TrialResult, limits: Limits, exact: TrialResult | None) -> str:
+    if limits.min_ndcg_ratio is None:
+        return ""
+    if exact is None:
+        raise InputError("--min-ndcg-ratio needs exact search in the grid", next_step="Add a Flat entry to it")
+    if ndcg_ratio_holds(result, exact, ratio=limits.min_ndcg_ratio):
+        return ""
+    return f"{NDCG} over exact search's may be below {limits.min_ndcg_ratio}"
+
+
+def _latency_miss(result: TrialResult, limits: Limits) -> str:
+    if limits.max_p99_ms is None:
+        return ""
+    if result.latency is None:
+        return "p99 latency was not measured"
+    if result.latency.p99 <= limits.max_p99_ms:
+        return ""
+    return f"p99 latency is {result.latency.p99:.3f} ms, not at most {limits.max_p99_ms}"
+
+
+def _bill_miss(result: TrialResult, limits: Limits) -> str:
+    if limits.max_usd is None:
+        return ""
+    bill = cheapest_bill(result)
+    if bill is None:
+        return "it was not billed"
+    if bill.usd_per_month <= limits.max_usd:
+        return ""
+    return f"it costs {bill.usd_per_month} USD a month, not at most {limits.max_usd}"
 
 
 def order(results: Sequence[TrialResult], *, objective: Objective, k: int) -> list[TrialResult]:

@@ -36,6 +36,13 @@ def test_names_must_print_and_parse(model):
         open_embedder(model)
 
 
+def test_a_name_without_end_is_refused():
+    """A name that no file system takes is an error of ours, in one short line."""
+    with pytest.raises(InputError, match="a part of more than 255 characters") as caught:
+        open_embedder("x" * 5000)
+    assert len(str(caught.value)) < 200
+
+
 def test_folder_names_must_print_and_parse(tmp_path):
     """The last part of a folder is what is printed, so that is what is checked."""
     (tmp_path / "a|b").mkdir()

@@ -156,6 +156,15 @@ def test_files_that_are_none(tmp_path, name, content):
     assert [entry.name for entry in tmp_path.iterdir()] == ([] if content is None else [name])
 
 
+def test_a_path_without_end_is_refused(tmp_path):
+    """A name that no file system takes is an input error for vectors and for ids."""
+    path = str(tmp_path / f"{'x' * 300}.npy")
+    with pytest.raises(InputError, match=r"Cannot read .*File name too long"):
+        ready(tmp_path, path)
+    with pytest.raises(InputError, match=r"Cannot read .*File name too long"):
+        read_ids(path, n=1)
+
+
 def test_a_cut_file_is_refused(tmp_path):
     """A file that lost its end is not taken for a smaller one."""
     np.save(tmp_path / "v.npy", MATRIX)

@@ -200,3 +200,8 @@ def test_chart_on_the_other_axis():
     """The axis may be asked for by name."""
     chart = frontier_chart(example_run(), axis=axis_named("ram_bytes_per_vector")).to_dict()
     assert {row["cost"] for row in chart["data"]["values"]} >= {8.0, 1024.0}
+
+
+def test_picture_is_the_same_every_time():
+    """The same run gives the same SVG, byte for byte."""
+    assert svg_text(frontier_chart(small_run())) == svg_text(frontier_chart(small_run()))

@@ -12,6 +12,15 @@ from ragopt.report.faiss_lines import plain_faiss_lines
 DIM = 32
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other on shared cores cost more than they bring here."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    yield
+    faiss.omp_set_num_threads(before)
+
+
 def data() -> tuple[np.ndarray, np.ndarray]:
     """Anisotropic vectors with a mean far from zero, so that centring would change the answer."""
     rng = np.random.default_rng(5)

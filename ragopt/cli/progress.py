@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+from typing import Self
 
 LINE_SECONDS = 10.0
 """Least time between two plain lines of one phase: a log stays short, and a watcher sees life."""
@@ -25,7 +29,7 @@ class TerminalProgress:
             console=self.console, disable=not self.console.is_terminal or quiet,
         )  # fmt: skip
 
-    def __enter__(self) -> TerminalProgress:  # noqa: PYI034 - typing.Self would say no more
+    def __enter__(self) -> Self:
         """Start drawing."""
         self._bars.start()
         return self

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from ragopt.choose import Objective
 from ragopt.cli.options import json_option, limit_options
 from ragopt.cli.show import show_run
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from ragopt.choose import Objective
 
 
 @click.command("recommend")

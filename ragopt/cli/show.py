@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from ragopt.records import Run
+if TYPE_CHECKING:
+    from ragopt.records import Run
 
 
 def show_run(run: Run, *, as_json: bool) -> int:

@@ -13,10 +13,21 @@ from ragopt.cli.show import show_run
 
 @click.command("sweep")
 @click.argument("corpus", required=False)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("ragopt-run"), show_default=True,
-              help="Run folder: report.html, frontier.png, recommendation.json, trials.parquet, run.json.")
-@click.option("--model", "models", multiple=True, default=("wordllama",), show_default=True,
-              help="Embedding model: wordllama, a sentence-transformers name or folder, or openai:NAME. Repeatable.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("ragopt-run"),
+    show_default=True,
+    help="Run folder: report.html, frontier.png, recommendation.json, trials.parquet, run.json.",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=("wordllama",),
+    show_default=True,
+    help="Embedding model: wordllama, a sentence-transformers name or folder, or openai:NAME. Repeatable.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--queries", help="Queries: .jsonl (BEIR), .parquet or .txt, one a line. Default: the corpus's own.")
 @click.option("--qrels", help="Judgements: BEIR .tsv or TREC qrels.")
@@ -34,23 +45,38 @@ from ragopt.cli.show import show_run
 @click.option("--metric", type=click.Choice(["cosine", "ip", "l2"]), default="cosine", show_default=True)
 @click.option("--k", type=int, default=10, show_default=True, help="Neighbours that recall_vs_exact counts.")
 @click.option("--n-queries", type=int, default=1000, show_default=True, help="Most queries to select with.")
-@click.option("--confirm-queries", type=int, default=2000, show_default=True,
-              help="Most other queries to measure finalists with.")
+@click.option(
+    "--confirm-queries", type=int, default=2000, show_default=True, help="Most other queries to measure finalists with."
+)
 @click.option("--finalists", type=int, default=8, show_default=True, help="Most trials to build and confirm.")
 @click.option("--grid", help="Recipe of trials to try instead of the default grid; see indexes/recipes/.")
 @limit_options
-@click.option("--cost-model", type=click.Choice(["measured", "scan"]), default="measured", show_default=True,
-              help="measured: CPU time measured here. scan: a fixed table, the same on every machine.")
-@click.option("--vectors-at-scale", type=CountType(), default=None, metavar="N",
-              help="Bill for this many vectors, 10M for example. Default: the corpus.")
+@click.option(
+    "--cost-model",
+    type=click.Choice(["measured", "scan"]),
+    default="measured",
+    show_default=True,
+    help="measured: CPU time measured here. scan: a fixed table, the same on every machine.",
+)
+@click.option(
+    "--vectors-at-scale",
+    type=CountType(),
+    default=None,
+    metavar="N",
+    help="Bill for this many vectors, 10M for example. Default: the corpus.",
+)
 @click.option("--queries-per-month", type=CountType(), default=None, help="Default: 1M.")
 @click.option("--peak-qps", type=DecimalType(), default=None, help="Default: 10.")
 @click.option("--replicas", type=int, default=None, help="Complete copies of the service. Default: 1.")
 @click.option("--provider", default=None, help="Whose prices. Default: aws.")
 @click.option("--region", default=None, help="Default: us-east-1.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--cache-dir", type=click.Path(path_type=Path), default=None,
-              help="Where costly results are kept and found again. Default: the user's cache folder.")
+@click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Where costly results are kept and found again. Default: the user's cache folder.",
+)
 @json_option
 def command(**options: Any) -> int:
     """Measure every index on CORPUS and recommend the cheapest that still finds the right passages.

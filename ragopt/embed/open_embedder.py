@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WORDLLAMA = "wordllama"
 OPENAI_PREFIX = "openai:"
+NAME_CHARS = 255  # the longest part of a path (NAME_MAX on Linux and macOS); longer ones make the system calls fail
 LIKENESS = 0.75  # difflib's ratio: one or two wrong letters in `wordllama` stay above, other model names below
 
 
@@ -57,6 +58,11 @@ def open_embedder(model: str, *, device: str = "auto") -> Embedder:
 
 
 def _check_name(model: str) -> None:
+    if max(map(len, model.split("/"))) > NAME_CHARS:
+        raise InputError(
+            f"The model name {model[:20]}... has a part of more than {NAME_CHARS} characters",
+            next_step="Check the spelling",
+        )
     folder = Path(model).expanduser()
     # An empty path means the working folder to pathlib; an empty name is a mistake.
     printed = folder.absolute().name if model and folder.is_dir() else model

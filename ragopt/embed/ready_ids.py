@@ -32,7 +32,11 @@ def read_ids(path: str | None, *, n: int) -> list[str]:
     file = Path(path).expanduser()
     readers = {".txt": _txt_ids, ".npy": _npy_ids, ".parquet": _parquet_ids, ".jsonl": _jsonl_ids}
     reader = readers.get(file.suffix.lower())
-    if reader is None or not file.is_file():
+    try:
+        is_file = file.is_file()
+    except OSError as error:  # a folder on the way that may not be entered, or a name that is too long
+        raise InputError(f"Cannot read {file}: {error.strerror}", next_step="Check the path and its rights") from error
+    if reader is None or not is_file:
         failed = f"Cannot read ids from {file}" if reader is None else f"There is no file {file}"
         raise InputError(failed, allowed=ALLOWED_FILES, next_step="Check the path")
     ids = reader(file)
@@ -57,6 +61,8 @@ def _lines(file: Path) -> list[str]:
     """Read the lines of a UTF-8 file; only line feeds end a line, so ids may hold any other character."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"Cannot read {file}: {error.strerror}", next_step="Check the file and its rights") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InputError(f"{file}, line {line} is not UTF-8", next_step="Save the file as UTF-8") from error

@@ -46,7 +46,11 @@ def open_source(path: Path, column: str | None) -> ReadySource:
         InputError: it is missing, of another kind, damaged, or not a matrix of numbers.
     """
     suffix = path.suffix.lower()
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:  # a folder on the way that may not be entered, or a name that is too long
+        raise InputError(f"Cannot read {path}: {error.strerror}", next_step="Check the path and its rights") from error
+    if not exists:
         raise InputError(f"There is no file {path}", allowed=ALLOWED_FILES, next_step="Check the path")
     if suffix == ".npy" and path.is_file():
         if column is not None:

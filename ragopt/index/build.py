@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ragopt.errors import SpecError
-from ragopt.index.factory import Factory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import faiss
     import numpy as np
     from numpy.typing import NDArray
 
+    from ragopt.index.factory import Factory
     from ragopt.records import Metric
 
 
@@ -50,7 +51,7 @@ def _quiet_and_seed(index: Any, seed: int) -> None:
     """Seed every k-means inside an index and stop its warnings about few points: ragopt reports them itself."""
     import faiss  # noqa: PLC0415 - loaded when first used
 
-    inner = faiss.downcast_index(index)
+    inner: Any = faiss.downcast_index(index)
     if isinstance(inner, faiss.IndexPreTransform):
         _quiet_and_seed(inner.index, seed)
         return
@@ -94,7 +95,7 @@ def train_index(
             next_step="Leave it out of the grid, or sweep a larger corpus",
         )
     index = faiss.index_factory(factory.dim, str(factory), faiss_metric(metric))
-    base = faiss.downcast_index(index)
+    base: Any = faiss.downcast_index(index)
     if isinstance(base, faiss.IndexRefine):
         base = faiss.downcast_index(base.base_index)
     _quiet_and_seed(base, seed)
@@ -151,7 +152,8 @@ def set_search(index: faiss.Index, search: str) -> None:
     if not search:
         return
     try:
-        faiss.ParameterSpace().set_index_parameters(index, search)
+        space: Any = faiss.ParameterSpace()
+        space.set_index_parameters(index, search)
     except (RuntimeError, ValueError) as error:
         raise SpecError(
             f"Cannot set the search parameters {search!r}",
@@ -164,12 +166,12 @@ def list_sizes(index: faiss.Index) -> list[int] | None:
     """Vectors in each inverted list of an index, None when it has no lists."""
     import faiss  # noqa: PLC0415 - loaded when first used
 
-    inner = faiss.downcast_index(index)
+    inner: Any = faiss.downcast_index(index)
     if isinstance(inner, faiss.IndexRefine):
         inner = faiss.downcast_index(inner.base_index)
     if isinstance(inner, faiss.IndexPreTransform):
         inner = faiss.downcast_index(inner.index)
     if not isinstance(inner, faiss.IndexIVF):
         return None
-    return [int(inner.invlists.list_size(number)) for number in range(inner.nlist)]
-
+    lists: Any = inner.invlists
+    return [int(lists.list_size(number)) for number in range(inner.nlist)]

@@ -82,9 +82,8 @@ class Factory:
     def min_train_rows(self) -> int:
         """Fewest training rows that FAISS accepts: one per centroid, one per PCA output dimension."""
         rows = [1, self.nlist]
-        for codec in (self.codec, self.refine):
-            if codec and codec.family in ("PQ", "PQfs"):
-                rows.append(2**codec.bits)
+        codecs = (self.codec, self.refine)
+        rows += [1 << codec.bits for codec in codecs if codec and codec.family in ("PQ", "PQfs")]
         if self.transform and self.transform.kind != "RR":
             rows.append(self.transform.dim_out)
         return max(rows)

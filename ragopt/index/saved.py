@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragopt.artifacts import NO_SPACE, canonical_json, write_atomically
@@ -16,6 +14,9 @@ from ragopt.errors import IndexFormatError, StorageError
 from ragopt.records import IndexBytes, Metric, Trial
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     import faiss
 
 INDEX_FILE = "index.faiss"
@@ -71,7 +72,7 @@ def _write_faiss(index: faiss.Index, path: Path) -> None:
         raise
 
 
-def save_index(
+def save_index(  # noqa: PLR0913 - the parts of one manifest
     folder: Path,
     index: faiss.Index,
     *,
@@ -140,7 +141,9 @@ def open_index(folder: Path, *, verify: Literal["quick", "full"] = "quick") -> S
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError) as error:
-        raise IndexFormatError(f"{folder} holds no readable {MANIFEST_FILE}", next_step="Build the index again") from error
+        raise IndexFormatError(
+            f"{folder} holds no readable {MANIFEST_FILE}", next_step="Build the index again"
+        ) from error
     if manifest.get("schema") != SCHEMA:
         raise IndexFormatError(f"{folder} has schema {manifest.get('schema')!r}", allowed=f"{SCHEMA}",
                                next_step="Open it with the version of ragopt that wrote it")  # fmt: skip

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragopt.errors import IndexFormatError
 from ragopt.index.build import list_sizes
-from ragopt.index.factory import Factory
 from ragopt.index.size import index_bytes
-from ragopt.records import IndexBytes
 
 if TYPE_CHECKING:
     import faiss
+
+    from ragopt.index.factory import Factory
+    from ragopt.records import IndexBytes
 
 WRITE_BLOCK = 1 << 20
 
@@ -27,7 +28,8 @@ def serialized_length(index: faiss.Index) -> int:
         length += len(data)
         return len(data)
 
-    writer = faiss.PyCallbackIOWriter(count, WRITE_BLOCK)
+    # FAISS's type stubs leave this class out.
+    writer: Any = vars(faiss)["PyCallbackIOWriter"](count, WRITE_BLOCK)
     faiss.write_index(index, writer)
     del writer
     return length

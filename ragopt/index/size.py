@@ -6,11 +6,15 @@ Each constant is the sum of the fields that ``faiss/impl/index_write.cpp`` (FAIS
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import ceil
+from typing import TYPE_CHECKING
 
-from ragopt.index.factory import Codec, Factory, Transform
 from ragopt.records import IndexBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ragopt.index.factory import Codec, Factory, Transform
 
 HEADER = 4 + 4 + 8 + 16 + 1 + 4
 """fourcc, d, ntotal, two reserved words, is_trained, metric."""
@@ -47,12 +51,12 @@ def _quantizer_bytes(codec: Codec, dim: int) -> int:
         return 0
     if codec.family == "SQ":
         if codec.text.startswith("SQtqmse"):
-            trained = FLOAT * (2 ** (codec.bits + 1) - 1)
+            trained = FLOAT * ((1 << (codec.bits + 1)) - 1)
         else:
             trained = 0 if codec.bits == 16 else FLOAT * 2 * dim
         return 3 * 4 + 2 * 8 + LENGTH + trained
     if codec.family in ("PQ", "PQfs"):
-        return 3 * 8 + LENGTH + FLOAT * dim * 2**codec.bits
+        return 3 * 8 + LENGTH + FLOAT * dim * (1 << codec.bits)
     return 8 + 8 + 4 + (8 if codec.bits > 1 else 0)
 
 

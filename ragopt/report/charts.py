@@ -39,7 +39,6 @@ FAINT = 0.38
 
 TIERS = ("rescored", "codes only")
 
-
 PIXELS_PER_CHARACTER = 6.3
 """Average width of the 12 px subtitle."""
 
@@ -117,6 +116,15 @@ def _inline(rows: list[dict[str, Any]]) -> Any:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
     return alt.Data(values=rows)  # type: ignore[no-untyped-call]
+
+
+def _pixel(x: float, y: float, *, end: bool = False) -> tuple[Any, Any]:
+    """A fixed place on the plot; channel objects, because Altair takes 15 ms to recognise each plain value."""
+    import altair as alt  # noqa: PLC0415 - loaded when first used
+
+    if end:
+        return alt.X2Value(x), alt.Y2Value(y)  # type: ignore[no-untyped-call]
+    return alt.XValue(x), alt.YValue(y)  # type: ignore[no-untyped-call]
 
 
 def _row(point: FrontierPoint, frame: Frame) -> dict[str, Any]:
@@ -225,7 +233,7 @@ def _limit_layers(frame: Frame, limit: tuple[float, str] | None) -> list[alt.Cha
     if limit is None:
         return []
     rule = alt.Chart(_inline([{}])).mark_rule(color=palette.MUTED, strokeDash=[6, 4], strokeWidth=1.4)
-    return [rule.encode(y=alt.value(frame.height_of(limit[0])))]
+    return [rule.encode(_pixel(0, frame.height_of(limit[0]))[1])]
 
 
 def _label_layers(
@@ -247,10 +255,10 @@ def _one_label(label: Label, colour: str, box: Box) -> list[alt.Chart]:
 
     one = _inline([{}])
     end_x, end_y = box.nearest(label.x, label.y)
-    here = {"x": alt.value(label.x), "y": alt.value(label.y)}
-    ring = alt.Chart(one).mark_point(size=330, color=colour, strokeWidth=2.4, opacity=1).encode(**here)
+    here = _pixel(label.x, label.y)
+    ring = alt.Chart(one).mark_point(size=330, color=colour, strokeWidth=2.4, opacity=1).encode(*here)
     leader = alt.Chart(one).mark_rule(color=colour, strokeWidth=1, opacity=0.8)
-    leader = leader.encode(**here, x2=alt.value(end_x), y2=alt.value(end_y))
+    leader = leader.encode(*here, *_pixel(end_x, end_y, end=True))
     align: Align = "right" if box.right <= label.x else "left" if box.left >= label.x else "center"
     return [leader, ring, *_text(label.lines, colour, box, align)]
 
@@ -271,8 +279,8 @@ def _text(lines: Sequence[str], colour: str, box: Box, align: Align) -> list[alt
     x = {"right": box.right, "left": box.left, "center": (box.left + box.right) / 2}[align]
     halo = alt.Chart(one).mark_text(**style, color=palette.PAPER, stroke=palette.PAPER, strokeWidth=4)
     text = alt.Chart(one).mark_text(**style, color=colour)
-    there = {"x": alt.value(x), "y": alt.value(box.top)}
-    return [halo.encode(**there), text.encode(**there)]
+    there = _pixel(x, box.top)
+    return [halo.encode(*there), text.encode(*there)]
 
 
 def _title(run: Run, points: Sequence[FrontierPoint], frame: Frame, quality: str, legend: LegendSide) -> Any:

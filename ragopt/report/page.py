@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ragopt.artifacts import write_atomically
+from ragopt.errors import ArtifactError
 from ragopt.report import palette, words
 from ragopt.report.charts import frontier_chart
 from ragopt.report.faiss_lines import FINALIST_TRAINING_ROWS, plain_faiss_lines
@@ -182,7 +183,13 @@ def _rows(run: Run) -> list[tuple[TrialResult, Any]]:
 
 def _faiss_lines(run: Run) -> str:
     trial = run.recommendation.trial
-    model = next(model for model in run.info["models"] if model["name"] == trial.space.model)
+    models = [model for model in run.info["models"] if model["name"] == trial.space.model]
+    if not models:
+        raise ArtifactError(
+            f"The run {run.folder} recommends the model {trial.space.model}, which its run.json does not list",
+            next_step="Run the sweep again: the run folder does not fit together",
+        )
+    model = models[0]
     return plain_faiss_lines(
         trial,
         full_dim=int(model["dim"]),

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ragopt.artifacts import ArtifactStore
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import fit_rotation, project
 from ragopt.index.build import SharedPca, add_blocks, set_search, train_index
@@ -15,10 +12,16 @@ from ragopt.index.factory import parse_factory
 from ragopt.index.saved import open_index, save_index
 from ragopt.index.serialized import checked_bytes
 from ragopt.measure.latency import time_searches
-from ragopt.records import Metric, Trial
+from ragopt.records import Trial
 from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
 from ragopt.sweep.select_stage import Measured, read_measured, write_measured
-from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS
+from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SearchPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ragopt.artifacts import ArtifactStore
 
 N_TIMED = 500
 """Queries timed per finalist: five lie beyond p99."""
@@ -26,7 +29,11 @@ N_WARMUP = 50
 
 
 def confirm(
-    store: ArtifactStore, data: ModelData, trials: Sequence[Trial], *, metric: Metric, k: int, seed: int, report: Report
+    store: ArtifactStore,
+    data: ModelData,
+    trials: Sequence[Trial],
+    plan: SearchPlan,
+    report: Report,
 ) -> list[Measured]:
     """Build each distinct index once and measure every trial of it on the confirmation queries.
 
@@ -34,9 +41,7 @@ def confirm(
         store: artifact store; built indexes stay in it and are not built twice.
         data: one model's vectors, queries and exact neighbours.
         trials: finalists of this model.
-        metric: of the vectors.
-        k: neighbours.
-        seed: of samples and k-means.
+        plan: how they are built and searched.
         report: called with (trials done, trials).
 
     Returns:
@@ -47,50 +52,50 @@ def confirm(
         recipe = {
             "kind": "confirmation",
             "format": 1,
-            **_built_recipe(data, trial, metric=metric, seed=seed),
+            **_built_recipe(data, trial, plan),
             "search": trial.search,
             "queries": queries_fingerprint(data.confirm_queries),
-            "k": k,
+            "n_results": plan.n_results,
         }
 
         def make(folder: Path, trial: Trial = trial) -> None:
-            built = build_finalist(store, data, trial, metric=metric, seed=seed)
-            write_measured(folder, [_measure(built, data, trial, k=k)])
+            built = build_finalist(store, data, trial, plan)
+            write_measured(folder, [_measure(built, data, trial, plan)])
 
         measured += read_measured(store.get_or_make(recipe, make))
         report(number + 1, len(trials))
     return measured
 
 
-def _built_recipe(data: ModelData, trial: Trial, *, metric: Metric, seed: int) -> dict[str, Any]:
+def _built_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, Any]:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     return {
         "vectors": data.vectors.fingerprint,
         "space": str(trial.space),
         "factory": trial.factory,
-        "metric": metric,
-        "seed": seed,
+        "metric": plan.metric,
+        "seed": plan.seed,
         "train_rows": CONFIRM_TRAIN_ROWS,
         "faiss": faiss.__version__,
     }
 
 
-def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, *, metric: Metric, seed: int) -> Path:
+def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, plan: SearchPlan) -> Path:
     """Build a trial's index over the whole corpus, or find it built; returns its folder for `open_index`."""
-    recipe: Mapping[str, Any] = {"kind": "built", "format": 1, **_built_recipe(data, trial, metric=metric, seed=seed)}
+    recipe: Mapping[str, Any] = {"kind": "built", "format": 1, **_built_recipe(data, trial, plan)}
 
     def make(folder: Path) -> None:
         space = trial.space
         factory = parse_factory(trial.factory, space.dim)
-        sample = training_sample(data.vectors, max_rows=CONFIRM_TRAIN_ROWS, seed=seed)
+        sample = training_sample(data.vectors, max_rows=CONFIRM_TRAIN_ROWS, seed=plan.seed)
         rotation = fit_rotation(sample) if space.reduction == "pca" else None
-        projected = project(sample, space, rotation=rotation, metric=metric)
+        projected = project(sample, space, rotation=rotation, metric=plan.metric)
         began = time.perf_counter()
-        index = train_index(factory, projected, metric=metric, seed=seed, pca=SharedPca(projected))
+        index = train_index(factory, projected, metric=plan.metric, seed=plan.seed, pca=SharedPca(projected))
         trained = time.perf_counter()
         blocks = (
-            (start, project(block, space, rotation=rotation, metric=metric, first_row=start))
+            (start, project(block, space, rotation=rotation, metric=plan.metric, first_row=start))
             for start, block in data.vectors.blocks()
         )
         add_blocks(index, blocks)
@@ -99,7 +104,7 @@ def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, *, metri
             folder,
             index,
             trial=Trial(space, trial.factory),
-            metric=metric,
+            metric=plan.metric,
             index_bytes=checked_bytes(factory, index),
             rotation=rotation,
             seconds={"train": trained - began, "build": built - trained},
@@ -108,17 +113,17 @@ def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, *, metri
     return store.get_or_make(recipe, make)
 
 
-def _measure(folder: Path, data: ModelData, trial: Trial, *, k: int) -> Measured:
+def _measure(folder: Path, data: ModelData, trial: Trial, plan: SearchPlan) -> Measured:
     saved = open_index(folder, verify="full")
 
     def into(rows: Any) -> Any:
         return project(rows, trial.space, rotation=saved.rotation, metric=saved.metric)
 
     set_search(saved.index, trial.search)
-    distances, found = saved.index.search(into(data.confirm_queries), k)
+    distances, found = saved.index.search(into(data.confirm_queries), plan.n_results)
     timed = data.confirm_queries[: N_TIMED + N_WARMUP]
     timing = time_searches(
-        lambda query: saved.index.search(into(query), k), timed, warmup=min(N_WARMUP, len(timed) // 10)
+        lambda query: saved.index.search(into(query), plan.n_results), timed, warmup=min(N_WARMUP, len(timed) // 10)
     )
     seconds = saved.manifest["seconds"]
     scores = -distances if saved.metric == "l2" else distances

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import ArtifactStore, canonical_json, key_of, write_atomically
@@ -18,6 +16,9 @@ from ragopt.errors import InputError
 from ragopt.sweep.settings import FEWEST_HOLDOUT_QUERIES, SweepSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
     from tokenizers import Tokenizer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,17 +19,21 @@ from ragopt.sweep.grid import default_grid, read_grid
 from ragopt.sweep.judging import Judging
 from ragopt.sweep.model_stage import ModelData, complete, embed_corpus, embed_queries, open_ready
 from ragopt.sweep.pricing import Pricing, workload_of
-from ragopt.sweep.progress import Progress
 from ragopt.sweep.recommending import recommend_from
 from ragopt.sweep.results import confirmed_result, result_of
 from ragopt.sweep.run_folder import write_decision
 from ragopt.sweep.run_info import describe_run
 from ragopt.sweep.select_stage import select
-from ragopt.sweep.settings import SweepSettings
+from ragopt.sweep.settings import SearchPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
+
+    from ragopt.sweep.progress import Progress
+    from ragopt.sweep.settings import SweepSettings
 
 READY_MODEL = "vectors"
 """Printed model of vectors that the user has embedded: ragopt does not know by what."""
@@ -74,7 +77,9 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
         settings.out.mkdir(parents=True, exist_ok=True)
     store = ArtifactStore(settings.cache_dir)
     with PeakAnonymous() as peak:
-        material = _ready_material(settings, store, progress) if settings.ready else _material(settings, store, progress)
+        material = (
+            _ready_material(settings, store, progress) if settings.ready else _material(settings, store, progress)
+        )
         sweep = _Sweep(settings, store, progress, material)
         results = sweep.measure()
     info = describe_run(settings, material, results, sweep.pricing.workload, sweep.warnings(), peak.peak_bytes)
@@ -187,7 +192,8 @@ class _Sweep:
         self.book = PriceBook.load()
         n = material.models[0].vectors.n
         workload = workload_of(settings.scale, n)
-        self.pricing = Pricing(workload, self.book, settings.cost_model, n, settings.k)
+        self.plan = SearchPlan(settings.metric, settings.n_results(n), settings.seed)
+        self.pricing = Pricing(workload, self.book, settings.cost_model, n, self.plan.n_results)
         for line in workload.describe(n):
             progress.notice(f"workload: {line}")
 
@@ -195,7 +201,7 @@ class _Sweep:
         """Say what a reader of the figures should know: stale prices."""
         import datetime as dt  # noqa: PLC0415 - loaded when first used
 
-        return list(self.book.stale(dt.datetime.now(tz=dt.timezone.utc).date()))
+        return list(self.book.stale(dt.datetime.now(tz=dt.UTC).date()))
 
     def measure(self) -> list[TrialResult]:
         """Select, then confirm until the best trial is a confirmed one."""
@@ -229,8 +235,7 @@ class _Sweep:
                 f"{len(data.select_queries):,} queries"
             )
             report = self.progress.phase("select", f"Measuring trials, {data.model}")
-            measured, unsuitable = select(self.store, data, trials, metric=self.settings.metric, k=self.settings.k,
-                                          seed=self.settings.seed, report=report)  # fmt: skip
+            measured, unsuitable = select(self.store, data, trials, self.plan, report)  # fmt: skip
             found = {one.trial: one for one in measured}
             for trial in trials:
                 if trial in found:
@@ -260,8 +265,7 @@ class _Sweep:
             if not trials:
                 continue
             report = self.progress.phase("confirm", f"Building finalists, {data.model}")
-            for one in confirm(self.store, data, trials, metric=self.settings.metric, k=self.settings.k,
-                               seed=self.settings.seed, report=report):  # fmt: skip
+            for one in confirm(self.store, data, trials, self.plan, report):  # fmt: skip
                 confirmed = result_of(one, data.confirm_exact, judging, self.pricing)
                 results[one.trial] = confirmed_result(results[one.trial], confirmed)
         decision = decide(list(results.values()), self.settings.limits, objective=self.settings.objective,
@@ -269,4 +273,3 @@ class _Sweep:
         for trial in wanted:
             missed = decision.misses[str(trial)]
             results[trial] = replace(results[trial], reason=("confirmed: " + "; ".join(missed)) if missed else "")
-

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 from ragopt.bill.footprint import Footprint
-from ragopt.bill.price_book import PriceBook
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.bill.targets import bills
 from ragopt.bill.workload import Workload
-from ragopt.records import Bill, IndexBytes, Trial
 from ragopt.sweep.select_stage import Measured, search_factor
-from ragopt.sweep.settings import CostModel, Scale
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ragopt.bill.price_book import PriceBook
+    from ragopt.records import Bill, IndexBytes, Trial
+    from ragopt.sweep.settings import CostModel, Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Pricing:
     Attributes:
         workload: the service that is billed. book: dated prices.
         cost_model: `measured` takes the CPU time measured here, `scan` a fixed table, the same on every machine.
-        n_vectors: vectors in the measured index. k: neighbours asked for.
+        n_vectors: vectors in the measured index. k: results that every search asks for.
     """
 
     workload: Workload
@@ -66,14 +70,6 @@ def code_bytes_per_vector(sizes: IndexBytes, trial: Trial) -> float:
 
 def workload_of(scale: Scale, n_vectors: int) -> Workload:
     """Fill in the workload's own defaults where the user said nothing; vectors default to the corpus."""
-    values = {
-        "queries_per_month": scale.queries_per_month,
-        "peak_qps": scale.peak_qps,
-        "n_replicas": scale.n_replicas,
-        "provider": scale.provider,
-        "region": scale.region,
-    }
-    return Workload(
-        n_vectors=n_vectors if scale.n_vectors is None else scale.n_vectors,
-        **{name: value for name, value in values.items() if value is not None},
-    )
+    plain = Workload(n_vectors=n_vectors if scale.n_vectors is None else scale.n_vectors)
+    given = {field.name: value for field in fields(scale) if (value := getattr(scale, field.name)) is not None}
+    return replace(plain, **given)

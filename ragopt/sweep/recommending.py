@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragopt.choose import (
     NDCG,
@@ -22,6 +21,9 @@ from ragopt.errors import InputError
 from ragopt.measure.intervals import few_queries_warning, paired_difference
 from ragopt.records import Quality, Recommendation, TrialResult
 from ragopt.units import format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 JUDGED = ("ndcg@10", "mrr@10")
 N_RUNNERS_UP = 3
@@ -72,8 +74,9 @@ def recommend_from(
     fits = bool(decision.fitting)
     name = decision.fitting[0] if fits else decision.closest
     if name is None:
-        raise InputError("No trial could be measured on this corpus",
-                         next_step="See the reasons in trials.parquet; use a larger corpus or another --grid")  # fmt: skip
+        raise InputError(
+            "No trial could be measured on this corpus", next_step="Use a larger corpus, or name another --grid"
+        )
     chosen = by_name[name]
     baseline = baseline_of(results, chosen.trial.space.model)
     bill, baseline_bill = cheapest_bill(chosen), cheapest_bill(baseline)
@@ -110,29 +113,15 @@ def _why(  # noqa: PLR0913, PLR0917 - everything that a reason may speak of
     info: Mapping[str, Any],
 ) -> list[str]:
     name = f"recall_vs_exact@{info['k']}"
-    n_measured = sum(bool(result.quality) for result in results)
     quality = chosen.quality[name]
     if decision.fitting:
-        ours, order = cheapest_bill(chosen), "least monthly bill" if objective == "usd" else "fewest RAM code bytes"
-        reasons = [f"{len(decision.fitting)} of {n_measured} measured trials meet {limits.printed()}; this one has the "
-                   f"{order} among them."]  # fmt: skip
-        ties = [
-            result
-            for result in results
-            if str(result.trial) in decision.fitting
-            and ours
-            and (bill := cheapest_bill(result))
-            and bill.usd_per_month <= ours.usd_per_month * TIE
-        ]
-        if objective == "usd" and len(ties) > 1:
-            reasons.append(f"{len(ties)} fitting trials cost the same within 1 %; of them this one holds the fewest code "
-                           "bytes in RAM.")  # fmt: skip
+        reasons = _fit_reasons(chosen, results, decision, limits, objective)
     else:
         missed = "; ".join(decision.misses[str(chosen.trial)])
         reasons = [f"No trial meets {limits.printed()}; the closest is {chosen.trial}: {missed}."]
     reasons.append(
-        f"{name} is {quality.value:.4f} ({quality.low:.4f} to {quality.high:.4f}, {quality.n_queries} queries): the share "
-        "of the neighbours of exact search, at full dimension, that it finds."
+        f"{name} is {quality.value:.4f} ({quality.low:.4f} to {quality.high:.4f}, {quality.n_queries} queries): "
+        "the share of the neighbours of exact search, at full dimension, that it finds."
     )
     reasons += _bytes_reason(chosen, baseline)
     reasons += _confirmation_reason(chosen, decision, results, info)
@@ -143,14 +132,37 @@ def _why(  # noqa: PLR0913, PLR0917 - everything that a reason may speak of
     return [*reasons, warning] if warning else reasons
 
 
+def _fit_reasons(
+    chosen: TrialResult, results: Sequence[TrialResult], decision: Decision, limits: Limits, objective: Objective
+) -> list[str]:
+    n_measured = sum(bool(result.quality) for result in results)
+    least = "least monthly bill" if objective == "usd" else "fewest RAM code bytes"
+    first = (
+        f"{len(decision.fitting)} of {n_measured} measured trials meet {limits.printed()}; this one has the {least} "
+        "among them."
+    )
+    ours, fitting = cheapest_bill(chosen), set(decision.fitting)
+    bills = [cheapest_bill(result) for result in results if str(result.trial) in fitting]
+    n_ties = sum(bool(ours and bill and bill.usd_per_month <= ours.usd_per_month * TIE) for bill in bills)
+    if objective == "usd" and n_ties > 1:
+        first = first.replace("this one has the", "this one is among those of the").replace(" among them", "")
+        second = (
+            f"{n_ties} fitting trials cost the same within 1 %; this one holds the fewest code bytes in RAM of them."
+        )
+        return [first, second]
+    return [first]
+
+
 def _bytes_reason(chosen: TrialResult, baseline: TrialResult) -> list[str]:
     ours, theirs = chosen.index_bytes, baseline.index_bytes
     if ours is None or theirs is None:
         return []
     times = Decimal(theirs.ram_bytes_per_vector) / Decimal(ours.ram_bytes_per_vector)
-    text = (f"It holds {ours.ram_bytes_per_vector:g} bytes per vector in RAM where float32 holds "
-            f"{theirs.ram_bytes_per_vector:g}: {times:.1f} times fewer; {format_bytes(ours.ram_fixed_bytes)} more do not "
-            "grow with the corpus")  # fmt: skip
+    text = (
+        f"It holds {ours.ram_bytes_per_vector:g} bytes per vector in RAM where float32 holds "
+        f"{theirs.ram_bytes_per_vector:g}: {times:.1f} times fewer; {format_bytes(ours.ram_fixed_bytes)} more do not "
+        "grow with the corpus"
+    )
     if ours.disk_bytes_per_vector:
         text += f", and {ours.disk_bytes_per_vector:g} bytes per vector for rescoring lie on disk"
     return [text + "."]
@@ -160,14 +172,16 @@ def _confirmation_reason(
     chosen: TrialResult, decision: Decision, results: Sequence[TrialResult], info: Mapping[str, Any]
 ) -> list[str]:
     if not chosen.confirmed:
-        return ["It was not among the finalists: its figures come from the selection stage only, not from a "
-                "confirmation build."]  # fmt: skip
-    reasons = []
+        reason = "It was not among the finalists: its figures come from the selection stage, not from a confirmation."
+        return [reason]
     if info["queries"]["confirm_holdout"]:
-        reasons.append("It was built on the whole corpus and measured on queries that had no part in choosing it.")
+        reason = "It was built on the whole corpus and measured on queries that had no part in choosing it."
     else:
-        reasons.append("It was built on the whole corpus; there were too few queries to hold some back, so it was "
-                       "measured on those that chose it, and its figures may flatter it.")  # fmt: skip
+        reason = (
+            "It was built on the whole corpus; there were too few queries to hold some back, so it was measured on "
+            "those that chose it, and its figures may flatter it."
+        )
+    reasons = [reason]
     missed = [
         result for result in results if result.confirmed and result.reason and str(result.trial) not in decision.fitting
     ]
@@ -182,13 +196,17 @@ def _model_reasons(chosen: TrialResult, results: Sequence[TrialResult]) -> list[
     if len(models) < 2 or best is None:
         return []
     if NDCG not in own.quality:
-        return ["Several models were swept without judgements: recall_vs_exact compares each with itself, so nothing "
-                "here says which model finds better passages; give --qrels."]  # fmt: skip
+        reason = (
+            "Several models were swept without judgements: recall_vs_exact compares each with itself, so nothing here "
+            "says which model finds better passages; give --qrels."
+        )
+        return [reason]
     if best is own:
         return [f"Of the models swept, {own.trial.space.model} has the best exact {NDCG}."]
     theirs, ours = best.per_query[NDCG], own.per_query[NDCG]
     gap = paired_difference(theirs, ours)
-    return [
+    reason = (
         f"Exact search with {best.trial.space.model} has {NDCG} {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) "
         f"against {own.trial.space.model}: add --min-ndcg-ratio to make that count."
-    ]
+    )
+    return [reason]

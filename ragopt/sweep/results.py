@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ragopt.choose import SELECTION, is_exact
 from ragopt.measure.intervals import Interval, mean_interval
-from ragopt.measure.neighbours import Neighbours
 from ragopt.records import Quality, TrialResult
-from ragopt.sweep.judging import Judging
-from ragopt.sweep.pricing import Pricing
-from ragopt.sweep.select_stage import Measured
+
+if TYPE_CHECKING:
+    from ragopt.measure.neighbours import Neighbours
+    from ragopt.sweep.judging import Judging
+    from ragopt.sweep.pricing import Pricing
+    from ragopt.sweep.select_stage import Measured
 
 
 def result_of(measured: Measured, exact: Neighbours, judging: Judging, pricing: Pricing) -> TrialResult:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import write_atomically
 from ragopt.choose import cheapest_bill
@@ -25,6 +23,10 @@ from ragopt.records import (
     Trial,
     TrialResult,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 RUN_FILE, TRIALS_FILE, RECOMMENDATION_FILE = "run.json", "trials.parquet", "recommendation.json"
 REPORT_FILE, PICTURE_FILE = "report.html", "frontier.png"
@@ -181,6 +183,11 @@ def trial_row(result: TrialResult) -> dict[str, Any]:
     return row
 
 
+def _latency_of(row: Mapping[str, Any]) -> LatencyMs:
+    p50, p95, p99 = (row[f"latency_{name}_ms"] for name in ("p50", "p95", "p99"))
+    return LatencyMs(p50, p95, p99, row["latency_n_queries"])
+
+
 def _result_of(row: Mapping[str, Any]) -> TrialResult:
     import numpy as np  # noqa: PLC0415 - loaded when first used
 
@@ -205,9 +212,7 @@ def _result_of(row: Mapping[str, Any]) -> TrialResult:
         confirmed=row["confirmed"],
         quality=quality,
         index_bytes=IndexBytes(**{name: row[name] for name in IndexBytes.__slots__}) if measured else None,
-        latency=LatencyMs(*(row[f"latency_{p}_ms"] for p in ("p50", "p95", "p99")), row["latency_n_queries"])
-        if measured
-        else None,
+        latency=_latency_of(row) if measured else None,
         qps=row["qps"],
         cpu_ms_per_query=row["cpu_ms_per_query"],
         cpu_ms_low=row["cpu_ms_low"],

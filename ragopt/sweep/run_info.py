@@ -5,20 +5,21 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ragopt
 from ragopt.choose import is_exact
-from ragopt.bill.workload import Workload
 from ragopt.measure.intervals import few_queries_warning
-from ragopt.records import TrialResult
-from ragopt.sweep.settings import SweepSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ragopt.bill.workload import Workload
+    from ragopt.records import TrialResult
     from ragopt.sweep.engine import Material
+    from ragopt.sweep.settings import SweepSettings
 
 VERSIONED = ("faiss-cpu", "faiss-gpu", "numpy", "pyarrow", "wordllama", "sentence-transformers", "torch", "tokenizers")
 
@@ -58,7 +59,7 @@ def arguments(settings: SweepSettings) -> dict[str, Any]:
     return {**values, **limits}
 
 
-def describe_run(  # noqa: PLR0913, PLR0917 - the parts of one record
+def describe_run(
     settings: SweepSettings,
     material: Material,
     results: Sequence[TrialResult],

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,18 +16,21 @@ import numpy as np
 from ragopt.artifacts import ArtifactStore, canonical_json, write_atomically
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import Rotation, fit_rotation, project
-from ragopt.errors import SpecError
+from ragopt.errors import InputError, SpecError
 from ragopt.index.build import SharedPca, add_blocks, faiss_metric, set_search, train_index, with_refine
 from ragopt.index.factory import Factory, parse_factory
 from ragopt.index.serialized import checked_bytes
 from ragopt.index.size import FLOAT, HEADER
 from ragopt.measure.latency import SearchTiming, time_searches
-from ragopt.records import IndexBytes, LatencyMs, Metric, Space, Trial
+from ragopt.records import IndexBytes, LatencyMs, Space, Trial
 from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
 from ragopt.sweep.rescoring import best_rescored, rescore_shortlist
-from ragopt.sweep.settings import SELECT_TRAIN_ROWS
+from ragopt.sweep.settings import SELECT_TRAIN_ROWS, SearchPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 N_TIMED = 64
@@ -54,7 +55,7 @@ class Measured:
 
     Attributes:
         trial: what was tried.
-        found: int64 (n_queries, k) rows, best first. scores: float32, higher is better.
+        found: int64 (n_queries, n_results) rows, best first. scores: float32, higher is better.
         index_bytes: where its bytes live.
         timing: of single searches on one thread.
         train_seconds, build_seconds: wall time of the shared build, rescoring tier included.
@@ -104,16 +105,32 @@ def without_factor(search: str) -> str:
     return ",".join(part for part in search.split(",") if part and not part.startswith(RESCORING_SEARCH))
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A filled index, its bytes and what it took to build.
+
+    Attributes:
+        index: FAISS index.
+        sizes: by formula, checked against what FAISS writes.
+        train_seconds, build_seconds: wall time.
+    """
+
+    index: Any
+    sizes: IndexBytes
+    train_seconds: float
+    build_seconds: float
+
+
 class Bench:
     """One model's training sample, rotation and rescoring tiers, made when first needed and shared by groups."""
 
-    def __init__(self, data: ModelData, *, metric: Metric, seed: int, k: int) -> None:
+    def __init__(self, data: ModelData, plan: SearchPlan) -> None:
         """Prepare; nothing is computed before it is asked for."""
-        self.data, self.metric, self.seed, self.k = data, metric, seed, k
+        self.data, self.metric, self.seed, self.n_results = data, plan.metric, plan.seed, plan.n_results
         self._sample: NDArray[np.float32] | None = None
         self._rotation: Rotation | None = None
         self._pca: SharedPca | None = None
-        self._refine: dict[str, tuple[Any, float, float]] = {}
+        self._refine: dict[str, Built] = {}
         self._refine_space: Space | None = None
 
     @property
@@ -134,8 +151,8 @@ class Bench:
         for start, block in self.data.vectors.blocks():
             yield start, self.project(block, space, start)
 
-    def build(self, factory: Factory, space: Space) -> tuple[Any, float, float]:
-        """Train and fill an index; returns it with its training and filling seconds."""
+    def build(self, factory: Factory, space: Space) -> Built:
+        """Train and fill an index and check its bytes."""
         sample = self.project(self.sample, space)
         if space.reduction == "none" and self._pca is None:
             self._pca = SharedPca(sample)
@@ -144,9 +161,10 @@ class Bench:
         index = train_index(factory, sample, metric=self.metric, seed=self.seed, pca=pca)
         trained = time.perf_counter()
         add_blocks(index, self.blocks(space))
-        return index, trained - began, time.perf_counter() - trained
+        built = time.perf_counter()
+        return Built(index, checked_bytes(factory, index), trained - began, built - trained)
 
-    def refine(self, text: str, space: Space) -> tuple[Any, float, float]:
+    def refine(self, text: str, space: Space) -> Built:
         """Give the rescoring tier of a space, built once; those of another space are let go."""
         if self._refine_space != space:
             self._refine, self._refine_space = {}, space
@@ -159,51 +177,68 @@ class Bench:
         return -distances if self.metric == "l2" else distances
 
 
+class _Shortlists:
+    """What the codes of one group find, searched once per nprobe at the largest rescoring depth."""
+
+    def __init__(self, bench: Bench, group: Group, base: Any) -> None:
+        self.bench, self.group, self.base = bench, group, base
+        self.queries = bench.project(bench.data.select_queries, group.space)
+        self._by_codes: dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
+        self._by_tier: dict[tuple[str, str], NDArray[np.float32]] = {}
+
+    def depth(self, trial: Trial) -> int:
+        """Vectors that a trial rescores per query."""
+        return min(self.bench.n_results * search_factor(trial.search), self.bench.data.vectors.n)
+
+    def by_codes(self, trial: Trial) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows and scores by the codes alone, as deep as any trial with these lists needs."""
+        search = without_factor(trial.search)
+        if search not in self._by_codes:
+            deepest = max(self.depth(other) for other in self.group.trials if without_factor(other.search) == search)
+            set_search(self.base, search)
+            distances, rows = self.base.search(self.queries, deepest)
+            self._by_codes[search] = (rows, self.bench.sign(distances))
+        return self._by_codes[search]
+
+    def found(self, trial: Trial, tier: str, refine: Any) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows and scores that a trial returns; `tier` names its rescoring codec, empty for none."""
+        rows, scores = self.by_codes(trial)
+        n_results = self.bench.n_results
+        if not tier:
+            return rows[:, :n_results], scores[:, :n_results]
+        key = (without_factor(trial.search), tier)
+        if key not in self._by_tier:
+            self._by_tier[key] = rescore_shortlist(refine, self.queries, rows, metric=self.bench.metric)
+        return best_rescored(rows, self._by_tier[key], depth=self.depth(trial), k=n_results)
+
+
 def measure_group(bench: Bench, group: Group) -> list[Measured]:
     """Build the codes of a group once and measure every trial of it.
 
     Raises:
         SpecError: this corpus cannot train it.
     """
-    base_factory = parse_factory(group.base, group.space.dim)
-    base, train_seconds, build_seconds = bench.build(base_factory, group.space)
-    base_bytes = checked_bytes(base_factory, base)
-    queries = bench.project(bench.data.select_queries, group.space)
-    shortlists: dict[str, tuple[Any, Any, dict[str, NDArray[np.float32]]]] = {}
+    base = bench.build(parse_factory(group.base, group.space.dim), group.space)
+    shortlists = _Shortlists(bench, group, base.index)
     measured = []
     for trial in group.trials:
-        factory = parse_factory(trial.factory, trial.space.dim)
-        shallow = without_factor(trial.search)
-        if shallow not in shortlists:
-            deepest = max(_depth(other, bench) for other in group.trials if without_factor(other.search) == shallow)
-            set_search(base, shallow)
-            distances, rows = base.search(queries, deepest)
-            shortlists[shallow] = (bench.sign(distances), rows, {})
-        scores, rows, rescored = shortlists[shallow]
-        if factory.refine is None:
-            found, found_scores = rows[:, : bench.k], scores[:, : bench.k]
-            index, sizes, extra = base, base_bytes, (0.0, 0.0)
-            set_search(index, trial.search)
-        else:
-            refine, *extra = bench.refine(factory.refine_text, group.space)
-            if factory.refine_text not in rescored:
-                rescored[factory.refine_text] = rescore_shortlist(refine, queries, rows, metric=bench.metric)
-            found, found_scores = best_rescored(
-                rows, rescored[factory.refine_text], depth=_depth(trial, bench), k=bench.k
-            )
-            index = with_refine(base, refine)
-            set_search(index, trial.search)
-            refine_bytes = checked_bytes(parse_factory(factory.refine_text, factory.dim), refine)
-            sizes = _both(base_bytes, refine_bytes)
-        timing = time_trial(bench, trial.space, index, bench.data.select_queries, n_timed=N_TIMED)
+        tier = parse_factory(trial.factory, trial.space.dim).refine_text
+        refine = bench.refine(tier, group.space) if tier else None
+        found, scores = shortlists.found(trial, tier, refine.index if refine else None)
+        index = with_refine(base.index, refine.index) if refine else base.index
+        set_search(index, trial.search)
         measured.append(
-            Measured(trial, found, found_scores, sizes, timing, train_seconds + extra[0], build_seconds + extra[1])
+            Measured(
+                trial,
+                found,
+                scores,
+                _both(base.sizes, refine.sizes) if refine else base.sizes,
+                time_trial(bench, trial.space, index, bench.data.select_queries, n_timed=N_TIMED),
+                base.train_seconds + (refine.train_seconds if refine else 0.0),
+                base.build_seconds + (refine.build_seconds if refine else 0.0),
+            )
         )
     return measured
-
-
-def _depth(trial: Trial, bench: Bench) -> int:
-    return min(bench.k * search_factor(trial.search), bench.data.vectors.n)
 
 
 def _both(base: IndexBytes, refine: IndexBytes) -> IndexBytes:
@@ -222,11 +257,15 @@ def time_trial(
     """Time single searches on one thread, the query's own projection into the space included."""
     rows = queries[: n_timed + N_WARMUP]
     warmup = min(N_WARMUP, len(rows) - 1)
-    return time_searches(lambda query: index.search(bench.project(query, space), bench.k), rows, warmup=warmup)
+    return time_searches(lambda query: index.search(bench.project(query, space), bench.n_results), rows, warmup=warmup)
 
 
 def select(
-    store: ArtifactStore, data: ModelData, trials: Sequence[Trial], *, metric: Metric, k: int, seed: int, report: Report
+    store: ArtifactStore,
+    data: ModelData,
+    trials: Sequence[Trial],
+    plan: SearchPlan,
+    report: Report,
 ) -> tuple[list[Measured], dict[Trial, str]]:
     """Measure every trial of one model on its selection queries; groups that are stored are read back.
 
@@ -234,22 +273,21 @@ def select(
         store: artifact store.
         data: the model's vectors, queries and exact neighbours.
         trials: of this model.
-        metric: of the vectors.
-        k: neighbours.
-        seed: of samples and k-means.
+        plan: how they are built and searched.
         report: called with (trials done, trials).
 
     Returns:
         What was measured, and the reason for each trial that this corpus cannot train.
     """
-    bench = Bench(data, metric=metric, seed=seed, k=k)
+    bench = Bench(data, plan)
     measured: list[Measured] = []
     unsuitable: dict[Trial, str] = {}
     done = 0
     for group in groups_of(trials):
         try:
             measured += _stored_group(store, bench, group)
-        except SpecError as error:
+        except (SpecError, InputError) as error:
+            # Too few vectors for a codebook, or a vector that a reduction leaves empty: other trials go on.
             unsuitable |= dict.fromkeys(group.trials, str(error))
         done += len(group.trials)
         report(done, len(trials))
@@ -268,7 +306,7 @@ def _stored_group(store: ArtifactStore, bench: Bench, group: Group) -> list[Meas
         "cosine": bench.metric == "cosine",
         "space": str(group.space),
         "trials": [str(trial) for trial in group.trials],
-        "k": bench.k,
+        "n_results": bench.n_results,
         "seed": bench.seed,
         "train_rows": SELECT_TRAIN_ROWS,
         "faiss": faiss.__version__,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ragopt.choose import Limits, Objective
 from ragopt.corpus.records import ReadOptions
 from ragopt.corpus.splitting import ChunkOptions
 from ragopt.errors import InputError
 from ragopt.records import Metric
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 CostModel = Literal["measured", "scan"]
 
@@ -20,6 +22,9 @@ SELECT_TRAIN_ROWS = 16_384
 
 CONFIRM_TRAIN_ROWS = 65_536
 """Training rows of a finalist: 256 per centroid, the most that FAISS uses (ClusteringParameters, FAISS 1.15)."""
+
+JUDGED_DEPTH = 10
+"""nDCG@10 and MRR@10 look at ten results, however few neighbours --k counts."""
 
 FEWEST_HOLDOUT_QUERIES = 100
 """Fewer queries than this left over are no confirmation: their interval is wider than most limits."""
@@ -46,6 +51,21 @@ class Scale:
     n_replicas: int | None = None
     provider: str | None = None
     region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """How every trial is built and searched.
+
+    Attributes:
+        metric: of the vectors.
+        n_results: results that every search asks for.
+        seed: of samples and k-means.
+    """
+
+    metric: Metric
+    n_results: int
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,10 @@ class SweepSettings:
     scale: Scale = field(default_factory=Scale)
     out: Path = Path("ragopt-run")
     cache_dir: Path = Path("ragopt-cache")
+
+    def n_results(self, n_vectors: int) -> int:
+        """Results that every search asks for: k, and at least the ten that judged quality looks at."""
+        return min(max(self.k, JUDGED_DEPTH), n_vectors)
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other. Raises InputError."""

@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh machine with Python 3.11 or newer: `make sweep` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: sweep test lint check bench clean
+
+## sweep: install ragopt and run the main job on the documentation of the running Python
+sweep: $(VENV)/base
+	$(BIN)/ragopt sweep python-docs --out ragopt-run
+
+## test: install what tests need, lint, and run the whole suite
+test: lint
+	$(BIN)/pytest
+
+## lint: style and types
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+## bench: measure on this machine; see eval/README.md
+bench: $(VENV)/dev
+	$(BIN)/python eval/scan_cost.py
+	$(BIN)/python eval/interval_coverage.py
+
+clean:
+	rm -rf $(VENV) ragopt-run dist build
+
+$(VENV)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ragopt needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/base: $(VENV)/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[cpu]'
+	touch $@
+
+$(VENV)/dev: $(VENV)/base
+	$(PIP) --editable '.[cpu,dev]'
+	touch $@
