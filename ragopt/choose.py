@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +23,7 @@ TIE = Decimal("1.01")
 """Bills within 1 % of the least are ties: VM prices come in steps and CPU times carry noise."""
 
 NDCG = "ndcg@10"
+NO_LIMIT = "no limit"
 SELECTION = "selection/"
 """Prefix of a confirmed trial's per-query scores from the selection stage."""
 
@@ -50,7 +52,8 @@ class Limits:
             ("--max-p99-ms", self.max_p99_ms, 1e9),
             ("--max-usd", self.max_usd, Decimal(10**12)),
         ):
-            if value is not None and not 0 < value <= high:
+            # A NaN compares false as a float and raises as a Decimal.
+            if value is not None and (math.isnan(value) or not 0 < value <= high):
                 raise InputError(f"{option} {value} is out of range", allowed=f"above 0, at most {high:g}",
                                  next_step=f"Correct {option}")  # fmt: skip
 
@@ -62,7 +65,7 @@ class Limits:
             ("--max-p99-ms", self.max_p99_ms),
             ("--max-usd", self.max_usd),
         ]
-        return " ".join(f"{option} {value}" for option, value in parts if value is not None) or "no limit"
+        return " ".join(f"{option} {value}" for option, value in parts if value is not None) or NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class Decision:
     Attributes:
         fitting: printed trials that meet every limit, in order of preference.
         misses: printed trial to the limits it misses, in words; empty text for fitting ones.
-        closest: the trial that is nearest to fitting when none fits; None when nothing was measured.
+        closest: when none fits, the trial that misses the fewest limits, then by the least, then the preferred one;
+            None when nothing was measured.
     """
 
     fitting: tuple[str, ...]
@@ -105,8 +109,8 @@ def scores_for(result: TrialResult, name: str, *, confirmed: bool) -> np.ndarray
     return result.per_query.get(SELECTION + name if result.confirmed else name)
 
 
-def ndcg_ratio_holds(result: TrialResult, exact: TrialResult, *, ratio: float) -> bool:
-    """Tell whether the lower 95 % bound of nDCG@10 over exact search's is at least `ratio`, on the same queries.
+def ndcg_ratio_margin(result: TrialResult, exact: TrialResult, *, ratio: float) -> float:
+    """Lower 95 % bound of nDCG@10 minus `ratio` times exact search's on the same queries; below 0 the limit is missed.
 
     The bound of a ratio of two paired means lies above r exactly when the interval of mean(trial - r x exact) lies
     above zero (Fieller, J. R. Stat. Soc. B 16, 1954, p. 175), so no ratio of noisy means is formed.
@@ -116,54 +120,68 @@ def ndcg_ratio_holds(result: TrialResult, exact: TrialResult, *, ratio: float) -
     if ours is None or theirs is None:
         raise InputError("--min-ndcg-ratio needs judged queries, and this run has none",
                          next_step="Give --qrels, or drop --min-ndcg-ratio")  # fmt: skip
-    return paired_difference(ours, ratio * theirs).low >= 0
+    if result.trial == exact.trial:
+        # Against itself the ratio is 1 by definition: no sample of queries makes that uncertain.
+        return (1 - ratio) * float(theirs.mean())
+    return paired_difference(ours, ratio * theirs).low
 
 
-def _misses(result: TrialResult, limits: Limits, *, k: int, exact: TrialResult | None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """A limit that is missed, in words, and by how much: as a share of the limit, for nDCG@10 in its own units."""
+
+    words: str
+    distance: float
+
+
+def _misses(result: TrialResult, limits: Limits, *, k: int, exact: TrialResult | None) -> list[_Miss]:
     name = f"recall_vs_exact@{k}"
     if name not in result.quality:
-        return [result.reason or "not measured"]
+        return [_Miss(result.reason or "not measured", math.inf)]
     misses = [_recall_miss(result, limits, name), _ndcg_miss(result, limits, exact), _latency_miss(result, limits),
               _bill_miss(result, limits)]  # fmt: skip
     return [miss for miss in misses if miss]
 
 
-def _recall_miss(result: TrialResult, limits: Limits, name: str) -> str:
+def _recall_miss(result: TrialResult, limits: Limits, name: str) -> _Miss | None:
     low = result.quality[name].low
     if limits.min_recall is None or low >= limits.min_recall:
-        return ""
-    return f"{name} is at least {low:.4f}, not {limits.min_recall}"
+        return None
+    return _Miss(f"{name} is at least {low:.4f}, not {limits.min_recall}", 1 - low / limits.min_recall)
 
 
-def _ndcg_miss(result: TrialResult, limits: Limits, exact: TrialResult | None) -> str:
+def _ndcg_miss(result: TrialResult, limits: Limits, exact: TrialResult | None) -> _Miss | None:
     if limits.min_ndcg_ratio is None:
-        return ""
+        return None
     if exact is None:
         raise InputError("--min-ndcg-ratio needs exact search in the grid", next_step="Add a Flat entry to it")
-    if ndcg_ratio_holds(result, exact, ratio=limits.min_ndcg_ratio):
-        return ""
-    return f"{NDCG} over exact search's may be below {limits.min_ndcg_ratio}"
+    margin = ndcg_ratio_margin(result, exact, ratio=limits.min_ndcg_ratio)
+    if margin >= 0:
+        return None
+    return _Miss(f"{NDCG} over exact search's may be below {limits.min_ndcg_ratio}", -margin)
 
 
-def _latency_miss(result: TrialResult, limits: Limits) -> str:
+def _latency_miss(result: TrialResult, limits: Limits) -> _Miss | None:
     if limits.max_p99_ms is None:
-        return ""
+        return None
     if result.latency is None:
-        return "p99 latency was not measured"
-    if result.latency.p99 <= limits.max_p99_ms:
-        return ""
-    return f"p99 latency is {result.latency.p99:.3f} ms, not at most {limits.max_p99_ms}"
+        return _Miss("p99 latency was not measured", math.inf)
+    p99 = result.latency.p99
+    if p99 <= limits.max_p99_ms:
+        return None
+    return _Miss(f"p99 latency is {p99:.3f} ms, not at most {limits.max_p99_ms}", p99 / limits.max_p99_ms - 1)
 
 
-def _bill_miss(result: TrialResult, limits: Limits) -> str:
+def _bill_miss(result: TrialResult, limits: Limits) -> _Miss | None:
     if limits.max_usd is None:
-        return ""
+        return None
     bill = cheapest_bill(result)
     if bill is None:
-        return "it was not billed"
-    if bill.usd_per_month <= limits.max_usd:
-        return ""
-    return f"it costs {bill.usd_per_month} USD a month, not at most {limits.max_usd}"
+        return _Miss("it was not billed", math.inf)
+    usd = bill.usd_per_month
+    if usd <= limits.max_usd:
+        return None
+    return _Miss(f"it costs {usd} USD a month, not at most {limits.max_usd}", float(usd) / float(limits.max_usd) - 1)
 
 
 def order(results: Sequence[TrialResult], *, objective: Objective, k: int) -> list[TrialResult]:
@@ -220,14 +238,17 @@ def decide(results: Sequence[TrialResult], limits: Limits, *, objective: Objecti
         InputError: a limit on a figure that this run does not have.
     """
     exact = exact_of(results)
-    misses = {str(result.trial): tuple(_misses(result, limits, k=k, exact=exact)) for result in results}
-    ordered = order(results, objective=objective, k=k)
-    fitting = tuple(str(result.trial) for result in ordered if not misses[str(result.trial)])
-    measured = [result for result in ordered if result.quality]
+    misses = {result.trial: _misses(result, limits, k=k, exact=exact) for result in results}
+    words = {str(trial): tuple(miss.words for miss in found) for trial, found in misses.items()}
+    # Only fitting trials are sorted: one that does not fit must not decide which of them tie.
+    fitting = order([result for result in results if not misses[result.trial]], objective=objective, k=k)
+    if fitting:
+        return Decision(tuple(str(result.trial) for result in fitting), words, None)
 
-    def distance(result: TrialResult) -> tuple[int, float, float]:
-        recall = result.quality[f"recall_vs_exact@{k}"]
-        return (len(misses[str(result.trial)]), -recall.low, -recall.value)
+    def distance(result: TrialResult) -> tuple[int, float]:
+        found = misses[result.trial]
+        return (len(found), sum(miss.distance for miss in found))
 
-    closest = str(min(measured, key=distance).trial) if measured and not fitting else None
-    return Decision(fitting, misses, closest)
+    measured = order([result for result in results if result.quality], objective=objective, k=k)
+    closest = min(measured, key=distance, default=None)
+    return Decision((), words, str(closest.trial) if closest else None)

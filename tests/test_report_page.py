@@ -12,7 +12,7 @@ from ragopt.errors import ArtifactError
 from ragopt.records import Trial
 from ragopt.report.info import frontier
 from ragopt.report.page import inline_svg, page_html, write_page
-from tests.report_example import HOSTILE, example_run, hostile_run, nothing_fits_run, two_model_run
+from tests.report_example import HOSTILE, example_run, hostile_run, nothing_fits_run, small_run, two_model_run
 
 LIMIT_BYTES = 1_500_000
 
@@ -101,7 +101,7 @@ def test_trust_section_tells_how_it_was_measured(example):
     """Versions, machine, seed, memory, warnings, fingerprint and the command are on the page."""
     trust = example.select_one("#trust").get_text(" ", strip=True)
     for phrase in ("faiss 1.15.1", "Example CPU, 2 cores, 8.0 GB", "734.0 MB", "nDCG was measured on 300", "0123abcd",
-                   "ragopt sweep docs/handbook --k 10"):  # fmt: skip
+                   "ragopt sweep docs/handbook --no-chunk"):  # fmt: skip
         assert phrase in trust
     assert "set_index_parameters(index, 'k_factor_rf=25')" in example.select_one("#rebuild").get_text()
 
@@ -196,3 +196,10 @@ def test_a_recommended_model_that_the_run_does_not_list():
     run = example_run()
     with pytest.raises(ArtifactError, match=r"which its run\.json does not list"):
         page_html(replace(run, info=run.info | {"models": []}))
+
+
+def test_equal_bills_are_not_drawn_as_a_column():
+    """When every bill is the same the page draws the RAM axis alone, wide and narrow."""
+    soup = BeautifulSoup(page(small_run), "html.parser")
+    assert len(soup.find_all("svg")) == 2
+    assert "because all 38 trials cost the same within 1 %" in soup.figcaption.get_text()

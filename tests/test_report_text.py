@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from ragopt.cli.sweep import command as sweep_command
 from ragopt.report.info import frontier
 from ragopt.report.text import print_frontier, print_recommendation
 from ragopt.report.words import reproduce_command, saving_sentence, shown
@@ -136,9 +138,24 @@ def test_command_quotes_and_leaves_unset_options_out():
     """The command repeats the arguments, quoted for a shell, without those that were not given."""
     run = example_run(corpus="my docs; rm -rf ~")
     assert reproduce_command(run) == (
-        "ragopt sweep 'my docs; rm -rf ~' --k 10 --metric cosine --seed 7 --objective usd --cost-model scan"
-        " --min-recall 0.95 --model wordllama"
+        "ragopt sweep 'my docs; rm -rf ~' --no-chunk --model wordllama --device auto --title-column headline"
+        " --metric cosine --k 10 --seed 7 --n-queries 1000 --objective usd --cost-model scan"
+        " --vectors-at-scale 100000000 --peak-qps 10 --replicas 2 --min-recall 0.95"
     )
+
+
+def test_command_uses_options_that_exist():
+    """The command line parses every word of the printed command."""
+    run = example_run()
+    ready = {"vectors": "v.npy", "query_vectors": "q.npy", "vector_ids": "i.txt", "column": "embedding"}
+    arguments = run.info["arguments"] | {"ready": ready, "corpus": None, "chunk": {"chunk_tokens": 64}}
+    for one in (run, replace(run, info=run.info | {"arguments": arguments})):
+        words = shlex.split(reproduce_command(one))
+        assert words[:2] == ["ragopt", "sweep"]
+        parsed = sweep_command.make_context("sweep", words[2:]).params
+        assert parsed["vectors_at_scale"] == 100_000_000
+        assert parsed["models"] == ("wordllama",)
+    assert (parsed["vector_column"], parsed["chunk_tokens"]) == ("embedding", 64)
 
 
 def test_shown_cuts_long_text():

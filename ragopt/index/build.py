@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ragopt.errors import SpecError
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from ragopt.records import Metric
 
 
+SEARCH_PART = re.compile(r"(nprobe|k_factor_rf)=([0-9]+)")
+"""FAISS itself reads 4x as 4 and 0.5 as 0, and fails only when it searches (ParameterSpace, FAISS 1.15.1)."""
+
+
 def faiss_metric(metric: Metric) -> int:
     """FAISS's number for a metric; cosine is the inner product of unit vectors."""
     import faiss  # noqa: PLC0415 - loaded when first used
@@ -27,7 +32,8 @@ def faiss_metric(metric: Metric) -> int:
 class SharedPca:
     """One eigen-decomposition of a training sample that serves every ``PCA<d>`` and ``PCAR<d>``.
 
-    FAISS would decompose again for each output dimension; the matrix it would find is the same.
+    FAISS would decompose again for each output dimension; the matrix it would find is the same, drawn like this one
+    from at most 1,000 rows per input dimension.
     """
 
     def __init__(self, sample: NDArray[np.float32]) -> None:
@@ -42,7 +48,6 @@ class SharedPca:
         if self._trained is None:
             dim = self._sample.shape[1]
             self._trained = faiss.PCAMatrix(dim, dim)
-            # All rows of the sample count: FAISS would otherwise draw 1,000 per dimension.
             self._trained.train(self._sample)
         transform.copy_from(self._trained)
 
@@ -52,6 +57,10 @@ def _quiet_and_seed(index: Any, seed: int) -> None:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     inner: Any = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexRefine):
+        _quiet_and_seed(inner.base_index, seed)
+        _quiet_and_seed(inner.refine_index, seed)
+        return
     if isinstance(inner, faiss.IndexPreTransform):
         _quiet_and_seed(inner.index, seed)
         return
@@ -95,10 +104,10 @@ def train_index(
             next_step="Leave it out of the grid, or sweep a larger corpus",
         )
     index = faiss.index_factory(factory.dim, str(factory), faiss_metric(metric))
+    _quiet_and_seed(index, seed)
     base: Any = faiss.downcast_index(index)
     if isinstance(base, faiss.IndexRefine):
         base = faiss.downcast_index(base.base_index)
-    _quiet_and_seed(base, seed)
     if pca is not None and factory.transform and factory.transform.kind in ("PCA", "PCAR"):
         pca.give_to(faiss.downcast_VectorTransform(base.chain.at(0)))
     index.train(sample)
@@ -145,19 +154,23 @@ def set_search(index: faiss.Index, search: str) -> None:
     """Apply a ParameterSpace string such as ``nprobe=16,k_factor_rf=10``; an empty one changes nothing.
 
     Raises:
-        SpecError: the index has no such parameter or the value cannot be read.
+        SpecError: the index has no such parameter, or a value is no whole number from 1.
     """
     import faiss  # noqa: PLC0415 - loaded when first used
 
     if not search:
         return
     try:
+        for part in search.split(","):
+            match = SEARCH_PART.fullmatch(part)
+            if match is None or int(match[2]) < 1:
+                raise ValueError(f"{part!r} cannot be read")  # noqa: TRY301 - one message for both readers
         space: Any = faiss.ParameterSpace()
         space.set_index_parameters(index, search)
     except (RuntimeError, ValueError) as error:
         raise SpecError(
             f"Cannot set the search parameters {search!r}",
-            allowed="nprobe=<lists> for IVF, k_factor_rf=<depth / k> for Refine, joined by commas",
+            allowed="nprobe=<lists> for IVF, k_factor_rf=<depth / k> for Refine, whole numbers from 1, joined by commas",
             next_step="Correct the search string of this trial",
         ) from error
 

@@ -19,6 +19,12 @@ SQ_BITS = {"SQ8": 8, "SQ6": 6, "SQ4": 4, "SQfp16": 16, "SQbf16": 16, "SQtqmse1":
            "SQtqmse4": 4}  # fmt: skip
 """Bits per component of each scalar quantizer of FAISS 1.15 (faiss/index_factory.cpp)."""
 
+REFINE_FAMILIES = ("Flat", "SQ", "PQ", "RaBitQ")
+"""Codecs that can rescore. A FastScan code cannot score a single vector: FAISS 1.15.1 ends the whole process."""
+
+OPQ_ROWS = 256
+"""OPQ trains an 8-bit product quantizer of its own, whatever the codec (faiss/VectorTransform.cpp, FAISS 1.15.1)."""
+
 FAMILIES = "Flat, SQ8, SQ6, SQ4, SQfp16, SQbf16, SQtqmse1-4, PQ<M>np, PQ<M>x4fs, RaBitQ, RaBitQ2-8"
 
 
@@ -80,12 +86,16 @@ class Factory:
 
     @property
     def min_train_rows(self) -> int:
-        """Fewest training rows that FAISS accepts: one per centroid, one per PCA output dimension."""
+        """Fewest training rows: one per centroid, 256 for OPQ, one per input dimension for a PCA.
+
+        FAISS accepts fewer for a PCA, one per output dimension, but then keeps a matrix of another size, which
+        `index_bytes` does not know and `SharedPca` cannot share.
+        """
         rows = [1, self.nlist]
         codecs = (self.codec, self.refine)
         rows += [1 << codec.bits for codec in codecs if codec and codec.family in ("PQ", "PQfs")]
         if self.transform and self.transform.kind != "RR":
-            rows.append(self.transform.dim_out)
+            rows.append(OPQ_ROWS if self.transform.kind == "OPQ" else self.dim)
         return max(rows)
 
 
@@ -96,7 +106,7 @@ def _split(text: str) -> list[str]:
         if letter == "," and depth == 0:
             parts.append(text[start:position])
             start = position + 1
-    return [part.strip() for part in [*parts, text[start:]]]
+    return [*parts, text[start:]]
 
 
 def _refuse(text: str, what: str, *, allowed: str, next_step: str) -> SpecError:
@@ -114,7 +124,7 @@ def _read_codec(part: str, dim: int, text: str) -> Codec:
         return Codec(part, "SQ", 0, SQ_BITS[part])
     if match := re.fullmatch(r"RaBitQ([2-8]?)", part):
         return Codec(part, "RaBitQ", 0, int(match[1] or 1))
-    match = re.fullmatch(r"PQ(\d+)(?:x(\d+))?(np|fs)?", part)
+    match = re.fullmatch(r"PQ([0-9]+)(?:x([0-9]+))?(np|fs)?", part)
     if match is None or int(match[1]) < 1:
         raise _refuse(text, f"{part!r} has no byte formula", allowed=FAMILIES, next_step="Use one of these codecs")
     parts, bits, suffix = int(match[1]), int(match[2] or 8), match[3]
@@ -139,7 +149,7 @@ def _read_codec(part: str, dim: int, text: str) -> Codec:
 
 
 def _read_transform(part: str, dim: int, text: str) -> Transform | None:
-    match = re.fullmatch(r"(PCAR|PCA|RR|OPQ)(\d+)(?:_(\d+))?", part)
+    match = re.fullmatch(r"(PCAR|PCA|RR|OPQ)([0-9]+)(?:_([0-9]+))?", part)
     if match is None:
         return None
     kind, first, second = match[1], int(match[2]), match[3]
@@ -167,7 +177,17 @@ def _read_refine(part: str, dim: int, text: str) -> Codec | None:
     if part == "RFlat":
         return Codec("Flat", "Flat", 0, 32)
     match = re.fullmatch(r"Refine\((.+)\)", part)
-    return _read_codec(match[1].strip(), dim, text) if match else None
+    if match is None:
+        return None
+    codec = _read_codec(match[1], dim, text)
+    if codec.family not in REFINE_FAMILIES:
+        raise _refuse(
+            text,
+            f"FAISS cannot rescore with {codec.text}",
+            allowed="Refine(...) of Flat, SQ, PQ<M>np or RaBitQ",
+            next_step=f"Write Refine(SQ8), or Refine(PQ{codec.parts}np)",
+        )
+    return codec
 
 
 def parse_factory(text: str, dim: int) -> Factory:
@@ -183,13 +203,15 @@ def parse_factory(text: str, dim: int) -> Factory:
     Raises:
         SpecError: the string is malformed, does not divide `dim`, or has no byte formula here.
     """
+    if any(letter.isspace() for letter in text):
+        raise _refuse(text, "FAISS reads no spaces", allowed="", next_step=f"Write {''.join(text.split())!r}")
     parts = _split(text)
     refine = _read_refine(parts[-1], dim, text) if len(parts) > 1 else None
     body = parts[:-1] if refine else parts
     transform = _read_transform(body[0], dim, text) if len(body) > 1 else None
     body = body[1:] if transform else body
     nlist = 0
-    if len(body) > 1 and (match := re.fullmatch(r"IVF(\d+)", body[0])) and int(match[1]) > 0:
+    if len(body) > 1 and (match := re.fullmatch(r"IVF([0-9]+)", body[0])) and int(match[1]) > 0:
         nlist, body = int(match[1]), body[1:]
     if len(body) != 1:
         raise _refuse(

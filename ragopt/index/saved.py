@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ragopt.artifacts import NO_SPACE, canonical_json, write_atomically
+from ragopt.artifacts import NO_SPACE, canonical_json, storage_errors, write_atomically
 from ragopt.embed.spaces import Rotation
 from ragopt.errors import IndexFormatError, StorageError
 from ragopt.records import IndexBytes, Metric, Trial
@@ -24,6 +24,8 @@ ROTATION_FILE = "rotation.npz"
 MANIFEST_FILE = "manifest.json"
 SCHEMA = 1
 HASH_BLOCK = 1 << 20
+MANIFEST_KEYS = {"trial", "metric", "n", "index_bytes", "files"}
+"""What opening needs; the rest is for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,14 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_faiss(index: faiss.Index, path: Path) -> None:
+def _disk_full(path: Path) -> StorageError:
+    return StorageError(
+        f"Cannot write {path}: the disk is full",
+        next_step="Free some space or choose another disk with --cache-dir; finished steps are kept",
+    )
+
+
+def _write_faiss(index: faiss.Index, path: Path, size_bytes: int) -> None:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     try:
@@ -65,11 +74,15 @@ def _write_faiss(index: faiss.Index, path: Path) -> None:
     except RuntimeError as error:
         # FAISS puts the operating system's reason into the message of a bare RuntimeError.
         if any(os.strerror(number) in str(error) for number in NO_SPACE):
-            raise StorageError(
-                f"Cannot write {path}: the disk is full",
-                next_step="Free some space or choose another disk with --cache-dir; finished steps are kept",
-            ) from error
+            raise _disk_full(path) from error
         raise
+    # FAISS only prints an error of the last buffer, which is written on closing (faiss/impl/io.cpp, 1.15.1).
+    written = path.stat().st_size
+    if written < size_bytes:
+        raise _disk_full(path)
+    if written > size_bytes:
+        raise IndexFormatError(f"{path} has {written} bytes, its index_bytes say {size_bytes}",
+                               next_step="Give the bytes that checked_bytes returns for this index")  # fmt: skip
 
 
 def save_index(  # noqa: PLR0913 - the parts of one manifest
@@ -89,19 +102,21 @@ def save_index(  # noqa: PLR0913 - the parts of one manifest
         index: filled FAISS index.
         trial: what it was built as.
         metric: of its vectors.
-        index_bytes: where its bytes live.
+        index_bytes: where its bytes live, from `checked_bytes`.
         rotation: needed for a `pca` space, None otherwise.
         seconds: wall time of `train` and `build`.
 
     Raises:
         StorageError: the disk is full.
+        IndexFormatError: `index_bytes` is of another index.
     """
     import faiss  # noqa: PLC0415 - loaded when first used
     import numpy as np  # noqa: PLC0415 - loaded when first used
 
-    _write_faiss(index, folder / INDEX_FILE)
+    _write_faiss(index, folder / INDEX_FILE, index_bytes.file_bytes)
     if rotation is not None:
-        np.savez(folder / ROTATION_FILE, matrix=rotation.matrix, explained=rotation.explained)
+        with storage_errors(folder / ROTATION_FILE):
+            np.savez(folder / ROTATION_FILE, matrix=rotation.matrix, explained=rotation.explained)
     files = [path for path in (folder / INDEX_FILE, folder / ROTATION_FILE) if path.exists()]
     manifest = {
         "schema": SCHEMA,
@@ -140,16 +155,27 @@ def open_index(folder: Path, *, verify: Literal["quick", "full"] = "quick") -> S
 
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError) as error:
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise IndexFormatError(
             f"{folder} holds no readable {MANIFEST_FILE}", next_step="Build the index again"
         ) from error
+    if not isinstance(manifest, dict):
+        raise IndexFormatError(f"{folder / MANIFEST_FILE} is no JSON object", next_step="Build the index again")
     if manifest.get("schema") != SCHEMA:
         raise IndexFormatError(f"{folder} has schema {manifest.get('schema')!r}", allowed=f"{SCHEMA}",
                                next_step="Open it with the version of ragopt that wrote it")  # fmt: skip
+    if missing := MANIFEST_KEYS - set(manifest):
+        raise IndexFormatError(
+            f"{folder / MANIFEST_FILE} lacks {', '.join(sorted(missing))}", next_step="Build the index again"
+        )
     for name, expected in manifest["files"].items():
         _check_file(folder / name, expected, verify)
-    index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP_IFC)
+    try:
+        index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise IndexFormatError(
+            f"FAISS cannot read {folder / INDEX_FILE}", next_step="Build the index again"
+        ) from error
     rotation = None
     if ROTATION_FILE in manifest["files"]:
         with np.load(folder / ROTATION_FILE) as stored:

@@ -138,7 +138,7 @@ def share_limits(
     return np.where(clean & (mean <= 0), 0.0, np.clip(near, 0, mean)), np.minimum(far, 1.0)
 
 
-def paired_difference(a: ArrayLike, b: ArrayLike, *) -> Interval:  # noqa: ARG001 - see below
+def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
     """Mean of a - b over the same queries with its two-sided 95 % interval.
 
     Gains and losses are bounded apart as shares of [0, 1] and joined by the method of variance estimates recovery, so
@@ -147,7 +147,6 @@ def paired_difference(a: ArrayLike, b: ArrayLike, *) -> Interval:  # noqa: ARG00
     Args:
         a: (n,) scores in [0, 1].
         b: (n,) scores in [0, 1] of the same queries in the same order.
-        seed: taken from callers that seed every comparison, without effect: the limits are a closed form.
 
     Raises:
         InputError: other lengths, fewer than 2 queries, a score outside [0, 1] or not finite.

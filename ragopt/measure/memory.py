@@ -11,7 +11,7 @@ from ragopt.errors import RagoptError
 STATUS_FILE = Path("/proc/self/status")
 
 SAMPLE_SECONDS = 0.05
-"""One sample reads a file of 1.5 kB (some 50 us), so that sampling costs about 0.1 % of one core."""
+"""Short beside the building of an index, long beside the reading of one small file of the kernel."""
 
 
 def anonymous_bytes() -> int:

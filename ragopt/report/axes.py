@@ -83,8 +83,8 @@ def cost_scale(values: Iterable[float], *, n_ticks: int, binary: bool = False) -
         stretch = (largest / smallest) ** PADDING
         low, high = smallest / stretch, largest * stretch
         return AxisScale(low, high, log=True, ticks=log_ticks(low, high, n_ticks, binary=binary))
-    # One value alone still needs an axis: a tenth of it on each side.
-    span = (largest - smallest) or (abs(largest) or 1.0)
+    # Values that are equal, or nearly, still need an axis to stand on: a hundredth of them on each side.
+    span = max(largest - smallest, abs(largest) / 10) or 1.0
     low, high = smallest - 2 * PADDING * span, largest + 2 * PADDING * span
     return AxisScale(low, high, log=False, ticks=linear_ticks(low, high, n_ticks))
 

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ragopt.records import Metric, Trial
 
-FINALIST_TRAINING_ROWS = 65_536
-"""Rows that train a confirmed index at most (docs/method.md): FAISS itself subsamples to 256 per PQ centroid."""
-
 
 def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: int) -> str:
     """Write the Python lines that build and search this trial's index with plain FAISS.

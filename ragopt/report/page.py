@@ -18,7 +18,7 @@ from ragopt.artifacts import write_atomically
 from ragopt.errors import ArtifactError
 from ragopt.report import palette, words
 from ragopt.report.charts import frontier_chart
-from ragopt.report.faiss_lines import FINALIST_TRAINING_ROWS, plain_faiss_lines
+from ragopt.report.faiss_lines import plain_faiss_lines
 from ragopt.report.frame import caption
 from ragopt.report.info import (
     CostAxis,
@@ -32,6 +32,7 @@ from ragopt.report.info import (
     quality_names,
 )
 from ragopt.report.pictures import svg_text
+from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def _context(run: Run) -> dict[str, Any]:
     recommendation = run.recommendation
     by_trial = {result.trial: result for result in run.trials}
     recommended = by_trial.get(recommendation.trial)
-    charts = _charts(run, (axis, other))
+    # One bill for all would draw a single column: the caption says it better.
+    charts = _charts(run, (axis, other) if len({point.cost(other.name) for point in others}) > 1 else (axis,))
     return {
         "run": run,
         "info": run.info,
@@ -135,14 +137,12 @@ def _context(run: Run) -> dict[str, Any]:
     }
 
 
-def _charts(run: Run, axes: tuple[CostAxis, CostAxis]) -> dict[str, Markup]:
+def _charts(run: Run, axes: tuple[CostAxis, ...]) -> dict[str, Markup]:
     """The charts by name; `wide` is always there, the others as long as the page stays small."""
-    plans: dict[str, dict[str, Any]] = {
-        "wide": {"axis": axes[0]},
-        "narrow": {"axis": axes[0], "legend": "bottom", **NARROW},
-        "other_wide": {"axis": axes[1]},
-        "other_narrow": {"axis": axes[1], "legend": "bottom", **NARROW},
-    }
+    plans: dict[str, dict[str, Any]] = {}
+    for prefix, axis in zip(("", "other_"), axes, strict=False):
+        plans[f"{prefix}wide"] = {"axis": axis}
+        plans[f"{prefix}narrow"] = {"axis": axis, "legend": "bottom", **NARROW}
     charts: dict[str, Markup] = {}
     for name, plan in plans.items():
         svg = inline_svg(svg_text(frontier_chart(run, titled=False, **plan)), name)
@@ -194,5 +194,5 @@ def _faiss_lines(run: Run) -> str:
         trial,
         full_dim=int(model["dim"]),
         metric=run.info["arguments"]["metric"],
-        n_train=min(FINALIST_TRAINING_ROWS, int(model["n_vectors"])),
+        n_train=min(CONFIRM_TRAIN_ROWS, int(model["n_vectors"])),
     )

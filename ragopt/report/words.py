@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -184,18 +184,35 @@ def query_sentences(run: Run) -> tuple[str, ...]:
     return origin, split
 
 
+OPTION_NAMES = {
+    "models": "--model",
+    "scale.n_vectors": "--vectors-at-scale",
+    "scale.n_replicas": "--replicas",
+    "ready.column": "--vector-column",
+}
+"""Options of `ragopt sweep` whose name is not that of the setting they fill."""
+
+
 def reproduce_command(run: Run) -> str:
-    """The shell line that repeats the run, from its arguments; unset ones are left out."""
-    arguments = dict(run.info["arguments"])
-    words = ["ragopt", "sweep", str(arguments.pop("corpus"))] if arguments.get("corpus") else ["ragopt", "sweep"]
-    arguments.pop("corpus", None)
-    if "models" in arguments:
-        arguments["model"] = arguments.pop("models")
-    for name, value in arguments.items():
-        option = "--" + name.replace("_", "-")
-        if value is True:
-            words.append(option)
-        elif value is not None and value is not False:
+    """The shell line that repeats the run, from the settings in ``run.json``; unset ones are left out."""
+    settings = dict(_flat(run.info["arguments"]))
+    corpus = settings.pop("corpus", None)
+    words = ["ragopt", "sweep", *([str(corpus)] if corpus else [])]
+    if "chunk.chunk_tokens" in settings and settings["chunk.chunk_tokens"] is None:
+        settings.pop("chunk.chunk_overlap", None)
+        words.append("--no-chunk")
+    for name, value in settings.items():
+        option = OPTION_NAMES.get(name) or "--" + name.rpartition(".")[2].replace("_", "-")
+        if value is not None:
             for one in value if isinstance(value, list | tuple) else [value]:
                 words += [option, str(one)]
     return shlex.join(words)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings with groups spelt out: `scale.n_vectors`."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -89,6 +89,15 @@ def _texts(table: dict[str, object], key: str, path: Path, *, default: Sequence[
     return list(value)
 
 
+def _tables(recipe: dict[str, object], path: Path) -> list[dict[str, object]]:
+    tables = recipe.get("grid")
+    found = [table for table in tables if isinstance(table, dict)] if isinstance(tables, list) else []
+    if set(recipe) - {"grid", "about"} or not found or found != tables:
+        raise InputError(f"--grid {path} has the keys {', '.join(recipe) or '(none)'}", allowed="about, [[grid]]",
+                         next_step="See indexes/recipes/ for examples")  # fmt: skip
+    return found
+
+
 def read_grid(path: Path, model: str, full_dim: int) -> tuple[Trial, ...]:
     """Read a recipe: ``[[grid]]`` tables of `spaces`, `factories` and `search`, each table crossed.
 
@@ -103,12 +112,11 @@ def read_grid(path: Path, model: str, full_dim: int) -> tuple[Trial, ...]:
         recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"--grid {path} does not exist", next_step="See indexes/recipes/ for examples") from error
+    except OSError as error:
+        raise InputError(f"Cannot read --grid {path}: {error.strerror}", next_step="Name a recipe file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"--grid {path} is not TOML: {error}", next_step="Correct the file") from error
-    tables = recipe.get("grid")
-    if set(recipe) - {"grid", "about"} or not isinstance(tables, list) or not tables:
-        raise InputError(f"--grid {path} has the keys {', '.join(recipe) or '(none)'}", allowed="about, [[grid]]",
-                         next_step="See indexes/recipes/ for examples")  # fmt: skip
+    tables = _tables(recipe, path)
     full = Space(model, full_dim, "none")
     trials = [Trial(full, BASELINE)]
     for table in tables:

@@ -9,13 +9,14 @@ from ragopt.bill.footprint import Footprint
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.bill.targets import bills
 from ragopt.bill.workload import Workload
-from ragopt.sweep.select_stage import Measured, search_factor
+from ragopt.sweep.select_stage import search_factor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ragopt.bill.price_book import PriceBook
     from ragopt.records import Bill, IndexBytes, Trial
+    from ragopt.sweep.measured import Measured
     from ragopt.sweep.settings import CostModel, Scale
 
 

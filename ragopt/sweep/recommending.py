@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.choose import (
     NDCG,
+    NO_LIMIT,
     TIE,
     Decision,
     Limits,
@@ -115,7 +116,7 @@ def _why(  # noqa: PLR0913, PLR0917 - everything that a reason may speak of
     name = f"recall_vs_exact@{info['k']}"
     quality = chosen.quality[name]
     if decision.fitting:
-        reasons = _fit_reasons(chosen, results, decision, limits, objective)
+        reasons = _fit_reasons(results, decision, limits, objective)
     else:
         missed = "; ".join(decision.misses[str(chosen.trial)])
         reasons = [f"No trial meets {limits.printed()}; the closest is {chosen.trial}: {missed}."]
@@ -132,18 +133,18 @@ def _why(  # noqa: PLR0913, PLR0917 - everything that a reason may speak of
     return [*reasons, warning] if warning else reasons
 
 
-def _fit_reasons(
-    chosen: TrialResult, results: Sequence[TrialResult], decision: Decision, limits: Limits, objective: Objective
-) -> list[str]:
+def _fit_reasons(results: Sequence[TrialResult], decision: Decision, limits: Limits, objective: Objective) -> list[str]:
     n_measured = sum(bool(result.quality) for result in results)
     least = "least monthly bill" if objective == "usd" else "fewest RAM code bytes"
-    first = (
-        f"{len(decision.fitting)} of {n_measured} measured trials meet {limits.printed()}; this one has the {least} "
-        "among them."
-    )
-    ours, fitting = cheapest_bill(chosen), set(decision.fitting)
+    share = f"{len(decision.fitting)} of {n_measured} measured trials meet {limits.printed()}"
+    if limits.printed() == NO_LIMIT:
+        share = f"No limit was set for the {n_measured} measured trials"
+    first = f"{share}; this one has the {least} among them."
+    fitting = set(decision.fitting)
     bills = [cheapest_bill(result) for result in results if str(result.trial) in fitting]
-    n_ties = sum(bool(ours and bill and bill.usd_per_month <= ours.usd_per_month * TIE) for bill in bills)
+    usd = [bill.usd_per_month for bill in bills if bill]
+    # Ties are counted from the least bill, which need not be the chosen one's.
+    n_ties = sum(one <= min(usd) * TIE for one in usd)
     if objective == "usd" and n_ties > 1:
         first = first.replace("this one has the", "this one is among those of the").replace(" among them", "")
         second = (

@@ -12,8 +12,8 @@ from ragopt.records import Quality, TrialResult
 if TYPE_CHECKING:
     from ragopt.measure.neighbours import Neighbours
     from ragopt.sweep.judging import Judging
+    from ragopt.sweep.measured import Measured
     from ragopt.sweep.pricing import Pricing
-    from ragopt.sweep.select_stage import Measured
 
 
 def result_of(measured: Measured, exact: Neighbours, judging: Judging, pricing: Pricing) -> TrialResult:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ragopt.artifacts import write_atomically
+from ragopt.artifacts import storage_errors, write_atomically
 from ragopt.choose import cheapest_bill
 from ragopt.errors import ArtifactError, InputError
 from ragopt.records import (
@@ -32,6 +32,8 @@ RUN_FILE, TRIALS_FILE, RECOMMENDATION_FILE = "run.json", "trials.parquet", "reco
 REPORT_FILE, PICTURE_FILE = "report.html", "frontier.png"
 SCHEMA = 1
 PER_QUERY = "_scores"
+DAMAGE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
+"""What reading a changed or shortened file raises: Decimal, missing keys, other kinds of value, pyarrow, JSON."""
 
 
 def pretty_json(value: object) -> str:
@@ -199,20 +201,20 @@ def _result_of(row: Mapping[str, Any]) -> TrialResult:
         for name in names
         if row[name] is not None
     }
-    measured = row.get("file_bytes") is not None
+    sized, timed = row.get("file_bytes") is not None, row.get("latency_p99_ms") is not None
     per_query = {
         name.removesuffix(PER_QUERY): np.asarray(scores, dtype=np.float32)
         for name, scores in row.items()
         if name.endswith(PER_QUERY) and scores is not None
     }
     return TrialResult(
-        trial=Trial.parse(row["trial"]),
+        trial=Trial(Space(row["model"], row["dim"], row["reduction"]), row["factory"], row["search"]),
         status=row["status"],
         reason=row["reason"],
         confirmed=row["confirmed"],
         quality=quality,
-        index_bytes=IndexBytes(**{name: row[name] for name in IndexBytes.__slots__}) if measured else None,
-        latency=_latency_of(row) if measured else None,
+        index_bytes=IndexBytes(**{name: row[name] for name in IndexBytes.__slots__}) if sized else None,
+        latency=_latency_of(row) if timed else None,
         qps=row["qps"],
         cpu_ms_per_query=row["cpu_ms_per_query"],
         cpu_ms_low=row["cpu_ms_low"],
@@ -247,7 +249,8 @@ def write_decision(folder: Path, run: Run) -> None:
     Raises:
         StorageError: the folder cannot be written.
     """
-    (folder / RUN_FILE).unlink(missing_ok=True)
+    with storage_errors(folder / RUN_FILE):
+        (folder / RUN_FILE).unlink(missing_ok=True)
     write_atomically(folder / TRIALS_FILE, trials_parquet(run.trials))
     write_atomically(folder / RECOMMENDATION_FILE, pretty_json(recommendation_json(run.recommendation)))
     write_atomically(folder / RUN_FILE, pretty_json(run.info))
@@ -260,7 +263,6 @@ def read_run(folder: Path) -> Run:
         InputError: there is no finished run in this folder.
         ArtifactError: it was written by another version, or a file of it is damaged.
     """
-    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
     import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when first used
 
     if not (folder / RUN_FILE).is_file():
@@ -274,6 +276,6 @@ def read_run(folder: Path) -> Run:
         rows = pq.read_table(folder / TRIALS_FILE).to_pylist()
         results = tuple(_result_of(row) for row in rows)
         recommendation = _recommendation_of(json.loads((folder / RECOMMENDATION_FILE).read_text(encoding="utf-8")))
-    except (FileNotFoundError, KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
+    except DAMAGE as error:
         raise ArtifactError(f"The run in {folder} is damaged: {error}", next_step="Sweep again") from error
     return Run(str(folder), info, results, recommendation)

@@ -6,32 +6,33 @@ rescoring depth, and every depth is read off that shortlist.
 
 from __future__ import annotations
 
-import json
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ragopt.artifacts import ArtifactStore, canonical_json, write_atomically
-from ragopt.embed.sample import training_sample
-from ragopt.embed.spaces import Rotation, fit_rotation, project
 from ragopt.errors import InputError, SpecError
-from ragopt.index.build import SharedPca, add_blocks, faiss_metric, set_search, train_index, with_refine
-from ragopt.index.factory import Factory, parse_factory
-from ragopt.index.serialized import checked_bytes
+from ragopt.index.build import faiss_metric, set_search, with_refine
+from ragopt.index.factory import parse_factory
 from ragopt.index.size import FLOAT, HEADER
-from ragopt.measure.latency import SearchTiming, time_searches
-from ragopt.records import IndexBytes, LatencyMs, Space, Trial
-from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
+from ragopt.measure.latency import SearchTiming, one_thread, time_searches
+from ragopt.records import IndexBytes, Space, Trial
+from ragopt.sweep.bench import Bench
+from ragopt.sweep.measured import Measured, read_measured, write_measured
+from ragopt.sweep.model_stage import queries_fingerprint
 from ragopt.sweep.rescoring import best_rescored, rescore_shortlist
-from ragopt.sweep.settings import SELECT_TRAIN_ROWS, SearchPlan
+from ragopt.sweep.settings import SELECT_TRAIN_ROWS
+from ragopt.sweep.workers import worker_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
+
+    from ragopt.artifacts import ArtifactStore
+    from ragopt.sweep.model_stage import ModelData, Report
+    from ragopt.sweep.settings import SearchPlan
 
 N_TIMED = 64
 """Queries timed per trial while selecting; finalists are timed on many more."""
@@ -47,27 +48,6 @@ class Group:
     space: Space
     base: str
     trials: tuple[Trial, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What was measured of one trial.
-
-    Attributes:
-        trial: what was tried.
-        found: int64 (n_queries, n_results) rows, best first. scores: float32, higher is better.
-        index_bytes: where its bytes live.
-        timing: of single searches on one thread.
-        train_seconds, build_seconds: wall time of the shared build, rescoring tier included.
-    """
-
-    trial: Trial
-    found: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    index_bytes: IndexBytes
-    timing: SearchTiming
-    train_seconds: float
-    build_seconds: float
 
 
 def groups_of(trials: Sequence[Trial]) -> list[Group]:
@@ -105,84 +85,11 @@ def without_factor(search: str) -> str:
     return ",".join(part for part in search.split(",") if part and not part.startswith(RESCORING_SEARCH))
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A filled index, its bytes and what it took to build.
-
-    Attributes:
-        index: FAISS index.
-        sizes: by formula, checked against what FAISS writes.
-        train_seconds, build_seconds: wall time.
-    """
-
-    index: Any
-    sizes: IndexBytes
-    train_seconds: float
-    build_seconds: float
-
-
-class Bench:
-    """One model's training sample, rotation and rescoring tiers, made when first needed and shared by groups."""
-
-    def __init__(self, data: ModelData, plan: SearchPlan) -> None:
-        """Prepare; nothing is computed before it is asked for."""
-        self.data, self.metric, self.seed, self.n_results = data, plan.metric, plan.seed, plan.n_results
-        self._sample: NDArray[np.float32] | None = None
-        self._rotation: Rotation | None = None
-        self._pca: SharedPca | None = None
-        self._refine: dict[str, Built] = {}
-        self._refine_space: Space | None = None
-
-    @property
-    def sample(self) -> NDArray[np.float32]:
-        """Training rows at full dimension, float32 (<= SELECT_TRAIN_ROWS, dim)."""
-        if self._sample is None:
-            self._sample = training_sample(self.data.vectors, max_rows=SELECT_TRAIN_ROWS, seed=self.seed)
-        return self._sample
-
-    def project(self, rows: NDArray[np.float32], space: Space, first_row: int = 0) -> NDArray[np.float32]:
-        """Map full-dimension rows into a space; the rotation is fitted once per model."""
-        if space.reduction == "pca" and self._rotation is None:
-            self._rotation = fit_rotation(self.sample)
-        return project(rows, space, rotation=self._rotation, metric=self.metric, first_row=first_row)
-
-    def blocks(self, space: Space) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Stream the corpus in a space."""
-        for start, block in self.data.vectors.blocks():
-            yield start, self.project(block, space, start)
-
-    def build(self, factory: Factory, space: Space) -> Built:
-        """Train and fill an index and check its bytes."""
-        sample = self.project(self.sample, space)
-        if space.reduction == "none" and self._pca is None:
-            self._pca = SharedPca(sample)
-        began = time.perf_counter()
-        pca = self._pca if space.reduction == "none" else None
-        index = train_index(factory, sample, metric=self.metric, seed=self.seed, pca=pca)
-        trained = time.perf_counter()
-        add_blocks(index, self.blocks(space))
-        built = time.perf_counter()
-        return Built(index, checked_bytes(factory, index), trained - began, built - trained)
-
-    def refine(self, text: str, space: Space) -> Built:
-        """Give the rescoring tier of a space, built once; those of another space are let go."""
-        if self._refine_space != space:
-            self._refine, self._refine_space = {}, space
-        if text not in self._refine:
-            self._refine[text] = self.build(parse_factory(text, space.dim), space)
-        return self._refine[text]
-
-    def sign(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn FAISS's distances into scores: higher is better."""
-        return -distances if self.metric == "l2" else distances
-
-
 class _Shortlists:
     """What the codes of one group find, searched once per nprobe at the largest rescoring depth."""
 
     def __init__(self, bench: Bench, group: Group, base: Any) -> None:
         self.bench, self.group, self.base = bench, group, base
-        self.queries = bench.project(bench.data.select_queries, group.space)
         self._by_codes: dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
         self._by_tier: dict[tuple[str, str], NDArray[np.float32]] = {}
 
@@ -196,7 +103,7 @@ class _Shortlists:
         if search not in self._by_codes:
             deepest = max(self.depth(other) for other in self.group.trials if without_factor(other.search) == search)
             set_search(self.base, search)
-            distances, rows = self.base.search(self.queries, deepest)
+            distances, rows = self.base.search(self.bench.queries, deepest)
             self._by_codes[search] = (rows, self.bench.sign(distances))
         return self._by_codes[search]
 
@@ -208,7 +115,7 @@ class _Shortlists:
             return rows[:, :n_results], scores[:, :n_results]
         key = (without_factor(trial.search), tier)
         if key not in self._by_tier:
-            self._by_tier[key] = rescore_shortlist(refine, self.queries, rows, metric=self.bench.metric)
+            self._by_tier[key] = rescore_shortlist(refine, self.bench.queries, rows, metric=self.bench.metric)
         return best_rescored(rows, self._by_tier[key], depth=self.depth(trial), k=n_results)
 
 
@@ -232,7 +139,7 @@ def measure_group(bench: Bench, group: Group) -> list[Measured]:
                 trial,
                 found,
                 scores,
-                _both(base.sizes, refine.sizes) if refine else base.sizes,
+                refined_bytes(base.sizes, refine.sizes) if refine else base.sizes,
                 time_trial(bench, trial.space, index, bench.data.select_queries, n_timed=N_TIMED),
                 base.train_seconds + (refine.train_seconds if refine else 0.0),
                 base.build_seconds + (refine.build_seconds if refine else 0.0),
@@ -241,7 +148,7 @@ def measure_group(bench: Bench, group: Group) -> list[Measured]:
     return measured
 
 
-def _both(base: IndexBytes, refine: IndexBytes) -> IndexBytes:
+def refined_bytes(base: IndexBytes, refine: IndexBytes) -> IndexBytes:
     """Bytes of an IndexRefine from those of its two parts, which are checked each."""
     return IndexBytes(
         ram_bytes_per_vector=base.ram_bytes_per_vector,
@@ -256,7 +163,7 @@ def time_trial(
 ) -> SearchTiming:  # fmt: skip
     """Time single searches on one thread, the query's own projection into the space included."""
     rows = queries[: n_timed + N_WARMUP]
-    warmup = min(N_WARMUP, len(rows) - 1)
+    warmup = min(N_WARMUP, max(len(rows) - 2, 0))
     return time_searches(lambda query: index.search(bench.project(query, space), bench.n_results), rows, warmup=warmup)
 
 
@@ -282,16 +189,40 @@ def select(
     bench = Bench(data, plan)
     measured: list[Measured] = []
     unsuitable: dict[Trial, str] = {}
+    groups = groups_of(trials)
     done = 0
-    for group in groups_of(trials):
-        try:
-            measured += _stored_group(store, bench, group)
-        except (SpecError, InputError) as error:
-            # Too few vectors for a codebook, or a vector that a reduction leaves empty: other trials go on.
-            unsuitable |= dict.fromkeys(group.trials, str(error))
-        done += len(group.trials)
-        report(done, len(trials))
+    with worker_pool() as pool:
+        for space in dict.fromkeys(group.space for group in groups):
+            members = [group for group in groups if group.space == space]
+            for group, outcome in zip(members, _space_outcomes(pool, store, bench, members), strict=True):
+                if isinstance(outcome, str):
+                    unsuitable |= dict.fromkeys(group.trials, outcome)
+                else:
+                    measured += outcome
+                done += len(group.trials)
+                report(done, len(trials))
     return measured, unsuitable
+
+
+def _space_outcomes(
+    pool: ThreadPoolExecutor, store: ArtifactStore, bench: Bench, groups: Sequence[Group]
+) -> Iterator[list[Measured] | str]:  # fmt: skip
+    """Measure the groups of one space side by side; a text is the reason why a group cannot be measured."""
+    try:
+        bench.enter(groups[0].space)
+    except InputError as error:
+        yield from [str(error)] * len(groups)
+        return
+    yield from pool.map(lambda group: _group_outcome(store, bench, group), groups)
+
+
+def _group_outcome(store: ArtifactStore, bench: Bench, group: Group) -> list[Measured] | str:
+    try:
+        with one_thread():
+            return _stored_group(store, bench, group)
+    except (SpecError, InputError) as error:
+        # Too few vectors for a codebook, or a vector that a reduction leaves empty: other trials go on.
+        return str(error)
 
 
 def _stored_group(store: ArtifactStore, bench: Bench, group: Group) -> list[Measured]:
@@ -316,42 +247,3 @@ def _stored_group(store: ArtifactStore, bench: Bench, group: Group) -> list[Meas
         write_measured(folder, measure_group(bench, group))
 
     return read_measured(store.get_or_make(recipe, make))
-
-
-def write_measured(folder: Path, measured: Sequence[Measured]) -> None:
-    """Write what was measured of some trials into a folder."""
-    np.savez(
-        folder / "found.npz",
-        found=np.stack([one.found for one in measured]),
-        scores=np.stack([one.scores for one in measured]),
-    )
-    figures = [
-        {
-            "trial": str(one.trial),
-            "index_bytes": asdict(one.index_bytes),
-            "timing": asdict(one.timing),
-            "train_seconds": one.train_seconds,
-            "build_seconds": one.build_seconds,
-        }
-        for one in measured
-    ]
-    write_atomically(folder / "figures.json", canonical_json(figures))
-
-
-def read_measured(folder: Path) -> list[Measured]:
-    """Read back what `write_measured` wrote."""
-    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    with np.load(folder / "found.npz") as arrays:
-        found, scores = arrays["found"], arrays["scores"]
-    return [
-        Measured(
-            Trial.parse(one["trial"]),
-            found[number],
-            scores[number],
-            IndexBytes(**one["index_bytes"]),
-            SearchTiming(**{**one["timing"], "latency": LatencyMs(**one["timing"]["latency"])}),
-            one["train_seconds"],
-            one["build_seconds"],
-        )
-        for number, one in enumerate(figures)
-    ]

@@ -26,6 +26,9 @@ CONFIRM_TRAIN_ROWS = 65_536
 JUDGED_DEPTH = 10
 """nDCG@10 and MRR@10 look at ten results, however few neighbours --k counts."""
 
+MOST = 2**31 - 1
+"""Largest count or seed: FAISS keeps its seeds in a signed 32-bit integer (ClusteringParameters, FAISS 1.15)."""
+
 FEWEST_HOLDOUT_QUERIES = 100
 """Fewer queries than this left over are no confirmation: their interval is wider than most limits."""
 
@@ -121,9 +124,9 @@ class SweepSettings:
             ("--finalists", self.finalists, 1),
             ("--seed", self.seed, 0),
         ):
-            if value < low:
-                raise InputError(f"{option} {value} is too small", allowed=f"{low} or more",
-                                 next_step=f"Correct {option}")  # fmt: skip
+            if not low <= value <= MOST:
+                raise InputError(f"{option} {value} is too {'small' if value < low else 'large'}",
+                                 allowed=f"{low} to {MOST}", next_step=f"Correct {option}")  # fmt: skip
         for option, text, allowed in (
             ("--metric", self.metric, get_args(Metric)),
             ("--objective", self.objective, get_args(Objective)),
