@@ -1,0 +1,22 @@
+"""Fixtures that more than one test file uses."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    """A seeded generator: every test sees the same numbers."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of public data sets; tests that need it skip where RAGOPT_SHARED is not set."""
+    folder = os.environ.get("RAGOPT_SHARED")
+    if not folder:
+        pytest.skip("RAGOPT_SHARED is not set")
+    return Path(folder)
