@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,3 +47,19 @@ def __getattr__(name: str) -> Any:
     import importlib  # noqa: PLC0415 - loaded when first used
 
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+class _Package(types.ModuleType):
+    """Keeps `ragopt.sweep` the verb: importing the room of that name would otherwise put the room in its place."""
+
+    @property
+    def sweep(self) -> Any:
+        """Give the verb."""
+        return __getattr__("sweep")
+
+    @sweep.setter
+    def sweep(self, _room: types.ModuleType) -> None:
+        """Ignore the import system, which sets the room as an attribute of its parent."""
+
+
+sys.modules[__name__].__class__ = _Package

@@ -47,6 +47,8 @@ def sweep(corpus: str | Path | None = None, *, progress: Progress | None = None,
     for name in ("cache_dir", "out"):
         if name in settings:
             settings[name] = Path(settings[name])
+    if isinstance(settings.get("models"), str):
+        settings["models"] = (settings["models"],)
     told = progress or Silent()
     run = run_sweep(SweepSettings(corpus=None if corpus is None else str(corpus), **settings), told)
     draw_report(run, told)

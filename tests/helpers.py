@@ -27,7 +27,7 @@ def a_bill(usd: str, target: str = "faiss-ram") -> Bill:
     return Bill(target, amount, amount, amount, (line,))
 
 
-def a_result(  # noqa: PLR0917 - one argument per figure that a choice looks at
+def a_result(
     name: str,
     usd: str | None = "10.00",
     ram: float = 16.0,

@@ -103,7 +103,7 @@ def test_another_recipe_under_the_same_key_is_refused(tmp_path):
     store = ArtifactStore(tmp_path)
     folder = store.get_or_make(RECIPE, fill)
     (folder / RECIPE_FILE).write_text('{"kind":"demo","seed":2}')
-    with pytest.raises(ArtifactError, match="another recipe.*rm -r"):
+    with pytest.raises(ArtifactError, match=r"another recipe.*rm -r"):
         store.get_or_make(RECIPE, fill)
 
 

@@ -251,13 +251,13 @@ def test_ndcg_ratio_compares_unconfirmed_trials_on_selection_queries():
 
 def test_ndcg_limit_without_judgements_is_an_error():
     """--min-ndcg-ratio on a run without judged queries says so instead of passing or failing every trial."""
-    with pytest.raises(InputError, match="needs judged queries.*--qrels"):
+    with pytest.raises(InputError, match=r"needs judged queries.*--qrels"):
         decide([exact_flat(), a_result("SQ8")], Limits(None, 0.9), objective="usd", k=10)
 
 
 def test_ndcg_limit_without_exact_search_is_an_error():
     """--min-ndcg-ratio on a grid without Flat says which entry is missing."""
-    with pytest.raises(InputError, match="needs exact search.*Flat"):
+    with pytest.raises(InputError, match=r"needs exact search.*Flat"):
         decide([a_result("SQ8")], Limits(None, 0.9), objective="usd", k=10)
 
 
@@ -333,8 +333,7 @@ def tighter(a, b):
 @settings(max_examples=200, deadline=None)
 @given(results=trials(), limits=SOME_LIMITS, more=SOME_LIMITS)
 def test_tighter_limits_never_lower_the_bill(results, limits, more):
-    """A tighter limit keeps a subset of the fitting trials; their least bill never falls, nor the recommended one by more
-    than the 1 % within which bills are ties."""
+    """A tighter limit never lowers the least bill, nor the recommended one by more than the 1 % of a tie."""
     bills = {str(result.trial): cheapest_bill(result).usd_per_month for result in results}
     loose = decide(results, limits, objective="usd", k=10).fitting
     tight = decide(results, tighter(limits, more), objective="usd", k=10).fitting

@@ -172,10 +172,8 @@ def open_index(folder: Path, *, verify: Literal["quick", "full"] = "quick") -> S
         _check_file(folder / name, expected, verify)
     try:
         index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP_IFC)
-    except RuntimeError as error:
-        raise IndexFormatError(
-            f"FAISS cannot read {folder / INDEX_FILE}", next_step="Build the index again"
-        ) from error
+    except (RuntimeError, MemoryError) as error:
+        raise IndexFormatError(f"FAISS cannot read {folder / INDEX_FILE}", next_step="Build the index again") from error
     rotation = None
     if ROTATION_FILE in manifest["files"]:
         with np.load(folder / ROTATION_FILE) as stored:

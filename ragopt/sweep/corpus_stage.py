@@ -13,10 +13,11 @@ from ragopt.corpus.documents import fingerprint_source, read_documents
 from ragopt.corpus.known_items import known_item_queries
 from ragopt.corpus.queries import Queries, check_qrels, read_queries
 from ragopt.errors import InputError
+from ragopt.measure.intervals import MIN_QUERIES
 from ragopt.sweep.settings import FEWEST_HOLDOUT_QUERIES, SweepSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -104,18 +105,43 @@ def load_corpus(
     return Corpus(source, fingerprint, key_of(recipe), chunks, named)
 
 
-def split_queries(n_queries: int, settings: SweepSettings) -> QuerySplit:
+def usable_rows(query_ids: Sequence[str], qrels: Mapping[str, Mapping[str, int]] | None) -> NDArray[np.int64]:
+    """Row numbers of the queries that everything is measured on: the judged ones where there are judgements.
+
+    Raises:
+        InputError: the judgements speak of fewer than two queries.
+    """
+    import numpy as np  # noqa: PLC0415 - loaded when first used
+
+    if qrels is None:
+        return np.arange(len(query_ids), dtype=np.int64)
+    rows = np.array([row for row, name in enumerate(query_ids) if qrels.get(name)], dtype=np.int64)
+    if len(rows) < MIN_QUERIES:
+        raise InputError(
+            f"The qrels judge {len(rows)} of the {len(query_ids):,} queries: an interval needs two",
+            next_step="Check that --queries and --qrels use the same ids, or leave --qrels out",
+        )
+    return rows
+
+
+def split_queries(rows: NDArray[np.int64], settings: SweepSettings) -> QuerySplit:
     """Draw the selection queries and, from the others, the confirmation queries; seeded.
+
+    Args:
+        rows: int64 row numbers of the queries that may be drawn.
+        settings: how many of each, and the seed.
 
     Raises:
         InputError: fewer than two queries.
     """
     import numpy as np  # noqa: PLC0415 - loaded when first used
 
-    if n_queries < 2:
-        raise InputError(f"There are {n_queries} queries: an interval needs two, a useful one a hundred",
-                         next_step="Give more with --queries")  # fmt: skip
-    drawn = np.random.default_rng(settings.seed).permutation(n_queries).astype(np.int64)
+    if len(rows) < MIN_QUERIES:
+        raise InputError(
+            f"There are {len(rows)} queries: an interval needs two, a useful one a hundred",
+            next_step="Give more with --queries",
+        )
+    drawn = rows[np.random.default_rng(settings.seed).permutation(len(rows))]
     select = np.sort(drawn[: settings.n_queries])
     rest = np.sort(drawn[settings.n_queries :][: settings.confirm_queries])
     if len(rest) < FEWEST_HOLDOUT_QUERIES:

@@ -14,11 +14,12 @@ from ragopt.measure.judged import Judge
 from ragopt.measure.memory import PeakAnonymous
 from ragopt.records import Run, Trial, TrialResult
 from ragopt.sweep.confirm_stage import confirm
-from ragopt.sweep.corpus_stage import Corpus, QuerySplit, load_corpus, split_queries
+from ragopt.sweep.corpus_stage import Corpus, QuerySplit, load_corpus, split_queries, usable_rows
 from ragopt.sweep.grid import default_grid, read_grid
 from ragopt.sweep.judging import Judging
 from ragopt.sweep.model_stage import ModelData, complete, embed_corpus, embed_queries, open_ready
 from ragopt.sweep.pricing import Pricing, workload_of
+from ragopt.sweep.progress import Timed
 from ragopt.sweep.recommending import recommend_from
 from ragopt.sweep.results import confirmed_result, result_of
 from ragopt.sweep.run_folder import write_decision
@@ -76,13 +77,13 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
     with storage_errors(settings.out):
         settings.out.mkdir(parents=True, exist_ok=True)
     store = ArtifactStore(settings.cache_dir)
+    timed = Timed(progress)
     with PeakAnonymous() as peak:
-        material = (
-            _ready_material(settings, store, progress) if settings.ready else _material(settings, store, progress)
-        )
-        sweep = _Sweep(settings, store, progress, material)
+        material = _ready_material(settings, store, timed) if settings.ready else _material(settings, store, timed)
+        sweep = _Sweep(settings, store, timed, material)
         results = sweep.measure()
-    info = describe_run(settings, material, results, sweep.pricing.workload, sweep.warnings(), peak.peak_bytes)
+    info = describe_run(settings, material, results, sweep.pricing.workload, sweep.warnings())
+    info |= {"seconds": timed.seconds(), "peak_anonymous_bytes": peak.peak_bytes}
     recommendation = recommend_from(results, settings.limits, objective=settings.objective, info=info)
     if recommendation.status == "ok":
         results = [
@@ -113,7 +114,7 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress)
         f"embedded once; {len(corpus.queries.ids):,} {'synthetic ' if corpus.queries.synthetic else ''}queries "
         f"({corpus.queries.source})"
     )
-    split = split_queries(len(corpus.queries.ids), settings)
+    split = split_queries(usable_rows(corpus.queries.ids, corpus.queries.qrels), settings)
     rows = _union(split)
     models = []
     for embedder in embedders:
@@ -160,11 +161,11 @@ def _ready_material(settings: SweepSettings, store: ArtifactStore, progress: Pro
     if ready is None:
         raise ValueError("no ready vectors")
     opened = open_ready(store, ready, settings.metric, progress.phase("embed", f"Reading {ready.vectors}"))
-    split = split_queries(opened.queries.n, settings)
-    rows = _union(split)
     qrels = read_qrels(Path(settings.qrels)) if settings.qrels else None
     query_ids = tuple(opened.query_ids)
     check_qrels(Queries(query_ids, query_ids, qrels, synthetic=False, source=""), opened.vector_ids)
+    split = split_queries(usable_rows(query_ids, qrels), settings)
+    rows = _union(split)
     data = complete(
         store, model=READY_MODEL, device="ready", vectors=opened.vectors, queries=opened.queries.rows(rows),
         all_rows=rows, split=split, k=settings.k, metric=settings.metric,
@@ -210,8 +211,13 @@ class _Sweep:
 
     def _grid(self, data: ModelData) -> tuple[Trial, ...]:
         if self.settings.grid:
-            return read_grid(Path(self.settings.grid), data.model, data.vectors.dim)
-        return default_grid(data.model, data.vectors.dim, data.vectors.n)
+            trials = read_grid(Path(self.settings.grid), data.model, data.vectors.dim)
+        else:
+            trials = default_grid(data.model, data.vectors.dim, data.vectors.n)
+        for trial in trials:
+            # What the cost model cannot bill is refused before an hour is spent on measuring it.
+            self.pricing.check(trial)
+        return trials
 
     def _judging(self, rows: NDArray[np.int64]) -> Judging:
         material = self.material
@@ -256,7 +262,8 @@ class _Sweep:
     def _best(self, results: Mapping[Trial, TrialResult], n: int) -> list[Trial]:
         decision = decide(list(results.values()), self.settings.limits, objective=self.settings.objective,
                           k=self.settings.k)  # fmt: skip
-        return [Trial.parse(name) for name in decision.fitting[:n]]
+        by_name = {str(trial): trial for trial in results}
+        return [by_name[name] for name in decision.fitting[:n]]
 
     def _confirm_these(self, results: dict[Trial, TrialResult], wanted: Sequence[Trial]) -> None:
         judging = self._judging(self.material.split.confirm)

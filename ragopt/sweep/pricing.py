@@ -9,6 +9,8 @@ from ragopt.bill.footprint import Footprint
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.bill.targets import bills
 from ragopt.bill.workload import Workload
+from ragopt.index.factory import parse_factory
+from ragopt.index.size import index_bytes
 from ragopt.sweep.select_stage import search_factor
 
 if TYPE_CHECKING:
@@ -45,13 +47,23 @@ class Pricing:
     n_vectors: int
     k: int
 
+    def check(self, trial: Trial) -> None:
+        """Make sure that the cost model can bill a trial. Raises SpecError: its table knows no such codec."""
+        if self.cost_model == "scan":
+            self._scanned(trial, index_bytes(parse_factory(trial.factory, trial.space.dim), self.n_vectors))
+
+    def _scanned(self, trial: Trial, sizes: IndexBytes) -> float:
+        code_bytes = code_bytes_per_vector(sizes, trial)
+        return scan_cpu_ms(
+            trial.factory, trial.space.dim, trial.search, self.n_vectors, code_bytes=code_bytes, k=self.k
+        )
+
     def cpu(self, measured: Measured) -> CpuPerQuery:
         """CPU time of one search by the cost model. Raises SpecError: the table knows no such codec."""
-        trial, timing = measured.trial, measured.timing
+        timing = measured.timing
         if self.cost_model == "measured":
             return CpuPerQuery(timing.cpu_ms_per_query, timing.cpu_ms_low, timing.cpu_ms_high)
-        value = scan_cpu_ms(trial.factory, trial.space.dim, trial.search, self.n_vectors,
-                            code_bytes=code_bytes_per_vector(measured.index_bytes, trial), k=self.k)  # fmt: skip
+        value = self._scanned(measured.trial, measured.index_bytes)
         return CpuPerQuery(value, value, value)
 
     def bills(self, trial: Trial, sizes: IndexBytes, cpu: CpuPerQuery) -> Mapping[str, Bill]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -31,3 +32,34 @@ class Silent:
 
     def notice(self, text: str) -> None:
         """Ignore the notice."""
+
+
+class Timed:
+    """A Progress that passes everything on and keeps the wall seconds of each phase, until the next one begins."""
+
+    def __init__(self, inner: Progress) -> None:
+        """Pass everything on to `inner`."""
+        self._inner = inner
+        self._began = time.perf_counter()
+        self._phase = "start"
+        self._seconds: dict[str, float] = {}
+
+    def phase(self, name: Phase, title: str) -> Callable[[int, int], None]:
+        """Close the running phase and begin another."""
+        self._close()
+        self._phase = name
+        return self._inner.phase(name, title)
+
+    def notice(self, text: str) -> None:
+        """Pass a notice on."""
+        self._inner.notice(text)
+
+    def _close(self) -> None:
+        now = time.perf_counter()
+        self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._began
+        self._began = now
+
+    def seconds(self) -> dict[str, float]:
+        """Wall seconds by phase so far, to the millisecond."""
+        self._close()
+        return {name: round(value, 3) for name, value in self._seconds.items()}

@@ -239,7 +239,7 @@ def trials_parquet(results: Sequence[TrialResult]) -> bytes:
         kind = pa.list_(pa.float32()) if name.endswith(PER_QUERY) else None
         arrays[name] = pa.array([row.get(name) for row in rows], type=kind)
     buffer = io.BytesIO()
-    pq.write_table(pa.table(arrays), buffer)
+    pq.write_table(pa.table(arrays), buffer, write_page_checksum=True)
     return buffer.getvalue()
 
 
@@ -273,9 +273,10 @@ def read_run(folder: Path) -> Run:
         if info["schema"] != SCHEMA:
             raise ArtifactError(f"{folder / RUN_FILE} has schema {info['schema']}", allowed=f"{SCHEMA}",
                                 next_step="Read it with the version of ragopt that wrote it")  # fmt: skip
-        rows = pq.read_table(folder / TRIALS_FILE).to_pylist()
+        rows = pq.read_table(folder / TRIALS_FILE, page_checksum_verification=True).to_pylist()
         results = tuple(_result_of(row) for row in rows)
         recommendation = _recommendation_of(json.loads((folder / RECOMMENDATION_FILE).read_text(encoding="utf-8")))
     except DAMAGE as error:
-        raise ArtifactError(f"The run in {folder} is damaged: {error}", next_step="Sweep again") from error
+        why = " ".join(str(error).split())
+        raise ArtifactError(f"The run in {folder} is damaged: {why}", next_step="Sweep again") from error
     return Run(str(folder), info, results, recommendation)

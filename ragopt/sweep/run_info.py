@@ -65,7 +65,6 @@ def describe_run(
     results: Sequence[TrialResult],
     workload: Workload,
     warnings: Sequence[str],
-    peak_anonymous_bytes: int,
 ) -> dict[str, Any]:
     """Gather what ``run.json`` holds."""
     split = material.split
@@ -104,6 +103,4 @@ def describe_run(
             "n_trials": len(results),
         },
         "warnings": [*warnings, few] if few else list(warnings),
-        "seconds": {},
-        "peak_anonymous_bytes": peak_anonymous_bytes,
     }

@@ -1,0 +1,197 @@
+import gc
+import subprocess
+import sys
+
+import faiss
+import numpy as np
+import pytest
+
+from ragopt.errors import SpecError
+from ragopt.index.build import SharedPca, add_blocks, faiss_metric, set_search, train_index, with_refine
+from ragopt.index.factory import parse_factory
+
+FAMILIES = ["Flat", "SQ8", "SQ4", "PQ4np", "PQ8x4fs", "RaBitQ", "RaBitQ4", "IVF4,SQ8", "IVF4,PQ8x4fs", "IVF4,RaBitQ",
+            "PCAR8,PQ4np,Refine(SQ8)", "SQ4,Refine(PQ8np)", "RR16,SQ8", "OPQ4_8,PQ4x4fs,RFlat"]  # fmt: skip
+
+
+@pytest.fixture
+def rows(rng):
+    return rng.normal(size=(400, 16)).astype(np.float32)
+
+
+def built(text, rows, *, metric="ip", seed=7, pca=None, cuts=()):
+    index = train_index(parse_factory(text, rows.shape[1]), rows, metric=metric, seed=seed, pca=pca)
+    edges = [0, *cuts, len(rows)]
+    add_blocks(index, [(start, rows[start:stop]) for start, stop in zip(edges[:-1], edges[1:], strict=True)])
+    return index
+
+
+def as_bytes(index):
+    return faiss.serialize_index(index).tobytes()
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+@pytest.mark.parametrize("text", ["Flat", "RR16,Flat", "IVF4,Flat", "SQ8,RFlat"])
+def test_float32_equals_brute_force_on_integers(metric, text, rng):
+    """With integer values the scores of float32 search are those of int64 arithmetic, and the best rows are its best."""
+    corpus, queries = (rng.integers(-9, 10, (n, 12)).astype(np.float32) for n in (500, 25))
+    text = text.replace("RR16", "RR12")
+    index = built(text, corpus, metric=metric)
+    set_search(index, {"IVF4,Flat": "nprobe=4", "SQ8,RFlat": "k_factor_rf=50"}.get(text, ""))
+    scores, found = index.search(queries, 10)
+    big, asked = corpus.astype(np.int64), queries.astype(np.int64)
+    exact = asked @ big.T if metric == "ip" else ((asked[:, None] - big[None]) ** 2).sum(axis=2)
+    best = np.sort(exact, axis=1)[:, ::-1][:, :10] if metric == "ip" else np.sort(exact, axis=1)[:, :10]
+    if text == "RR12,Flat":
+        # A random rotation is not integer: scores agree to rounding.
+        np.testing.assert_allclose(scores, best, rtol=1e-5, atol=1e-3)
+    else:
+        np.testing.assert_array_equal(scores, best)
+        np.testing.assert_array_equal(np.take_along_axis(exact, found, axis=1), best)
+    assert all(len(set(ids)) == 10 for ids in found.tolist())
+
+
+def test_metric_numbers():
+    """Cosine is the inner product; only l2 is a distance."""
+    assert [faiss_metric(metric) for metric in ("cosine", "ip", "l2")] == [
+        faiss.METRIC_INNER_PRODUCT,
+        faiss.METRIC_INNER_PRODUCT,
+        faiss.METRIC_L2,
+    ]
+    assert train_index(parse_factory("Flat", 2), np.eye(2, dtype=np.float32), metric="l2", seed=0).metric_type == 1
+
+
+@pytest.mark.parametrize("text", ["PCA5,SQ8", "PCAR8,PQ4x4fs", "PCAR16,Flat", "PCA4,IVF4,SQ4,Refine(SQ8)"])
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+@pytest.mark.parametrize("n", [400, 16_500])
+def test_shared_decomposition_gives_faiss_own_index(text, metric, n, rng):
+    """One decomposition of all dimensions leaves the very bytes that FAISS's own training leaves, also above the
+    1,000 rows per dimension that FAISS draws."""
+    rows = rng.normal(size=(n, 16)).astype(np.float32) * np.linspace(1, 5, 16, dtype=np.float32)
+    shared = SharedPca(rows)
+    first = built("PCA3,SQ8", rows, pca=shared)
+    assert first.ntotal == n
+    one, other = built(text, rows, metric=metric, pca=shared), built(text, rows, metric=metric)
+    for mine, theirs in zip(one.search(rows[:20], 5), other.search(rows[:20], 5), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("text", FAMILIES)
+def test_same_seed_same_bytes(text, rows):
+    """Two builds with one seed are equal to the last byte, and the caller's rows keep their values."""
+    before = rows.copy()
+    assert as_bytes(built(text, rows)) == as_bytes(built(text, rows))
+    np.testing.assert_array_equal(rows, before)
+
+
+@pytest.mark.parametrize("text", ["PQ4np", "PQ8x4fs", "IVF4,SQ8", "SQ8,Refine(PQ4np)", "PCAR8,IVF4,PQ4x4fs"])
+def test_the_seed_reaches_every_codebook(text, rows):
+    """Another seed gives other codebooks, wherever in the factory the k-means sits."""
+    assert as_bytes(built(text, rows, seed=1)) != as_bytes(built(text, rows, seed=2))
+
+
+@pytest.mark.parametrize("text", FAMILIES)
+def test_blocks_equal_one_piece(text, rows):
+    """Vectors added block by block, empty and uneven ones among them, give the bytes of adding them at once."""
+    assert as_bytes(built(text, rows, cuts=(1, 1, 34, 250))) == as_bytes(built(text, rows))
+
+
+def test_reports_vectors_added(rows):
+    """The progress callback hears the running total and the final number."""
+    index, seen = train_index(parse_factory("SQ8", 16), rows, metric="ip", seed=0), []
+    add_blocks(index, [(0, rows[:150]), (150, rows[150:])], progress=lambda *done: seen.append(done), n=400)
+    assert seen == [(150, 400), (400, 400)]
+
+
+@pytest.mark.parametrize("text", ["PQ4np", "PQ2np", "PCAR8,PQ2np", "PQ4np,Refine(SQ8)"])
+def test_equals_plain_faiss(text, rows):
+    """The lines that ragopt prints for plain FAISS, same seed, find the same rows with the same scores."""
+    plain = faiss.index_factory(16, text, faiss.METRIC_INNER_PRODUCT)
+    inner = faiss.downcast_index(plain.base_index) if "Refine" in text else plain
+    inner = faiss.downcast_index(inner.index) if "PCAR" in text else faiss.downcast_index(inner)
+    inner.pq.cp.seed = 7
+    inner.pq.cp.min_points_per_centroid = 1
+    plain.train(rows)
+    plain.add(rows)
+    distances, found = built(text, rows).search(rows[:30], 5)
+    plain_distances, plain_found = plain.search(rows[:30], 5)
+    np.testing.assert_allclose(distances, plain_distances, rtol=1e-4, atol=1e-4)
+    assert (found == plain_found).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("text", "n", "needed"),
+    [("PQ4np", 255, 256), ("PQ4x4fs", 15, 16), ("IVF40,SQ8", 39, 40), ("PCAR8,SQ8", 15, 16), ("OPQ4,SQ8", 99, 256),
+     ("SQ8", 0, 1)],
+)  # fmt: skip
+def test_too_few_training_rows(text, n, needed, rows):
+    """A codebook that this corpus cannot train names both counts; one row more trains."""
+    factory = parse_factory(text, 16)
+    with pytest.raises(SpecError) as caught:
+        train_index(factory, rows[:n], metric="ip", seed=0)
+    assert str(caught.value) == (
+        f"{text} needs {needed} vectors to train, this corpus gives {n}. Allowed: codecs that train on fewer: SQ8, SQ4, "
+        "RaBitQ, Flat. Leave it out of the grid, or sweep a larger corpus."
+    )
+    shared = SharedPca(rows[:needed])
+    assert train_index(factory, rows[:needed], metric="ip", seed=0, pca=shared).is_trained
+
+
+def test_sample_of_another_dimension(rows):
+    """A sample that is not of the factory's space names both dimensions."""
+    with pytest.raises(SpecError, match="sample has 16 dimensions, the factory SQ8 expects 8"):
+        train_index(parse_factory("SQ8", 8), rows, metric="ip", seed=0)
+
+
+def test_search_parameters_reach_their_part(rows):
+    """nprobe reaches the lists below the wrappers, k_factor_rf the rescoring; an empty string changes nothing."""
+    index = built("PCA8,IVF4,SQ4,Refine(SQ8)", rows)
+    set_search(index, "nprobe=3,k_factor_rf=7")
+    set_search(index, "")
+    lists = faiss.downcast_index(faiss.downcast_index(index.base_index).index)
+    assert (lists.nprobe, index.k_factor) == (3, 7.0)
+
+
+@pytest.mark.parametrize(
+    "search",
+    ["nprobe=0", "nprobe=-1", "nprobe=x", "nprobe=4x", "nprobe", "nprobe=", "k_factor_rf=0.5", "k_factor_rf=nan",
+     "verbose=1", "efSearch=8", ",", "nprobe=4;k_factor_rf=2", "nprobe=4, k_factor_rf=2"],
+)  # fmt: skip
+def test_unusable_search_parameters(search, rows):
+    """What FAISS would read as something else, or fail on when it searches, is refused and changes nothing."""
+    index = built("IVF4,SQ8,Refine(SQ8)", rows)
+    with pytest.raises(SpecError, match="Cannot set the search parameters") as caught:
+        set_search(index, search)
+    assert repr(search) in str(caught.value)
+    assert faiss.downcast_index(index.base_index).nprobe == 1
+
+
+@pytest.mark.parametrize("search", ["nprobe=4", "k_factor_rf=2", "nprobe=4,k_factor_rf=2"])
+def test_search_parameters_of_another_family(search, rows):
+    """An index without lists has no nprobe, one without a rescoring tier no k_factor_rf."""
+    with pytest.raises(SpecError, match="nprobe=<lists> for IVF, k_factor_rf=<depth / k> for Refine"):
+        set_search(built("SQ8", rows), search)
+
+
+def test_joined_index_keeps_its_parts_alive(rows):
+    """An IndexRefine still answers when nothing else holds its two parts."""
+    joined = with_refine(built("SQ4", rows), built("Flat", rows))
+    gc.collect()
+    set_search(joined, "k_factor_rf=40")
+    np.testing.assert_array_equal(joined.search(rows[:9], 5)[1], built("Flat", rows).search(rows[:9], 5)[1])
+
+
+QUIET = """
+import numpy as np
+from ragopt.index.build import train_index
+from ragopt.index.factory import parse_factory
+rows = np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32)
+for text in ("PQ4np", "PQ2np", "PQ8x4fs", "IVF16,SQ8", "IVF16,PQ8x4fs", "PCAR8,PQ4np,Refine(SQ8)", "SQ8,Refine(PQ4np)"):
+    train_index(parse_factory(text, 16), rows, metric="ip", seed=0)
+"""
+
+
+def test_training_is_quiet():
+    """FAISS's warnings about few points per centroid do not reach the user's terminal."""
+    done = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ragopt.bill.price_book import PriceBook
+from ragopt.measure.intervals import mean_interval
+from ragopt.measure.judged import Judge
+from ragopt.measure.latency import SearchTiming
+from ragopt.measure.neighbours import Neighbours
+from ragopt.records import IndexBytes, LatencyMs, Quality, Trial
+from ragopt.sweep.judging import Judging
+from ragopt.sweep.pricing import Pricing, workload_of
+from ragopt.sweep.results import confirmed_result, result_of
+from ragopt.sweep.select_stage import Measured
+from ragopt.sweep.settings import Scale
+
+N = 20
+EXACT = Neighbours(np.tile([0, 1, 2], (N, 1)), np.tile([0.9, 0.8, 0.7], (N, 1)))
+JUDGING = Judging(
+    [f"q{row}" for row in range(N)], ["a", "b", "c", "d"], {}, Judge({"q0": {"a": 1}, "q1": {"d": 1}}, k=2), 2
+)
+PRICING = Pricing(workload_of(Scale(), 4), PriceBook.load(), "measured", 4, 2)
+
+
+def measured(text, found):
+    timing = SearchTiming(LatencyMs(1.0, 2.0, 3.0, 64), 900.0, 1.1, 1.0, 1.25)
+    scores = np.tile(np.array([0.9, 0.8], dtype=np.float32), (N, 1))
+    return Measured(Trial.parse(text), found, scores, IndexBytes(8.0, 100, 0.0, 132), timing, 0.5, 0.25)
+
+
+ALL = np.tile([0, 1], (N, 1))
+
+
+def test_exact_search_has_no_spread_in_recall():
+    """Flat at full dimension finds its own neighbours by definition: its bound is 1, so that it meets every limit."""
+    result = result_of(measured("m@2:none | Flat", ALL), EXACT, JUDGING, PRICING)
+    assert result.quality["recall_vs_exact@2"] == Quality(1.0, 1.0, 1.0, N)
+    ndcg = result.quality["ndcg@10"]
+    assert (ndcg.value, ndcg.n_queries) == (0.5, 2)
+    assert ndcg.low < 0.5 < ndcg.high
+
+
+@pytest.mark.parametrize("text", ["m@2:none | SQ8", "m@1:pca | Flat"])
+def test_other_perfect_samples_keep_their_spread(text):
+    """A compressed or reduced index that lost nothing on 20 queries may lose on the next: its bound is below 1."""
+    quality = result_of(measured(text, ALL), EXACT, JUDGING, PRICING).quality["recall_vs_exact@2"]
+    expected = mean_interval(np.ones(N))
+    assert (quality.value, quality.low, quality.high) == (1.0, expected.low, 1.0)
+    assert quality.low < 0.9
+
+
+def test_exact_search_that_missed_is_not_whitewashed():
+    """If Flat misses a neighbour, its interval is that of any other sample."""
+    found = ALL.copy()
+    found[0] = [0, 3]
+    quality = result_of(measured("m@2:none | Flat", found), EXACT, JUDGING, PRICING).quality["recall_vs_exact@2"]
+    assert quality.value == pytest.approx(1 - 0.5 / N)
+    assert quality.low < quality.value < quality.high
+
+
+def test_figures_are_carried_over():
+    """Sizes, times, CPU time and bills arrive as they were measured, and the row is an estimate until confirmed."""
+    one = measured("m@2:none | SQ8", ALL)
+    result = result_of(one, EXACT, JUDGING, PRICING)
+    assert (result.status, result.confirmed, result.reason) == ("estimated", False, "")
+    assert (result.index_bytes, result.latency, result.qps) == (one.index_bytes, one.timing.latency, 900.0)
+    assert (result.cpu_ms_per_query, result.cpu_ms_low, result.cpu_ms_high) == (1.1, 1.0, 1.25)
+    assert (result.train_seconds, result.build_seconds) == (0.5, 0.25)
+    assert set(result.bills) == {"faiss-ram"}
+    assert result.per_query["recall_vs_exact@2"].tolist() == [1.0] * N
+
+
+def test_confirmation_keeps_what_selection_said():
+    """A confirmed trial has the confirmation's figures, beside each the estimate, and both sets of scores."""
+    found = ALL.copy()
+    found[:10] = [0, 3]
+    selected = result_of(measured("m@2:none | SQ8", ALL), EXACT, JUDGING, PRICING)
+    built = result_of(replace(measured("m@2:none | SQ8", found), build_seconds=9.0), EXACT, JUDGING, PRICING)
+    joined = confirmed_result(selected, built)
+    assert (joined.status, joined.confirmed, joined.build_seconds) == ("finalist", True, 9.0)
+    assert joined.quality["recall_vs_exact@2"] == replace(built.quality["recall_vs_exact@2"], estimated=1.0)
+    assert joined.quality["recall_vs_exact@2"].value == 0.75
+    assert joined.per_query["recall_vs_exact@2"].sum() == 15
+    assert joined.per_query["selection/recall_vs_exact@2"].sum() == 20
+    assert set(joined.per_query) == {*built.per_query, *(f"selection/{name}" for name in selected.per_query)}
