@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,8 @@ def sweep(corpus: str | Path | None = None, *, progress: Progress | None = None,
     Args:
         corpus: `python-docs`, a folder or a file; None when `ready` vectors are given.
         progress: told of every phase; None is silent.
-        settings: fields of `ragopt.sweep.settings.SweepSettings`: models, k, limits, n_queries, grid, out, ...
+        settings: fields of `ragopt.sweep.settings.SweepSettings`: models, k, n_queries, grid, out, ...; `limits` may be
+            a mapping such as ``{"min_recall": 0.95}``.
 
     Returns:
         The finished run.
@@ -49,6 +51,8 @@ def sweep(corpus: str | Path | None = None, *, progress: Progress | None = None,
             settings[name] = Path(settings[name])
     if isinstance(settings.get("models"), str):
         settings["models"] = (settings["models"],)
+    if isinstance(settings.get("limits"), Mapping):
+        settings["limits"] = Limits(**settings["limits"])
     told = progress or Silent()
     run = run_sweep(SweepSettings(corpus=None if corpus is None else str(corpus), **settings), told)
     draw_report(run, told)

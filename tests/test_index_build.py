@@ -1,4 +1,5 @@
 import gc
+import itertools
 import subprocess
 import sys
 
@@ -22,7 +23,7 @@ def rows(rng):
 def built(text, rows, *, metric="ip", seed=7, pca=None, cuts=()):
     index = train_index(parse_factory(text, rows.shape[1]), rows, metric=metric, seed=seed, pca=pca)
     edges = [0, *cuts, len(rows)]
-    add_blocks(index, [(start, rows[start:stop]) for start, stop in zip(edges[:-1], edges[1:], strict=True)])
+    add_blocks(index, [(start, rows[start:stop]) for start, stop in itertools.pairwise(edges)])
     return index
 
 
@@ -66,7 +67,8 @@ def test_metric_numbers():
 @pytest.mark.parametrize("n", [400, 16_500])
 def test_shared_decomposition_gives_faiss_own_index(text, metric, n, rng):
     """One decomposition of all dimensions leaves the very bytes that FAISS's own training leaves, also above the
-    1,000 rows per dimension that FAISS draws."""
+    1,000 rows per dimension that FAISS draws.
+    """
     rows = rng.normal(size=(n, 16)).astype(np.float32) * np.linspace(1, 5, 16, dtype=np.float32)
     shared = SharedPca(rows)
     first = built("PCA3,SQ8", rows, pca=shared)
@@ -144,7 +146,7 @@ def test_sample_of_another_dimension(rows):
 
 
 def test_search_parameters_reach_their_part(rows):
-    """nprobe reaches the lists below the wrappers, k_factor_rf the rescoring; an empty string changes nothing."""
+    """Nprobe reaches the lists below the wrappers, k_factor_rf the rescoring; an empty string changes nothing."""
     index = built("PCA8,IVF4,SQ4,Refine(SQ8)", rows)
     set_search(index, "nprobe=3,k_factor_rf=7")
     set_search(index, "")

@@ -58,7 +58,7 @@ def check_growing(factory, index, rows):
         assert_written_as_predicted(factory, index)
 
 
-@pytest.mark.parametrize(("dim", "text"), GRID, ids=lambda value: str(value))
+@pytest.mark.parametrize(("dim", "text"), GRID, ids=str)
 def test_formula_equals_file_for_the_default_grid(dim, text, pca):
     """Every factory of the default grid is written as the formula says, empty, with 1, 33 and 1,000 vectors."""
     factory, index = trained(text, dim, pca.get(dim))

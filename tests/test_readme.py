@@ -1,0 +1,60 @@
+"""The README's promises: its commands run, its Python runs, its options exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli import environment, ragopt
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    """Fenced blocks of a language that are marked as tested."""
+    return re.findall(rf"<!-- tested -->\n```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_commands_run(tmp_path):
+    """Every command in a block marked as tested ends with exit code 0, in the order given."""
+    (tmp_path / "datasets").symlink_to(ROOT / "datasets")
+    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    assert len(commands) >= 2
+    for line in commands:
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "ragopt"
+        more = ["--cache-dir", tmp_path / "cache"] if arguments[0] == "sweep" else []
+        done = ragopt(*arguments, *more, cwd=tmp_path, PYTHONPATH=str(ROOT))
+        assert done.returncode == 0, (line, done.stderr)
+
+
+def test_python_runs(tmp_path):
+    """The Python example runs as it stands and prints trials that parse."""
+    (tmp_path / "datasets").symlink_to(ROOT / "datasets")
+    (example,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(tmp_path / "cache")),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "wordllama@" in done.stdout
+
+
+def test_options_exist():
+    """Every option that the README names is one of the commands' own."""
+    known = ragopt("sweep", "--help").stdout + ragopt("recommend", "--help").stdout
+    named = set(re.findall(r"--[a-z][a-z0-9-]+", README))
+    assert named <= set(re.findall(r"--[a-z][a-z0-9-]+", known))
+
+
+def test_links_lead_somewhere():
+    """Every relative link in README and docs points to a file that exists."""
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), (page.name, target)
