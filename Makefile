@@ -24,6 +24,7 @@ lint: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python eval/scan_cost.py
 	$(BIN)/python eval/interval_coverage.py
+	$(BIN)/python eval/pq_training.py
 
 clean:
 	rm -rf $(VENV) ragopt-run dist build

@@ -172,8 +172,9 @@ def test_a_disagreement_is_an_error():
     with pytest.raises(IndexFormatError) as caught:
         checked_bytes(parse_factory("SQ4", 16), index)
     written = len(faiss.serialize_index(index))
-    assert f"SQ4 with 10 vectors of 16 dimensions is written as {written} bytes, the formula says {written - 80}" in str(
-        caught.value
+    assert (
+        f"SQ4 with 10 vectors of 16 dimensions is written as {written} bytes, the formula says {written - 80}"
+        in str(caught.value)
     )
 
 

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ragopt.errors import SpecError
-from ragopt.index.narrow_pq import is_narrow, train_narrow_pq
+from ragopt.index.blas_training import blas_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -116,31 +116,9 @@ def train_index(
         base = faiss.downcast_index(base.base_index)
     if pca is not None and factory.transform and factory.transform.kind in ("PCA", "PCAR"):
         pca.give_to(faiss.downcast_VectorTransform(base.chain.at(0)))
-    _train(index, sample)
+    with blas_training():
+        index.train(sample)
     return index
-
-
-def _train(index: Any, sample: NDArray[np.float32]) -> None:
-    """Train as FAISS's own `train` does, part by part, so that a narrow product quantizer takes the fast way."""
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    inner: Any = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexRefine):
-        _train(inner.base_index, sample)
-        _train(inner.refine_index, sample)
-    elif isinstance(inner, faiss.IndexPreTransform):
-        chain: Any = inner.chain
-        for number in range(chain.size()):
-            transform: Any = faiss.downcast_VectorTransform(chain.at(number))
-            if not transform.is_trained:
-                transform.train(sample)
-            sample = transform.apply(sample)
-        _train(inner.index, sample)
-    elif is_narrow(inner):
-        train_narrow_pq(inner, sample)
-    else:
-        inner.train(sample)
-    inner.is_trained = True
 
 
 def add_blocks(
