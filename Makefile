@@ -12,7 +12,7 @@ sweep: $(VENV)/base
 
 ## test: install what tests need, lint, and run the whole suite
 test: lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 ## lint: style and types
 lint: $(VENV)/dev

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
+from ragopt.bill.targets import cheapest
 from ragopt.errors import InputError
 from ragopt.measure.intervals import paired_difference
 
@@ -90,10 +91,8 @@ def is_exact(trial: Trial) -> bool:
 
 
 def cheapest_bill(result: TrialResult) -> Bill | None:
-    """Return a trial's least bill; ties go to the target whose name sorts first."""
-    if not result.bills:
-        return None
-    return min(result.bills.values(), key=lambda bill: (bill.usd_per_month, bill.target))
+    """Return a trial's least bill (see `ragopt.bill.targets.cheapest`), None when it was not billed."""
+    return cheapest(result.bills) if result.bills else None
 
 
 def scores_for(result: TrialResult, name: str, *, confirmed: bool) -> np.ndarray | None:

@@ -292,6 +292,13 @@ def test_cheapest_breaks_ties_by_name():
         cheapest({})
 
 
+def test_cheapest_prefers_less_ram_on_equal_bills():
+    """When both FAISS targets cost the same, as they do on the smallest VM, the rescoring tier stays out of RAM."""
+    bill = Bill("faiss-ram", Decimal("78.90"), Decimal(0), Decimal(99), ())
+    both = {"faiss-ram": bill, "faiss-ram-nvme": dataclasses.replace(bill, target="faiss-ram-nvme")}
+    assert cheapest(both).target == "faiss-ram-nvme"
+
+
 def test_a_quantity_is_written_in_plain_digits():
     """7300 hours read 7300, not 7.3E+3, and a long quotient keeps six decimals."""
     price = Price("p", "r", "g", "i", "hour", Decimal("0.1"), "2026-01-01", "s")

@@ -17,6 +17,8 @@ from ragopt.errors import InputError
 from ragopt.records import Bill, BillLine
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
 
@@ -33,6 +35,10 @@ class Target(Protocol):
     @property
     def summary(self) -> str:
         """What is kept where, in one sentence."""
+
+    @property
+    def rescoring_in_ram(self) -> bool:
+        """Whether the rescoring tier lies in RAM with the codes."""
 
     def why_not(self, footprint: Footprint) -> str:
         """Say why this target makes no sense for an index; empty when it does."""
@@ -104,11 +110,16 @@ def bills(footprint: Footprint, workload: Workload, book: PriceBook) -> dict[str
 
 
 def cheapest(bills: Mapping[str, Bill]) -> Bill:
-    """Return the bill with the least usd_per_month; ties go to the target whose name sorts first.
+    """Return the bill with the least usd_per_month; ties go to the target that holds less in RAM, then to its name.
 
     Raises:
         InputError: there is no bill.
     """
     if not bills:
         raise InputError("There is no bill to choose from", next_step="Bill the index at one target at least")
-    return min(bills.values(), key=lambda bill: (bill.usd_per_month, bill.target))
+
+    def order(bill: Bill) -> tuple[Decimal, bool, str]:
+        place = TARGETS.get(bill.target)
+        return (bill.usd_per_month, place is None or place.rescoring_in_ram, bill.target)
+
+    return min(bills.values(), key=order)

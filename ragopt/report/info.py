@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
+from ragopt.choose import cheapest_bill
 from ragopt.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from ragopt.records import Bill, Quality, Run, Trial, TrialResult
+    from ragopt.records import Quality, Run, Trial
 
 CostName = Literal["usd_per_month", "ram_bytes_per_vector"]
 
@@ -95,11 +96,6 @@ def quality_names(run: Run) -> tuple[str, ...]:
     first = default_quality(run)
     names = {name for result in run.trials for name in result.quality}
     return tuple(sorted(names, key=lambda name: (name != first, name)))
-
-
-def cheapest_bill(result: TrialResult) -> Bill | None:
-    """The least bill over targets, ties by target name; None when the trial has no bill."""
-    return min(result.bills.values(), key=lambda bill: (bill.usd_per_month, bill.target), default=None)
 
 
 def factory_parts(factory: str) -> tuple[str, ...]:

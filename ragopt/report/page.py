@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ragopt.artifacts import write_atomically
+from ragopt.choose import cheapest_bill
 from ragopt.errors import ArtifactError
 from ragopt.report import palette, words
 from ragopt.report.charts import frontier_chart
@@ -23,7 +24,6 @@ from ragopt.report.frame import caption
 from ragopt.report.info import (
     CostAxis,
     axis_named,
-    cheapest_bill,
     cost_axis,
     default_quality,
     frontier,
