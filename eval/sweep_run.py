@@ -29,7 +29,9 @@ def main() -> None:
             sys.exit(done.returncode)
         info = read_run(out).info
         recommendation = json.loads(done.stdout)
-    shown = {key: recommendation[key] for key in ("status", "trial", "quality", "saving_usd_per_month", "why")}
+    kept = ("status", "trial", "index", "quality", "baseline", "saving_usd_per_month", "why")
+    shown = {key: recommendation[key] for key in kept}
+    shown["baseline"] = {"ram_bytes_per_vector": recommendation["baseline"]["ram_bytes_per_vector"]}
     corpus = {key: value for key, value in info["corpus"].items() if key != "source"}
     result = {
         "about": "one ragopt sweep, wall seconds of the whole process, started with an empty cache",

@@ -1,5 +1,6 @@
 """The README's promises: its commands run, its Python runs, its options exist."""
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -44,6 +45,14 @@ def test_python_runs(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "wordllama@" in done.stdout
+
+
+def test_measured_tables_come_from_the_results():
+    """The README's figures are those of eval/results/: making the tables again changes nothing."""
+    spec = importlib.util.spec_from_file_location("readme_table", ROOT / "eval" / "readme_table.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.readme_with_tables(README) == README
 
 
 def test_options_exist():

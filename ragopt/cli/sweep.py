@@ -89,6 +89,7 @@ def command(**options: Any) -> int:
     from ragopt.api import draw_report  # noqa: PLC0415 - loaded when first used
     from ragopt.cli.progress import TerminalProgress  # noqa: PLC0415 - loaded when first used
     from ragopt.sweep.engine import run_sweep  # noqa: PLC0415 - loaded when first used
+    from ragopt.units import format_bytes  # noqa: PLC0415 - loaded when first used
 
     settings = _settings(options)
     with TerminalProgress() as progress:
@@ -96,7 +97,11 @@ def command(**options: Any) -> int:
         draw_report(run, progress)
         for warning in run.info["warnings"]:
             progress.notice(f"warning: {warning}")
-        progress.notice(f"Run folder: {run.folder}")
+        info = run.info
+        progress.notice(
+            f"Run folder: {run.folder} ({sum(info['seconds'].values()):.0f} s, peak anonymous memory "
+            f"{format_bytes(info['peak_anonymous_bytes'])})"
+        )
     return show_run(run, as_json=options["as_json"])
 
 
