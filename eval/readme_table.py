@@ -40,8 +40,8 @@ def tables() -> str:
     sweeps = newest("*-sweep-*.json")
     machine = next(iter(sweeps.values()))["machine"]
     about = (
-        f"Whole sweeps with an empty cache on {machine['n_cores']} shared cores ({machine['cpu']}), embedding included, "
-        "for recall_vs_exact@10 of at least 0.95 (`eval/sweep_run.py`, results in `eval/results/`):"
+        f"Whole sweeps with an empty cache on {machine['n_cores']} shared cores ({machine['cpu']}), embedding "
+        "included, for recall_vs_exact@10 of at least 0.95 (`eval/sweep_run.py`, results in `eval/results/`):"
     )
     head = ["corpus", "chunks", "trials", "minutes", "peak anonymous MB", "recommended", "float32 B", "B in RAM + disk",
             "recall_vs_exact@10"]  # fmt: skip

@@ -187,6 +187,16 @@ def test_joined_index_keeps_its_parts_alive(rows):
     np.testing.assert_array_equal(joined.search(rows[:9], 5)[1], built("Flat", rows).search(rows[:9], 5)[1])
 
 
+@pytest.mark.parametrize("text", ["PQ4x4fs", "PCAR8,PQ4x4fs", "PQ4x4fs,Refine(SQ8)", "RR16,PQ4x4fs,RFlat"])
+def test_fastscan_collects_in_reservoirs(text, rows):
+    """However a FastScan scan is wrapped, it never takes FAISS's heaps, which now and then lose whole query blocks."""
+    index = inner = built(text, rows)
+    while not isinstance(inner, faiss.IndexPQFastScan):
+        inner = faiss.downcast_index(inner.base_index if isinstance(inner, faiss.IndexRefine) else inner.index)
+    assert inner.implem == 13
+    assert (index.search(np.repeat(rows[:50], 2, axis=0), 5)[1] >= 0).all()
+
+
 QUIET = """
 import numpy as np
 from ragopt.index.build import train_index

@@ -50,6 +50,8 @@ def test_opened_index_answers_as_the_built_one(text, metric, rows, tmp_path):
         set_search(one, search)
     for mine, theirs in zip(index.search(rows[:25], 7), opened.index.search(rows[:25], 7), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+    if text == "PQ8x4fs":
+        assert opened.index.implem == 13
     assert (opened.trial, opened.metric, opened.n, opened.rotation) == (trial, metric, 300, None)
     assert opened.index_bytes == checked_bytes(parse_factory(text, DIM), index)
     assert opened.index_bytes.file_bytes == (tmp_path / "saved" / INDEX_FILE).stat().st_size

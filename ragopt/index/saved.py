@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ragopt.artifacts import NO_SPACE, canonical_json, storage_errors, write_atomically
 from ragopt.embed.spaces import Rotation
 from ragopt.errors import IndexFormatError, StorageError
+from ragopt.index.build import use_reservoirs
 from ragopt.records import IndexBytes, Metric, Trial
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def open_index(folder: Path, *, verify: Literal["quick", "full"] = "quick") -> S
         index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP_IFC)
     except (RuntimeError, MemoryError) as error:
         raise IndexFormatError(f"FAISS cannot read {folder / INDEX_FILE}", next_step="Build the index again") from error
+    use_reservoirs(index)
     rotation = None
     if ROTATION_FILE in manifest["files"]:
         with np.load(folder / ROTATION_FILE) as stored:
