@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ragopt.index.build import RESERVOIRS
+from ragopt.index.factory import parse_factory
+
 if TYPE_CHECKING:
     from ragopt.records import Metric, Trial
 
@@ -34,10 +37,26 @@ def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: i
         "index.train(to_space(sample))",
         "index.add(to_space(vectors))",
     ]
+    lines += _reservoir_lines(trial)
     if trial.search:
         lines.append(f"faiss.ParameterSpace().set_index_parameters(index, {trial.search!a})")
     lines.append("scores, ids = index.search(to_space(queries), 10)")
     return "\n".join(lines) + "\n"
+
+
+def _reservoir_lines(trial: Trial) -> list[str]:
+    factory = parse_factory(trial.factory, trial.space.dim)
+    if factory.codec.family != "PQfs" or factory.nlist:
+        return []
+    lines = ["codes = faiss.downcast_index(index)"]
+    if factory.refine:
+        lines.append("codes = faiss.downcast_index(codes.base_index)")
+    if factory.transform:
+        lines.append("codes = faiss.downcast_index(codes.index)")
+    return [
+        *lines,
+        f"codes.implem = {RESERVOIRS}  # FAISS 1.15.1 can lose results of a batch with its default up to k = 20",
+    ]
 
 
 def _reduction_lines(trial: Trial, *, unit: bool) -> list[str]:

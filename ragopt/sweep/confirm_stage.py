@@ -13,7 +13,7 @@ from ragopt.index.saved import open_index, save_index
 from ragopt.index.serialized import checked_bytes
 from ragopt.measure.latency import one_thread, time_searches
 from ragopt.records import Trial
-from ragopt.sweep.measured import Measured, read_measured, write_measured
+from ragopt.sweep.measured import Measured, check_found, read_measured, write_measured
 from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SearchPlan
 from ragopt.sweep.workers import worker_pool
@@ -70,7 +70,7 @@ def confirm(
 def _confirmation_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, Any]:
     return {
         "kind": "confirmation",
-        "format": 1,
+        "format": 2,
         **_built_recipe(data, trial, plan),
         "search": trial.search,
         "queries": queries_fingerprint(data.confirm_queries),
@@ -99,7 +99,7 @@ def _built_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, 
 
 def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, plan: SearchPlan) -> Path:
     """Build a trial's index over the whole corpus, or find it built; returns its folder for `open_index`."""
-    recipe: Mapping[str, Any] = {"kind": "built", "format": 1, **_built_recipe(data, trial, plan)}
+    recipe: Mapping[str, Any] = {"kind": "built", "format": 2, **_built_recipe(data, trial, plan)}
 
     def make(folder: Path) -> None:
         space = trial.space
@@ -137,6 +137,7 @@ def _measure(folder: Path, data: ModelData, trial: Trial, plan: SearchPlan) -> M
 
     set_search(saved.index, trial.search)
     distances, found = saved.index.search(into(data.confirm_queries), plan.n_results)
+    check_found(trial, found, data.vectors.n)
     timed = data.confirm_queries[: N_TIMED + N_WARMUP]
     timing = time_searches(
         lambda query: saved.index.search(into(query), plan.n_results), timed, warmup=min(N_WARMUP, len(timed) // 10)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragopt.artifacts import canonical_json, write_atomically
+from ragopt.errors import IndexFormatError
 from ragopt.measure.latency import SearchTiming
 from ragopt.records import IndexBytes, LatencyMs, Trial
 
@@ -38,6 +39,23 @@ class Measured:
     timing: SearchTiming
     train_seconds: float
     build_seconds: float
+
+
+def check_found(trial: Trial, found: NDArray[np.int64], n_vectors: int) -> None:
+    """Make sure that a full scan gave every query all the results it asked for.
+
+    Only inverted lists may hold too few vectors. FAISS 1.15.1 lost results of FastScan batches silently (see
+    `ragopt.index.build.use_reservoirs`): a quality measured on those would be wrong.
+
+    Raises:
+        IndexFormatError: some queries got fewer results than there are vectors to give.
+    """
+    n_short = int((found[:, : min(found.shape[1], n_vectors)] < 0).any(axis=1).sum())
+    if n_short and "IVF" not in trial.factory:
+        raise IndexFormatError(
+            f"{trial}: FAISS returned too few results for {n_short} of {len(found)} queries",
+            next_step="Run the same command again; if it stays, leave this factory out with --grid and report it",
+        )
 
 
 def write_measured(folder: Path, measured: Sequence[Measured]) -> None:

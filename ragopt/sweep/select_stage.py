@@ -16,7 +16,7 @@ from ragopt.index.size import FLOAT, HEADER
 from ragopt.measure.latency import SearchTiming, one_thread, time_searches
 from ragopt.records import IndexBytes, Space, Trial
 from ragopt.sweep.bench import Bench
-from ragopt.sweep.measured import Measured, read_measured, write_measured
+from ragopt.sweep.measured import Measured, check_found, read_measured, write_measured
 from ragopt.sweep.model_stage import queries_fingerprint
 from ragopt.sweep.rescoring import best_rescored, rescore_shortlist
 from ragopt.sweep.settings import SELECT_TRAIN_ROWS
@@ -104,6 +104,7 @@ class _Shortlists:
             deepest = max(self.depth(other) for other in self.group.trials if without_factor(other.search) == search)
             set_search(self.base, search)
             distances, rows = self.base.search(self.bench.queries, deepest)
+            check_found(trial, rows, self.bench.data.vectors.n)
             self._by_codes[search] = (rows, self.bench.sign(distances))
         return self._by_codes[search]
 
@@ -230,7 +231,7 @@ def _stored_group(store: ArtifactStore, bench: Bench, group: Group) -> list[Meas
 
     recipe: Mapping[str, Any] = {
         "kind": "selection",
-        "format": 1,
+        "format": 2,
         "vectors": bench.data.vectors.fingerprint,
         "queries": queries_fingerprint(bench.data.select_queries),
         "metric": faiss_metric(bench.metric),
