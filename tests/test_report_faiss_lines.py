@@ -6,6 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
+from ragopt.index.build import use_reservoirs
 from ragopt.records import Trial
 from ragopt.report.faiss_lines import plain_faiss_lines
 
@@ -54,6 +55,7 @@ def search_by_hand(factory: str, search: str = "") -> tuple[np.ndarray, np.ndarr
     index = faiss.index_factory(DIM, factory, faiss.METRIC_INNER_PRODUCT)
     index.train(vectors[np.sort(np.random.default_rng(0).permutation(len(vectors))[:1000])])
     index.add(vectors)
+    use_reservoirs(index)
     faiss.ParameterSpace().set_index_parameters(index, search)
     return index.search(queries, 10)
 
