@@ -52,6 +52,10 @@ def __getattr__(name: str) -> Any:
 class _Package(types.ModuleType):
     """Keeps `ragopt.sweep` the verb: importing the room of that name would otherwise put the room in its place."""
 
+    def __dir__(self) -> list[str]:
+        """List the public names too, loaded or not, for completion."""
+        return sorted({*super().__dir__(), *__all__})
+
     @property
     def sweep(self) -> Any:
         """Give the verb."""

@@ -65,7 +65,7 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"Cannot write {path}: {os.strerror(error.errno or 0)}",
                 next_step="Free some space or choose another disk with --cache-dir or --out; finished steps are kept",
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
             raise StorageError(
                 f"Cannot write {path}: {os.strerror(error.errno)}",
                 next_step="Choose a folder that you may write to with --cache-dir or --out",

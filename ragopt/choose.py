@@ -244,9 +244,8 @@ def decide(results: Sequence[TrialResult], limits: Limits, *, objective: Objecti
     if fitting:
         return Decision(tuple(str(result.trial) for result in fitting), words, None)
 
-    def distance(result: TrialResult) -> tuple[int, float]:
-        found = misses[result.trial]
-        return (len(found), sum(miss.distance for miss in found))
+    def distance(result: TrialResult) -> float:
+        return sum(miss.distance for miss in misses[result.trial])
 
     measured = order([result for result in results if result.quality], objective=objective, k=k)
     closest = min(measured, key=distance, default=None)

@@ -165,7 +165,7 @@ def test_ready_vectors_need_no_model(tmp_path, rng):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["sweep"], 1, "needs a corpus or ready vectors"),
+        (["sweep"], 2, "Name a CORPUS, or --vectors"),
         (["sweep", "no-such-folder"], 1, "no-such-folder"),
         (["sweep", "empty"], 1, "empty"),
         (["sweep", str(TINY), "--k", "41"], 1, "41"),
@@ -174,6 +174,11 @@ def test_ready_vectors_need_no_model(tmp_path, rng):
         (["sweep", str(TINY), "--grid", "missing.toml"], 1, "missing.toml does not exist"),
         (["sweep", str(TINY), "--grid", "bad.toml"], 1, "256 dimensions do not split into 48 equal parts"),
         (["sweep", str(TINY), "--metric", "hamming"], 2, "hamming"),
+        (["sweep", "empty", "--out", "empty"], 1, "--out empty is the corpus itself"),
+        (["sweep", str(TINY), "--region", "mars"], 1, "mars"),
+        (["sweep", str(TINY), "--peak-qps", "0"], 1, "--peak-qps"),
+        (["sweep", "--vectors", "a.npy", "--query-vectors", "b.npy", "--no-chunk"], 2, "--no-chunk says nothing"),
+        (["sweep", str(TINY), "--out", "/proc/ragopt-run"], 1, "/proc/ragopt-run"),
         (["sweep", str(TINY), "--max-usd", "cheap"], 2, "'cheap' is not a number"),
         (["sweep", "--vectors", "v.npy"], 2, "--vectors needs --query-vectors"),
         (["sweep", "--vectors", "v.npy", "--query-vectors", "q.npy"], 1, "v.npy"),

@@ -136,8 +136,8 @@ def test_too_few_training_rows(text, n, needed, rows):
     with pytest.raises(SpecError) as caught:
         train_index(factory, rows[:n], metric="ip", seed=0)
     assert str(caught.value) == (
-        f"{text} needs {needed} vectors to train, this corpus gives {n}. Allowed: codecs that train on fewer: "
-        "SQ8, SQ4, RaBitQ, Flat. Leave it out of the grid, or sweep a larger corpus."
+        f"{text} needs {needed} vectors to train, this corpus gives {n}. Allowed: SQ8, SQ4, RaBitQ and Flat "
+        "without a PCA, which train on any number. Leave it out of the grid, or sweep a larger corpus."
     )
     shared = SharedPca(rows[:needed])
     assert train_index(factory, rows[:needed], metric="ip", seed=0, pca=shared).is_trained

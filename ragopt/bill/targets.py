@@ -14,7 +14,7 @@ from ragopt.bill.faiss_vm import FaissOnVm
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.lines import total
 from ragopt.errors import InputError
-from ragopt.records import Bill, BillLine
+from ragopt.records import Bill, BillLine, IndexBytes
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -107,6 +107,20 @@ def bills(footprint: Footprint, workload: Workload, book: PriceBook) -> dict[str
         for name, target in TARGETS.items()
         if not target.why_not(footprint)
     }
+
+
+def ram_bytes_per_vector_at(target: str, sizes: IndexBytes) -> float:
+    """Bytes per vector that a target really holds in RAM: the codes, and the rescoring tier where it lies there too.
+
+    Raises:
+        InputError: an unknown target.
+    """
+    place = TARGETS.get(target)
+    if place is None:
+        raise InputError(
+            f"Unknown target {target!r}", allowed=", ".join(TARGETS), next_step="Choose one of the allowed targets"
+        )
+    return sizes.ram_bytes_per_vector + (sizes.disk_bytes_per_vector if place.rescoring_in_ram else 0.0)
 
 
 def cheapest(bills: Mapping[str, Bill]) -> Bill:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ragopt.cli.options import CountType, DecimalType, json_option, limit_options
 from ragopt.cli.show import show_run
@@ -91,12 +92,16 @@ def command(**options: Any) -> int:
     from ragopt.sweep.engine import run_sweep  # noqa: PLC0415 - loaded when first used
     from ragopt.units import format_bytes  # noqa: PLC0415 - loaded when first used
 
+    if not options["corpus"] and not options["vectors"]:
+        raise click.UsageError("Name a CORPUS, or --vectors with --query-vectors.")
     settings = _settings(options)
     with TerminalProgress() as progress:
         run = run_sweep(settings, progress)
         draw_report(run, progress)
-        for warning in run.info["warnings"]:
-            progress.notice(f"warning: {warning}")
+        if options["as_json"]:
+            # Without --json they are printed beneath the recommendation.
+            for warning in run.info["warnings"]:
+                progress.notice(f"warning: {warning}")
         info = run.info
         progress.notice(
             f"Run folder: {run.folder} ({sum(info['seconds'].values()):.0f} s, peak anonymous memory "
@@ -137,4 +142,8 @@ def _ready(options: dict[str, Any]) -> Any:
     for needed in ("vectors", "query_vectors"):
         if needed not in given:
             raise click.UsageError(f"--{given[0].replace('_', '-')} needs --{needed.replace('_', '-')} beside it.")
+    for name in ("models", "queries", "no_chunk", "chunk_tokens", "chunk_overlap"):
+        if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "--model" if name == "models" else f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} says nothing about ready vectors: leave it out beside --vectors.")
     return ReadyVectors(*(options[name] for name in names))

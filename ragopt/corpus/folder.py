@@ -26,6 +26,10 @@ CONVERTERS: Mapping[str, Callable[[str], tuple[str, str]]] = {
 """Suffix to a function from the file's text to (title, plain text)."""
 
 
+RUN_FILES = frozenset({"trials.parquet", "recommendation.json"})
+"""What marks a folder as one that a sweep wrote, even an unfinished one (`ragopt/sweep/run_folder.py`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class FolderListing:
     """What a folder holds, searched recursively; hidden files and folders are left out.
@@ -77,6 +81,10 @@ def _walk(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         entered.add((status.st_dev, status.st_ino))
+        if set(names) >= RUN_FILES:
+            # A run folder that an earlier sweep left among the documents: its report is no document.
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(place, name)

@@ -36,8 +36,9 @@ SKIPPED_FOLDERS = frozenset({
 """Tests, copies of other packages, demonstrations and what the language has dropped: nobody searches them."""
 
 DEPENDENCIES = (
-    "altair", "beautifulsoup4", "click", "docutils", "httpx", "ir-measures", "jinja2", "lancedb", "markdown-it-py",
-    "numpy", "platformdirs", "pyarrow", "rich", "scipy", "semantic-text-splitter", "tokenizers", "vl-convert-python",
+    "altair", "beautifulsoup4", "click", "docutils", "httpx", "jinja2", "lancedb", "markdown-it-py",
+    "numpy", "platformdirs", "pyarrow", "pytrec-eval-terrier",
+    "rich", "scipy", "semantic-text-splitter", "tokenizers", "vl-convert-python",
     "wordllama",
 )  # fmt: skip
 """The base dependencies of pyproject.toml, for a source tree that is not installed."""

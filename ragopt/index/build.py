@@ -129,7 +129,7 @@ def train_index(
     if len(sample) < factory.min_train_rows:
         raise SpecError(
             f"{factory} needs {factory.min_train_rows} vectors to train, this corpus gives {len(sample)}",
-            allowed="codecs that train on fewer: SQ8, SQ4, RaBitQ, Flat",
+            allowed="SQ8, SQ4, RaBitQ and Flat without a PCA, which train on any number",
             next_step="Leave it out of the grid, or sweep a larger corpus",
         )
     index = faiss.index_factory(factory.dim, str(factory), faiss_metric(metric))

@@ -61,6 +61,15 @@ def few_queries_warning(n: int) -> str | None:
     return f"Only {n} queries: intervals are wide and were checked from {FEW_QUERIES} queries on; use more queries."
 
 
+def best_lower_bound(n: int) -> float:
+    """Lower 95 % bound of a sample of `n` perfect scores: no sample of that size can promise more.
+
+    >>> round(best_lower_bound(15), 4)
+    0.7961
+    """
+    return mean_interval(np.ones(n)).low
+
+
 def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
     """Mean of per-query scores with its confidence interval.
 

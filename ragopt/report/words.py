@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from ragopt.bill.targets import ram_bytes_per_vector_at
 from ragopt.records import LatencyMs, Quality, Recommendation, Run
 from ragopt.units import to_cents
 
@@ -132,10 +133,16 @@ def bytes_sentence(recommendation: Recommendation) -> str:
     """Bytes per vector in RAM and on disk beside the baseline's, as one sentence."""
     sizes, baseline = recommendation.index_bytes, recommendation.baseline_ram_bytes_per_vector
     sentence = f"{bytes_text(sizes.ram_bytes_per_vector)} per vector in RAM"
-    if sizes.disk_bytes_per_vector:
+    in_ram = ram_bytes_per_vector_at(recommendation.target, sizes)
+    if in_ram > sizes.ram_bytes_per_vector:
+        sentence = (
+            f"{bytes_text(sizes.ram_bytes_per_vector)} of codes per vector, {bytes_text(in_ram)} in RAM with the "
+            f"rescoring tier, which {shown(recommendation.target)} holds there too"
+        )
+    elif sizes.disk_bytes_per_vector:
         sentence += f" and {bytes_text(sizes.disk_bytes_per_vector)} on disk"
     sentence += f", against {bytes_text(baseline)} in RAM for {shown(recommendation.baseline_label)}"
-    ratio = baseline / sizes.ram_bytes_per_vector if sizes.ram_bytes_per_vector else math.inf
+    ratio = baseline / in_ram if in_ram else math.inf
     return f"{sentence} ({ratio:.1f} times fewer)." if 1 < ratio < math.inf else f"{sentence}."
 
 

@@ -10,6 +10,8 @@ from ragopt.artifacts import ArtifactStore, storage_errors
 from ragopt.bill.price_book import PriceBook
 from ragopt.choose import decide, is_exact
 from ragopt.embed.open_embedder import open_embedder
+from ragopt.errors import InputError
+from ragopt.measure.intervals import best_lower_bound
 from ragopt.measure.judged import Judge
 from ragopt.measure.memory import PeakAnonymous
 from ragopt.records import Run, Trial, TrialResult
@@ -74,6 +76,7 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
     Raises:
         RagoptError: with what failed and the next step.
     """
+    _check_early(settings)
     with storage_errors(settings.out):
         settings.out.mkdir(parents=True, exist_ok=True)
     store = ArtifactStore(settings.cache_dir)
@@ -95,6 +98,23 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
     return run
 
 
+def _check_early(settings: SweepSettings) -> None:
+    """Refuse what can be refused before anything costly begins.
+
+    Raises:
+        RagoptError: a workload that cannot be billed, or a run folder that is the corpus itself.
+    """
+    workload = workload_of(settings.scale, settings.scale.n_vectors or 1)
+    PriceBook.load().instances(workload.provider, workload.region)
+    if settings.corpus and Path(settings.corpus).resolve() == settings.out.resolve():
+        raise InputError(
+            f"--out {settings.out} is the corpus itself: the next sweep would read its own report as a document",
+            next_step="Name another folder with --out",
+        )
+    if settings.grid and not Path(settings.grid).is_file():
+        raise InputError(f"--grid {settings.grid} does not exist", next_step="See indexes/recipes/ for examples")
+
+
 def _union(split: QuerySplit) -> NDArray[np.int64]:
     import numpy as np  # noqa: PLC0415 - loaded when first used
 
@@ -104,6 +124,9 @@ def _union(split: QuerySplit) -> NDArray[np.int64]:
 def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
     embedders = [open_embedder(model, device=settings.device) for model in settings.models]
     first = embedders[0]
+    if settings.grid:
+        for embedder in embedders:
+            read_grid(Path(settings.grid), embedder.name, embedder.dim)
     corpus = load_corpus(
         settings, store, tokenizer=first.tokenizer, tokenizer_name=first.name,
         progress=progress.phase("corpus", f"Reading {settings.corpus}"),
@@ -191,18 +214,41 @@ class _Sweep:
     def __init__(self, settings: SweepSettings, store: ArtifactStore, progress: Progress, material: Material) -> None:
         self.settings, self.store, self.progress, self.material = settings, store, progress, material
         self.book = PriceBook.load()
+        self._unsuitable: list[str] = []
         n = material.models[0].vectors.n
         workload = workload_of(settings.scale, n)
         self.plan = SearchPlan(settings.metric, settings.n_results(n), settings.seed)
         self.pricing = Pricing(workload, self.book, settings.cost_model, n, self.plan.n_results)
         for line in workload.describe(n):
             progress.notice(f"workload: {line}")
+        for line in self._cautions():
+            progress.notice(f"warning: {line}")
 
     def warnings(self) -> list[str]:
         """Say what a reader of the figures should know: stale prices."""
         import datetime as dt  # noqa: PLC0415 - loaded when first used
 
-        return list(self.book.stale(dt.datetime.now(tz=dt.UTC).date()))
+        return [*self._cautions(), *self._unsuitable, *self.book.stale(dt.datetime.now(tz=dt.UTC).date())]
+
+    def _cautions(self) -> list[str]:
+        """Say what these queries and this scale cannot show, whatever is measured."""
+        cautions = []
+        split, minimum = self.material.split, self.settings.limits.min_recall
+        n_fewest = min(len(split.select), len(split.confirm))
+        reachable = best_lower_bound(n_fewest)
+        if minimum is not None and reachable < minimum:
+            cautions.append(
+                f"With {n_fewest:,} queries no lower 95 % bound can exceed {reachable:.4f}, so --min-recall {minimum} "
+                "leaves exact search only: give more queries, or a --min-recall below that."
+            )
+        n, n_scale = self.pricing.n_vectors, self.pricing.workload.n_vectors
+        if n_scale > n:
+            cautions.append(
+                f"Quality and latency were measured at {n:,} vectors, the bill is for {n_scale:,} "
+                f"({n_scale / n:,.0f} times as many): recall falls and latency grows with the corpus, neither is "
+                "extrapolated here."
+            )
+        return cautions
 
     def measure(self) -> list[TrialResult]:
         """Select, then confirm until the best trial is a confirmed one."""
@@ -248,6 +294,13 @@ class _Sweep:
                     results[trial] = result_of(found[trial], data.select_exact, judging, self.pricing)
                 else:
                     results[trial] = TrialResult(trial, "unsuitable", unsuitable[trial])
+            if unsuitable:
+                skipped = (
+                    f"{len(unsuitable):,} of {len(trials):,} trials of {data.model} cannot be measured on this corpus; "
+                    f"the first reason: {next(iter(unsuitable.values()))}"
+                )
+                self._unsuitable.append(skipped)
+                self.progress.notice(f"warning: {skipped}")
         return results
 
     def _confirm(self, results: dict[Trial, TrialResult]) -> dict[Trial, TrialResult]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ragopt.bill.targets import ram_bytes_per_vector_at
 from ragopt.choose import (
     NDCG,
     NO_LIMIT,
@@ -158,6 +159,16 @@ def _bytes_reason(chosen: TrialResult, baseline: TrialResult) -> list[str]:
     ours, theirs = chosen.index_bytes, baseline.index_bytes
     if ours is None or theirs is None:
         return []
+    bill = cheapest_bill(chosen)
+    in_ram = ram_bytes_per_vector_at(bill.target, ours) if bill else ours.ram_bytes_per_vector
+    if bill and in_ram > ours.ram_bytes_per_vector:
+        text = (
+            f"Its codes take {ours.ram_bytes_per_vector:g} bytes per vector; {bill.target}, the cheapest target at "
+            f"this size, also holds the {ours.disk_bytes_per_vector:g} bytes for rescoring in RAM: {in_ram:g} where "
+            f"float32 holds {theirs.ram_bytes_per_vector:g}; {format_bytes(ours.ram_fixed_bytes)} more do not grow "
+            "with the corpus."
+        )
+        return [text]
     times = Decimal(theirs.ram_bytes_per_vector) / Decimal(ours.ram_bytes_per_vector)
     text = (
         f"It holds {ours.ram_bytes_per_vector:g} bytes per vector in RAM where float32 holds "
