@@ -155,10 +155,10 @@ def test_ties_are_decided_among_fitting_trials_only():
     assert decide([misfit, large, small], Limits(), objective="usd", k=10).fitting[0] == str(small.trial)
 
 
-def test_closest_misses_fewest_limits():
-    """When nothing fits, a trial that misses one limit by far is closer than one that misses two by little."""
+def test_closest_falls_short_by_least():
+    """When nothing fits, missing two limits by little is closer than missing one by far: shortfalls add up."""
     one, two = a_result("SQ8", low=0.2, p99=1.0), a_result("SQ4", low=0.94, p99=2.1)
-    assert decide([one, two], Limits(0.95, None, 2.0), objective="usd", k=10).closest == str(one.trial)
+    assert decide([one, two], Limits(0.95, None, 2.0), objective="usd", k=10).closest == str(two.trial)
 
 
 def test_closest_to_a_recall_limit_has_the_best_lower_bound():

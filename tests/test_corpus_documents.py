@@ -217,3 +217,13 @@ def test_any_text_survives_jsonl(tmp_path_factory, pairs, ascii_only):
     ]
     path.write_bytes("\n".join(lines).encode())
     assert read(path) == [Document(str(number), *pair) for number, pair in enumerate(pairs)]
+
+
+def test_a_run_folder_among_the_documents_is_not_read(tmp_path):
+    """What an earlier sweep left in the corpus folder is no document: its report would change the next sweep."""
+    (tmp_path / "a.txt").write_text("A document.")
+    run = tmp_path / "ragopt-run"
+    run.mkdir()
+    for name in ("trials.parquet", "recommendation.json", "report.html"):
+        (run / name).write_text("<p>not a document</p>")
+    assert [document.id for document in read_documents(str(tmp_path), ReadOptions())] == ["a.txt"]

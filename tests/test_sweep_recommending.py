@@ -86,10 +86,19 @@ def test_recall_sentence_parses_back_to_the_record():
 
 def test_bytes_sentence_parses_back_to_the_record():
     """Bytes per vector beside float32's, their ratio, what does not grow, and the tier on disk if there is one."""
-    text = sentence(recommend([exact_flat(), a_result("SQ4", ram=5.5, disk=64)]), "bytes per vector in RAM")
+    on_disk = a_result("SQ4", ram=5.5, disk=64)
+    (bill,) = on_disk.bills.values()
+    in_ram = replace(on_disk, bills={"faiss-ram": replace(bill, target="faiss-ram")})
+    on_disk = replace(on_disk, bills={"faiss-ram-nvme": replace(bill, target="faiss-ram-nvme")})
+    text = sentence(recommend([exact_flat(), on_disk]), "bytes per vector in RAM")
     assert text == (
         "It holds 5.5 bytes per vector in RAM where float32 holds 32: 5.8 times fewer; 1.0 kB more do not grow with "
         "the corpus, and 64 bytes per vector for rescoring lie on disk."
+    )
+    text = sentence(recommend([exact_flat(), in_ram]), "bytes per vector; faiss-ram")
+    assert text == (
+        "Its codes take 5.5 bytes per vector; faiss-ram, the cheapest target at this size, also holds the 64 bytes for "
+        "rescoring in RAM: 69.5 where float32 holds 32; 1.0 kB more do not grow with the corpus."
     )
     text = sentence(recommend([exact_flat(), a_result("SQ4", ram=8)]), "bytes per vector in RAM")
     assert "disk" not in text
