@@ -76,7 +76,7 @@ class Decision:
     Attributes:
         fitting: printed trials that meet every limit, in order of preference.
         misses: printed trial to the limits it misses, in words; empty text for fitting ones.
-        closest: when none fits, the trial that misses the fewest limits, then by the least, then the preferred one;
+        closest: when none fits, the trial whose shortfalls add up to the least, then the preferred one;
             None when nothing was measured.
     """
 
