@@ -220,3 +220,10 @@ def test_full_disk_is_said_and_nothing_half_written_is_used(swept, tmp_path):
     assert "Free some space" in done.stderr
     assert run_ragopt(*arguments).returncode == 0
     assert without_times(tmp_path / "run") == without_times(folder / "run")
+
+
+def test_two_models_of_one_name_are_refused(tmp_path):
+    """Folders whose last parts agree would share one printed name, and their trials would overwrite each other."""
+    done = run_ragopt(*small_sweep(tmp_path, "--model", "wordllama", "--model", "wordllama"))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr

@@ -150,10 +150,9 @@ def test_sample_of_another_dimension(rows):
 
 
 def test_search_parameters_reach_their_part(rows):
-    """Nprobe reaches the lists below the wrappers, k_factor_rf the rescoring; an empty string changes nothing."""
+    """Nprobe reaches the lists below the wrappers, k_factor_rf the rescoring."""
     index = built("PCA8,IVF4,SQ4,Refine(SQ8)", rows)
     set_search(index, "nprobe=3,k_factor_rf=7")
-    set_search(index, "")
     lists = faiss.downcast_index(faiss.downcast_index(index.base_index).index)
     assert (lists.nprobe, index.k_factor) == (3, 7.0)
 
@@ -211,3 +210,12 @@ def test_training_is_quiet():
     """FAISS's warnings about few points per centroid do not reach the user's terminal."""
     done = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_search_parameters_do_not_outlive_their_search(rows):
+    """What a search string does not name is FAISS's default again, whatever was searched with before."""
+    base = train_index(parse_factory("IVF4,SQ8,Refine(SQ8)", 16), rows, metric="ip", seed=0)
+    set_search(base, "nprobe=3,k_factor_rf=5")
+    set_search(base, "")
+    inner = faiss.downcast_index(base.base_index)
+    assert (inner.nprobe, base.k_factor) == (1, 1)

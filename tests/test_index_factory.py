@@ -32,7 +32,7 @@ def factories(draw):
     )  # fmt: skip
     lists = draw(st.one_of(st.just(""), st.builds(lambda nlist: f"IVF{nlist},", st.integers(1, 9999))))
     base = transform + lists + draw(st.sampled_from(codecs(dim)))
-    rescorers = [f"Refine({codec})" for codec in codecs(DIM) if not codec.endswith("fs")]
+    rescorers = [f"Refine({codec})" for codec in codecs(DIM) if not codec.endswith("fs") and "RaBitQ" not in codec]
     refine = draw(st.one_of(st.just(""), st.just("RFlat"), st.sampled_from(rescorers)))
     return base, refine
 
@@ -98,6 +98,7 @@ def test_parts_by_hand():
         ("Flat,", "its parts cannot be read", "codec one of"),
         ("rubbish", "'rubbish' has no byte formula", "Use one of these codecs"),
         ("PCAR8, PQ4np", "FAISS reads no spaces", "Write 'PCAR8,PQ4np'"),
+        ("SQ8,Refine(RaBitQ4)", "FAISS cannot rescore with RaBitQ4", "Write Refine(SQ8)"),
         ("SQ8,Refine(PQ8x4fs)", "FAISS cannot rescore with PQ8x4fs", "Write Refine(SQ8), or Refine(PQ8np)"),
     ],
 )

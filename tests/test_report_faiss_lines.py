@@ -53,7 +53,7 @@ def by_hand(vectors: np.ndarray, queries: np.ndarray, metric: str) -> np.ndarray
 def search_by_hand(factory: str, search: str = "") -> tuple[np.ndarray, np.ndarray]:
     vectors, queries = (unit(x) for x in data())
     index = faiss.index_factory(DIM, factory, faiss.METRIC_INNER_PRODUCT)
-    index.train(vectors[np.sort(np.random.default_rng(0).permutation(len(vectors))[:1000])])
+    index.train(vectors[np.sort(np.random.default_rng(0).choice(len(vectors), 1000, replace=False, shuffle=False))])
     index.add(vectors)
     use_reservoirs(index)
     faiss.ParameterSpace().set_index_parameters(index, search)
@@ -94,7 +94,7 @@ def test_full_dimension_pca_is_exact_search():
 def test_pca_lines_against_a_rotation_by_hand():
     """PCA lines project on the leading axes of the second moments of the sample."""
     vectors, queries = data()
-    picked = np.sort(np.random.default_rng(0).permutation(len(vectors))[:1000])
+    picked = np.sort(np.random.default_rng(0).choice(len(vectors), 1000, replace=False, shuffle=False))
     _, _, axes = np.linalg.svd(unit(vectors[picked]).astype(np.float64), full_matrices=False)
     rotated = [unit(unit(x) @ axes[:8].T) for x in (vectors, queries)]
     ids = run_lines("m@8:pca | Flat")["ids"]

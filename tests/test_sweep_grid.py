@@ -105,7 +105,7 @@ def test_a_recipe_is_crossed_table_by_table(tmp_path):
         spaces = ["full", "4:pca"]
         factories = ["SQ8", "PQ2np"]
         [[grid]]
-        factories = ["SQ4,Refine(SQ8)", "Flat"]
+        factories = ["SQ4,Refine(SQ8)"]
         search = ["k_factor_rf=2", "k_factor_rf=4"]
         [[grid]]
         factories = ["SQ8", "Flat"]
@@ -119,8 +119,6 @@ def test_a_recipe_is_crossed_table_by_table(tmp_path):
         "m@4:pca | PQ2np",
         "m@8:none | SQ4,Refine(SQ8) | k_factor_rf=2",
         "m@8:none | SQ4,Refine(SQ8) | k_factor_rf=4",
-        "m@8:none | Flat | k_factor_rf=2",
-        "m@8:none | Flat | k_factor_rf=4",
     ]
 
 
@@ -175,3 +173,11 @@ def test_missing_and_unreadable_files(tmp_path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="is not TOML"):
         read_grid(path, "m", 8)
+
+
+def test_search_that_a_factory_cannot_take_is_refused(tmp_path):
+    """A search string is checked against every factory that it is crossed with, before anything is built."""
+    recipe = tmp_path / "grid.toml"
+    recipe.write_text('[[grid]]\nfactories = ["SQ8", "SQ8,Refine(Flat)"]\nsearch = ["", "k_factor_rf=4"]\n')
+    with pytest.raises(SpecError, match="SQ8 has no k_factor_rf"):
+        read_grid(recipe, "m", 32)

@@ -11,6 +11,10 @@ from click.core import ParameterSource
 from ragopt.cli.options import CountType, DecimalType, json_option, limit_options
 from ragopt.cli.show import show_run
 
+NOT_FOR_READY = ("models", "device", "queries", "no_chunk", "chunk_tokens", "chunk_overlap", "id_column",
+                 "title_column", "text_column")  # fmt: skip
+"""Options that say nothing about vectors that are embedded already: refused beside --vectors, not ignored."""
+
 
 @click.command("sweep")
 @click.argument("corpus", required=False)
@@ -142,7 +146,17 @@ def _ready(options: dict[str, Any]) -> Any:
     for needed in ("vectors", "query_vectors"):
         if needed not in given:
             raise click.UsageError(f"--{given[0].replace('_', '-')} needs --{needed.replace('_', '-')} beside it.")
-    for name in ("models", "queries", "no_chunk", "chunk_tokens", "chunk_overlap"):
+    for name in (
+        "models",
+        "device",
+        "queries",
+        "no_chunk",
+        "chunk_tokens",
+        "chunk_overlap",
+        "id_column",
+        "title_column",
+        "text_column",
+    ):
         if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = "--model" if name == "models" else f"--{name.replace('_', '-')}"
             raise click.UsageError(f"{option} says nothing about ready vectors: leave it out beside --vectors.")

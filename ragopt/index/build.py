@@ -182,7 +182,9 @@ def with_refine(base: faiss.Index, refine: faiss.Index) -> faiss.Index:
 
 
 def set_search(index: faiss.Index, search: str) -> None:
-    """Apply a ParameterSpace string such as ``nprobe=16,k_factor_rf=10``; an empty one changes nothing.
+    """Apply a ParameterSpace string such as ``nprobe=16,k_factor_rf=10`` on top of FAISS's defaults, which are 1.
+
+    What it does not name is set back, so that nothing of an earlier search is left.
 
     Raises:
         SpecError: the index has no such parameter, or a value is no whole number from 1.
@@ -190,12 +192,14 @@ def set_search(index: faiss.Index, search: str) -> None:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     if not search:
+        _reset_search(index)
         return
     try:
         for part in search.split(","):
             match = SEARCH_PART.fullmatch(part)
             if match is None or int(match[2]) < 1:
                 raise ValueError(f"{part!r} cannot be read")  # noqa: TRY301 - one message for both readers
+        _reset_search(index)
         space: Any = faiss.ParameterSpace()
         space.set_index_parameters(index, search)
     except (RuntimeError, ValueError) as error:
@@ -204,6 +208,19 @@ def set_search(index: faiss.Index, search: str) -> None:
             allowed="nprobe=<lists> for IVF, k_factor_rf=<depth / k> for Refine, whole numbers, joined by commas",
             next_step="Correct the search string of this trial",
         ) from error
+
+
+def _reset_search(index: Any) -> None:
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    inner: Any = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexRefine):
+        inner.k_factor = 1
+        _reset_search(inner.base_index)
+    elif isinstance(inner, faiss.IndexPreTransform):
+        _reset_search(inner.index)
+    elif isinstance(inner, faiss.IndexIVF):
+        inner.nprobe = 1
 
 
 def list_sizes(index: faiss.Index) -> list[int] | None:

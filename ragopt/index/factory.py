@@ -19,8 +19,9 @@ SQ_BITS = {"SQ8": 8, "SQ6": 6, "SQ4": 4, "SQfp16": 16, "SQbf16": 16, "SQtqmse1":
            "SQtqmse4": 4}  # fmt: skip
 """Bits per component of each scalar quantizer of FAISS 1.15 (faiss/index_factory.cpp)."""
 
-REFINE_FAMILIES = ("Flat", "SQ", "PQ", "RaBitQ")
-"""Codecs that can rescore. A FastScan code cannot score a single vector: FAISS 1.15.1 ends the whole process."""
+REFINE_FAMILIES = ("Flat", "SQ", "PQ")
+"""Codecs that can rescore. RaBitQ's score is no inner product with its decoded vector, which selection rescores by (.61
+for .91 built on 80,000 x 32; 2026-11-24). A FastScan code cannot score a single vector: FAISS 1.15.1 ends."""
 
 OPQ_ROWS = 256
 """OPQ trains an 8-bit product quantizer of its own, whatever the codec (faiss/VectorTransform.cpp, FAISS 1.15.1)."""
@@ -184,8 +185,8 @@ def _read_refine(part: str, dim: int, text: str) -> Codec | None:
         raise _refuse(
             text,
             f"FAISS cannot rescore with {codec.text}",
-            allowed="Refine(...) of Flat, SQ, PQ<M>np or RaBitQ",
-            next_step=f"Write Refine(SQ8), or Refine(PQ{codec.parts}np)",
+            allowed="Refine(...) of Flat, SQ or PQ<M>np",
+            next_step=f"Write Refine(SQ8), or Refine(PQ{codec.parts}np)" if codec.parts else "Write Refine(SQ8)",
         )
     return codec
 

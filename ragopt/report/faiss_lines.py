@@ -11,17 +11,19 @@ if TYPE_CHECKING:
     from ragopt.records import Metric, Trial
 
 
-def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: int) -> str:
+def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: int, seed: int = 0, k: int = 10) -> str:
     """Write the Python lines that build and search this trial's index with plain FAISS.
 
     The lines read `vectors`, float32 (n, `full_dim`), and `queries`, float32 (m, `full_dim`): the model's own
-    output. They leave `scores` and `ids`, both (m, 10).
+    output. They leave `scores` and `ids`, both (m, k).
 
     Args:
         trial: what to rebuild.
         full_dim: dimension of the model's own vectors.
         metric: `cosine` normalises and takes inner products.
         n_train: rows that train the reduction and the codec at most.
+        seed: of the run: it draws the training rows that the run drew.
+        k: results asked for.
     """
     unit = metric == "cosine"
     faiss_metric = "METRIC_L2" if metric == "l2" else "METRIC_INNER_PRODUCT"
@@ -30,7 +32,10 @@ def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: i
         "import numpy as np",
         "",
         f"# vectors: float32 (n, {full_dim}), queries: float32 (m, {full_dim}), from {trial.space.model!a}",
-        f"picked = np.sort(np.random.default_rng(0).permutation(len(vectors))[:{n_train}])",
+        "# The k-means inside starts from FAISS's own seed: the index is equivalent, its codes are not the same bytes.",
+        f"n_train = min(len(vectors), {n_train})",
+        f"drawn = np.random.default_rng({seed}).choice(len(vectors), size=n_train, replace=False, shuffle=False)",
+        "picked = np.sort(drawn)",
         "sample = vectors[picked]",
         *_reduction_lines(trial, unit=unit),
         f"index = faiss.index_factory({trial.space.dim}, {trial.factory!a}, faiss.{faiss_metric})",
@@ -40,7 +45,7 @@ def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: i
     lines += _reservoir_lines(trial)
     if trial.search:
         lines.append(f"faiss.ParameterSpace().set_index_parameters(index, {trial.search!a})")
-    lines.append("scores, ids = index.search(to_space(queries), 10)")
+    lines.append(f"scores, ids = index.search(to_space(queries), {k})")
     return "\n".join(lines) + "\n"
 
 

@@ -195,4 +195,6 @@ def _faiss_lines(run: Run) -> str:
         full_dim=int(model["dim"]),
         metric=run.info["arguments"]["metric"],
         n_train=min(CONFIRM_TRAIN_ROWS, int(model["n_vectors"])),
+        seed=int(run.info["arguments"].get("seed", 0)),
+        k=int(run.info["k"]),
     )

@@ -123,6 +123,14 @@ def _union(split: QuerySplit) -> NDArray[np.int64]:
 
 def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
     embedders = [open_embedder(model, device=settings.device) for model in settings.models]
+    names = [embedder.name for embedder in embedders]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"Two of the models are both called {name}: {', '.join(settings.models)}",
+                allowed="models whose printed names differ; a folder is called by its last part",
+                next_step="Rename one of the folders",
+            )
     first = embedders[0]
     if settings.grid:
         for embedder in embedders:
@@ -213,6 +221,11 @@ class _Sweep:
 
     def __init__(self, settings: SweepSettings, store: ArtifactStore, progress: Progress, material: Material) -> None:
         self.settings, self.store, self.progress, self.material = settings, store, progress, material
+        if settings.limits.min_ndcg_ratio is not None and not material.qrels:
+            raise InputError(
+                "--min-ndcg-ratio needs judged queries, and this run has none",
+                next_step="Give --qrels, or drop --min-ndcg-ratio",
+            )
         self.book = PriceBook.load()
         self._unsuitable: list[str] = []
         n = material.models[0].vectors.n

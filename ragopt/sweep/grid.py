@@ -6,8 +6,8 @@ import tomllib
 from typing import TYPE_CHECKING
 
 from ragopt.embed.spaces import default_dims, default_spaces
-from ragopt.errors import InputError
-from ragopt.index.factory import parse_factory
+from ragopt.errors import InputError, SpecError
+from ragopt.index.factory import Factory, parse_factory
 from ragopt.records import Space, Trial
 from ragopt.sweep.settings import SELECT_TRAIN_ROWS
 
@@ -128,9 +128,25 @@ def read_grid(path: Path, model: str, full_dim: int) -> tuple[Trial, ...]:
             space = full if text == "full" else Space.parse(f"{model}@{text}")
             _check_space(space, full_dim, path)
             for factory in _texts(table, "factories", path, default=None):
-                parse_factory(factory, space.dim)
-                trials += [Trial(space, factory, search) for search in _texts(table, "search", path, default=[""])]
+                parsed = parse_factory(factory, space.dim)
+                for search in _texts(table, "search", path, default=[""]):
+                    _check_search(parsed, search, path)
+                    trials.append(Trial(space, factory, search))
     return tuple(dict.fromkeys(trials))
+
+
+def _check_search(factory: Factory, search: str, path: Path) -> None:
+    """Refuse a search string that its factory has no parameter for: FAISS would find out after building."""
+    for name, fits, needs in (
+        ("nprobe", factory.nlist > 0, "IVF"),
+        ("k_factor_rf", factory.refine is not None, "Refine(...)"),
+    ):
+        if f"{name}=" in search and not fits:
+            raise SpecError(
+                f"{path}: {factory} has no {name}, which the search string {search!r} sets",
+                allowed=f"{name} with a factory that has {needs}",
+                next_step="Put this factory into a [[grid]] table of its own",
+            )
 
 
 def _check_space(space: Space, full_dim: int, path: Path) -> None:

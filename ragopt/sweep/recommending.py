@@ -195,9 +195,14 @@ def _confirmation_reason(
         )
     reasons = [reason]
     missed = [
-        result for result in results if result.confirmed and result.reason and str(result.trial) not in decision.fitting
+        result
+        for result in results
+        if result.confirmed and result.reason and not is_exact(result.trial) and decision.misses[str(result.trial)]
     ]
-    reasons += [f"{result.trial} looked better while selecting but {result.reason}." for result in missed]
+    reasons += [
+        f"{result.trial} looked better while selecting, but confirmed: {'; '.join(decision.misses[str(result.trial)])}."
+        for result in missed
+    ]
     return reasons
 
 
