@@ -78,7 +78,7 @@ class Factory:
     @property
     def base_text(self) -> str:
         """The factory string without its rescoring tier."""
-        return self.text if self.refine is None else ",".join(_split(self.text)[:-1])
+        return self.text if self.refine is None else ",".join(split_factory(self.text)[:-1])
 
     @property
     def refine_text(self) -> str:
@@ -100,7 +100,12 @@ class Factory:
         return max(rows)
 
 
-def _split(text: str) -> list[str]:
+def split_factory(text: str) -> list[str]:
+    """Split a factory string at the commas outside parentheses.
+
+    >>> split_factory("IVF64(SQ8,x),PQ8np,Refine(SQ8)")
+    ['IVF64(SQ8,x)', 'PQ8np', 'Refine(SQ8)']
+    """
     parts, depth, start = [], 0, 0
     for position, letter in enumerate(text):
         depth += (letter == "(") - (letter == ")")
@@ -206,7 +211,7 @@ def parse_factory(text: str, dim: int) -> Factory:
     """
     if any(letter.isspace() for letter in text):
         raise _refuse(text, "FAISS reads no spaces", allowed="", next_step=f"Write {''.join(text.split())!r}")
-    parts = _split(text)
+    parts = split_factory(text)
     refine = _read_refine(parts[-1], dim, text) if len(parts) > 1 else None
     body = parts[:-1] if refine else parts
     transform = _read_transform(body[0], dim, text) if len(body) > 1 else None

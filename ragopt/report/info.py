@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ragopt.choose import cheapest_bill
 from ragopt.errors import ArtifactError
+from ragopt.index.factory import split_factory
 
 if TYPE_CHECKING:
     from ragopt.records import Quality, Run, Trial
@@ -98,24 +99,9 @@ def quality_names(run: Run) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (name != first, name)))
 
 
-def factory_parts(factory: str) -> tuple[str, ...]:
-    """Split a factory string at the commas outside parentheses.
-
-    >>> factory_parts("IVF64(SQ8,x),PQ8np,Refine(SQ8)")
-    ('IVF64(SQ8,x)', 'PQ8np', 'Refine(SQ8)')
-    """
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(factory):
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            parts.append(factory[start:position])
-            start = position + 1
-    return (*parts, factory[start:])
-
-
 def is_rescored(factory: str) -> bool:
     """Tell whether the factory ends in a rescoring tier, `Refine(...)` or `RFlat`."""
-    return factory_parts(factory)[-1].startswith(("Refine", "RFlat"))
+    return split_factory(factory)[-1].startswith(("Refine", "RFlat"))
 
 
 def codec_of(factory: str) -> str:
@@ -124,7 +110,7 @@ def codec_of(factory: str) -> str:
     >>> [codec_of(text) for text in ("PCAR128,PQ16np,Refine(SQ8)", "IVF64,PQ8x4fs", "HNSW32", "RaBitQ4", "SQfp16")]
     ['PQ 8-bit', 'PQ 4-bit', 'Flat', 'RaBitQ', 'SQfp16']
     """
-    for part in factory_parts(factory):
+    for part in split_factory(factory):
         if any(kind.match(part) for kind in (TRANSFORM, COARSE, WRAPPER)):
             continue
         codec = GRAPH.sub("", part, count=1)
