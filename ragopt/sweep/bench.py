@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ragopt.embed.spaces import Rotation
     from ragopt.index.factory import Factory
     from ragopt.records import IndexBytes, Space
     from ragopt.sweep.model_stage import ModelData
@@ -49,11 +51,17 @@ class Bench:
     """
 
     def __init__(self, data: ModelData, plan: SearchPlan) -> None:
-        """Draw the training sample; the rest is made when a space is entered."""
+        """Prepare; nothing is computed before a space is entered."""
         self.data, self.metric, self.seed, self.n_results = data, plan.metric, plan.seed, plan.n_results
-        self._full_sample = training_sample(data.vectors, max_rows=SELECT_TRAIN_ROWS, seed=plan.seed)
-        self._rotation = fit_rotation(self._full_sample)
         self._lock = threading.Lock()
+
+    @functools.cached_property
+    def _full_sample(self) -> NDArray[np.float32]:
+        return training_sample(self.data.vectors, max_rows=SELECT_TRAIN_ROWS, seed=self.seed)
+
+    @functools.cached_property
+    def _rotation(self) -> Rotation:
+        return fit_rotation(self._full_sample)
 
     def enter(self, space: Space) -> None:
         """Make what the trials of a space share. Raises InputError: a sampled row is empty in this space."""

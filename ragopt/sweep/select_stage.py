@@ -191,11 +191,12 @@ def select(
     measured: list[Measured] = []
     unsuitable: dict[Trial, str] = {}
     groups = groups_of(trials)
+    queries_key = queries_fingerprint(data.select_queries)
     done = 0
     with worker_pool() as pool:
         for space in dict.fromkeys(group.space for group in groups):
             members = [group for group in groups if group.space == space]
-            for group, outcome in zip(members, _space_outcomes(pool, store, bench, members), strict=True):
+            for group, outcome in zip(members, _space_outcomes(pool, store, bench, members, queries_key), strict=True):
                 if isinstance(outcome, str):
                     unsuitable |= dict.fromkeys(group.trials, outcome)
                 else:
@@ -206,34 +207,41 @@ def select(
 
 
 def _space_outcomes(
-    pool: ThreadPoolExecutor, store: ArtifactStore, bench: Bench, groups: Sequence[Group]
+    pool: ThreadPoolExecutor, store: ArtifactStore, bench: Bench, groups: Sequence[Group], queries_key: str
 ) -> Iterator[list[Measured] | str]:  # fmt: skip
     """Measure the groups of one space side by side; a text is the reason why a group cannot be measured."""
-    try:
-        bench.enter(groups[0].space)
-    except InputError as error:
-        yield from [str(error)] * len(groups)
-        return
-    yield from pool.map(lambda group: _group_outcome(store, bench, group), groups)
+    recipes = [_group_recipe(bench, group, queries_key) for group in groups]
+    if not all(store.has(recipe) for recipe in recipes):
+        try:
+            bench.enter(groups[0].space)
+        except InputError as error:
+            yield from [str(error)] * len(groups)
+            return
+    yield from pool.map(lambda group, recipe: _group_outcome(store, bench, group, recipe), groups, recipes)
 
 
-def _group_outcome(store: ArtifactStore, bench: Bench, group: Group) -> list[Measured] | str:
+def _group_outcome(
+    store: ArtifactStore, bench: Bench, group: Group, recipe: Mapping[str, Any]
+) -> list[Measured] | str:  # fmt: skip
+    def make(folder: Path) -> None:
+        write_measured(folder, measure_group(bench, group))
+
     try:
         with one_thread():
-            return _stored_group(store, bench, group)
+            return read_measured(store.get_or_make(recipe, make))
     except (SpecError, InputError) as error:
         # Too few vectors for a codebook, or a vector that a reduction leaves empty: other trials go on.
         return str(error)
 
 
-def _stored_group(store: ArtifactStore, bench: Bench, group: Group) -> list[Measured]:
+def _group_recipe(bench: Bench, group: Group, queries_key: str) -> dict[str, Any]:
     import faiss  # noqa: PLC0415 - loaded when first used
 
-    recipe: Mapping[str, Any] = {
+    return {
         "kind": "selection",
         "format": 2,
         "vectors": bench.data.vectors.fingerprint,
-        "queries": queries_fingerprint(bench.data.select_queries),
+        "queries": queries_key,
         "metric": faiss_metric(bench.metric),
         "cosine": bench.metric == "cosine",
         "space": str(group.space),
@@ -243,8 +251,3 @@ def _stored_group(store: ArtifactStore, bench: Bench, group: Group) -> list[Meas
         "train_rows": SELECT_TRAIN_ROWS,
         "faiss": faiss.__version__,
     }
-
-    def make(folder: Path) -> None:
-        write_measured(folder, measure_group(bench, group))
-
-    return read_measured(store.get_or_make(recipe, make))
