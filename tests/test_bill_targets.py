@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ragopt.bill.lines import make_line
 from ragopt.bill.price_book import Price, PriceBook
-from ragopt.bill.targets import TARGETS, Footprint, bill_index, bills, cheapest
+from ragopt.bill.targets import TARGETS, Footprint, bill_index, bills, cheapest, ram_bytes_per_vector_at
 from ragopt.bill.workload import Workload
 from ragopt.errors import InputError, PriceError
 from ragopt.records import Bill, IndexBytes
@@ -305,3 +305,12 @@ def test_a_quantity_is_written_in_plain_digits():
     assert [str(make_line("x", Decimal(q), price).quantity) for q in ("7300", "1e6", "0.1234567", "2.50")] == [
         "7300", "1000000", "0.123457", "2.5"
     ]  # fmt: skip
+
+
+def test_bytes_in_ram_follow_the_target():
+    """A target that keeps the rescoring tier in RAM holds codes and tier there, the other one the codes alone."""
+    sizes = IndexBytes(16.0, 1000, 256.0, 30_000)
+    assert ram_bytes_per_vector_at("faiss-ram", sizes) == 272.0
+    assert ram_bytes_per_vector_at("faiss-ram-nvme", sizes) == 16.0
+    with pytest.raises(InputError, match="Unknown target 'tape'"):
+        ram_bytes_per_vector_at("tape", sizes)

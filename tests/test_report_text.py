@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from ragopt.cli.sweep import command as sweep_command
+from ragopt.records import IndexBytes
 from ragopt.report.info import frontier
 from ragopt.report.text import print_frontier, print_recommendation
-from ragopt.report.words import reproduce_command, saving_sentence, shown
+from ragopt.report.words import bytes_sentence, reproduce_command, saving_sentence, shown
 from tests.report_example import example_run, hostile_run, nothing_fits_run, small_run
 
 
@@ -162,3 +163,20 @@ def test_shown_cuts_long_text():
     """Text beyond the limit is cut with its length; text at the limit is whole."""
     assert shown("a" * 400) == "a" * 400
     assert shown("a" * 10_000) == "a" * 400 + "… (10,000 characters)"
+
+
+def test_bytes_sentence_counts_the_tier_where_the_target_holds_it():
+    """On faiss-ram the rescoring tier is RAM too and the ratio says so; on faiss-ram-nvme it is on disk."""
+    one = replace(
+        example_run().recommendation,
+        index_bytes=IndexBytes(16.0, 1000, 256.0, 30_000),
+        baseline_ram_bytes_per_vector=1024.0,
+        baseline_label="float32",
+    )
+    assert bytes_sentence(replace(one, target="faiss-ram")) == (
+        "16 B of codes per vector, 272 B in RAM with the rescoring tier, which faiss-ram holds there too, against "
+        "1,024 B in RAM for float32 (3.8 times fewer)."
+    )
+    assert bytes_sentence(replace(one, target="faiss-ram-nvme")) == (
+        "16 B per vector in RAM and 256 B on disk, against 1,024 B in RAM for float32 (64.0 times fewer)."
+    )
