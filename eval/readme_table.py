@@ -1,10 +1,13 @@
 """Write the README's tables from eval/results/.
 
-Usage: python eval/readme_table.py. The text between `<!-- measured -->` and `<!-- /measured -->` is replaced.
+Usage: python eval/readme_table.py. The text between `<!-- measured -->` and `<!-- /measured -->` is replaced, and so is
+that between `<!-- frontier -->` and `<!-- /frontier -->` where a README has it.
 """
 
 import json
 import re
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +68,26 @@ def tables() -> str:
     return "\n".join(lines)
 
 
+def frontier() -> str:
+    """The README's comparison with peers, from the newest result."""
+    *_, path = sorted(RESULTS.glob("*-frontier.json"))
+    # By path: the folder of these scripts is on no import path when a test loads this file.
+    table = runpy.run_path(str(Path(__file__).parent / "frontier_table.py"))["frontier_table"]
+    return str(table(json.loads(path.read_text(encoding="utf-8"))))
+
+
+def replaced(readme: str, name: str, make: Callable[[], str]) -> str:
+    """Replace what stands between a pair of markers; a README without them is given back as it is."""
+    pattern = f"<!-- {name} -->.*<!-- /{name} -->"
+    if not re.search(pattern, readme, flags=re.DOTALL):
+        return readme
+    part = f"<!-- {name} -->\n{make()}\n<!-- /{name} -->"
+    return re.sub(pattern, lambda _: part, readme, flags=re.DOTALL)
+
+
 def readme_with_tables(readme: str) -> str:
-    """Give the README with its measured part made anew."""
-    part = f"<!-- measured -->\n{tables()}\n<!-- /measured -->"
-    return re.sub(r"<!-- measured -->.*<!-- /measured -->", lambda _: part, readme, flags=re.DOTALL)
+    """Give the README with its measured parts made anew."""
+    return replaced(replaced(readme, "measured", tables), "frontier", frontier)
 
 
 def main() -> None:

@@ -122,7 +122,14 @@ def ndcg_ratio_margin(result: TrialResult, exact: TrialResult, *, ratio: float) 
     if result.trial == exact.trial:
         # Against itself the ratio is 1 by definition: no sample of queries makes that uncertain.
         return (1 - ratio) * float(theirs.mean())
+    ours, theirs = same_queries(ours, theirs)
     return paired_difference(ours, ratio * theirs).low
+
+
+def same_queries(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the scores of two trials to the queries that both were run on: a race takes them in one order."""
+    n = min(len(ours), len(theirs))
+    return ours[:n], theirs[:n]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +140,27 @@ class _Miss:
     distance: float
 
 
-def _misses(result: TrialResult, limits: Limits, *, k: int, exact: TrialResult | None) -> list[_Miss]:
+def _misses(
+    result: TrialResult, limits: Limits, *, k: int, exact: TrialResult | None, to_build: bool
+) -> list[_Miss]:  # fmt: skip
     name = f"recall_vs_exact@{k}"
-    if name not in result.quality:
+    if name not in result.quality or result.status == "unsuitable":
         return [_Miss(result.reason or "not measured", math.inf)]
-    misses = [_recall_miss(result, limits, name), _ndcg_miss(result, limits, exact), _latency_miss(result, limits),
-              _bill_miss(result, limits)]  # fmt: skip
+    only_built = result.confirmed or not to_build
+    misses = [
+        _recall_miss(result, limits, name),
+        _ndcg_miss(result, limits, exact),
+        _latency_miss(result, limits) if only_built else None,
+        _bill_miss(result, limits),
+        _upper_bound_miss(result) if only_built else None,
+    ]
     return [miss for miss in misses if miss]
+
+
+def _upper_bound_miss(result: TrialResult) -> _Miss | None:
+    if result.confirmed or not result.upper_bound:
+        return None
+    return _Miss("its recall is only an upper bound until it is built", 0.0)
 
 
 def _recall_miss(result: TrialResult, limits: Limits, name: str) -> _Miss | None:
@@ -221,7 +242,9 @@ def exact_of(results: Sequence[TrialResult]) -> TrialResult | None:
     return max(flats, key=lambda result: result.quality[NDCG].value if NDCG in result.quality else 0.0)
 
 
-def decide(results: Sequence[TrialResult], limits: Limits, *, objective: Objective, k: int) -> Decision:
+def decide(
+    results: Sequence[TrialResult], limits: Limits, *, objective: Objective, k: int, to_build: bool = False
+) -> Decision:
     """Decide which trials meet the limits and in which order they are preferred.
 
     Args:
@@ -229,6 +252,8 @@ def decide(results: Sequence[TrialResult], limits: Limits, *, objective: Objecti
         limits: what has to be met; they apply to lower bounds.
         objective: usd or ram; see `order`.
         k: of recall_vs_exact@k.
+        to_build: whether the decision is what to build next: an estimate that is only an upper bound, and a latency
+            that only a built index has, then exclude nobody.
 
     Returns:
         The decision; nothing is measured.
@@ -237,7 +262,7 @@ def decide(results: Sequence[TrialResult], limits: Limits, *, objective: Objecti
         InputError: a limit on a figure that this run does not have.
     """
     exact = exact_of(results)
-    misses = {result.trial: _misses(result, limits, k=k, exact=exact) for result in results}
+    misses = {result.trial: _misses(result, limits, k=k, exact=exact, to_build=to_build) for result in results}
     words = {str(trial): tuple(miss.words for miss in found) for trial, found in misses.items()}
     # Only fitting trials are sorted: one that does not fit must not decide which of them tie.
     fitting = order([result for result in results if not misses[result.trial]], objective=objective, k=k)

@@ -92,7 +92,7 @@ class Quality:
         low: lower end of the 95 % interval.
         high: upper end of the 95 % interval.
         n_queries: queries that `value` was measured on.
-        estimated: the figure that the selection stage gave for this trial; None when there was no such stage.
+        estimated: what the candidates said of this trial before it was built; None when it was not estimated.
     """
 
     value: float
@@ -108,7 +108,7 @@ class IndexBytes:
 
     Attributes:
         ram_bytes_per_vector: codes, list ids and links: what grows with the corpus and stays in RAM.
-        ram_fixed_bytes: codebooks, rotation, centroids, padding and headers: what does not grow.
+        ram_fixed_bytes: codebooks, rotation, centroids, padding, headers, tables made on opening: what does not grow.
         disk_bytes_per_vector: the rescoring tier.
         file_bytes: length of the serialized index.
     """
@@ -162,6 +162,27 @@ class Bill:
 
 
 @dataclass(frozen=True, slots=True)
+class RecallForecast:
+    """recall_vs_exact@k at a larger corpus, with the same quantizer and search parameters.
+
+    Attributes:
+        n_vectors: size of the corpus that it is for.
+        value: None where only a range can be given.
+        low: lower end; None where nothing can be said.
+        high: upper end.
+        method: how it was found, in words.
+        reason: why there is no value or no lower end; empty when there are both.
+    """
+
+    n_vectors: int
+    value: float | None
+    low: float | None
+    high: float
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrialResult:
     """One trial with everything that was measured of it: one row of ``trials.parquet``.
 
@@ -173,7 +194,13 @@ class TrialResult:
         quality: by name, `recall_vs_exact@10` for example; empty when unsuitable.
         index_bytes: None when unsuitable.
         latency: None when it was not measured.
+        cold: latency with no page of the rescoring tier in RAM; None without a tier, or when it was not measured.
+        cold_reason: why a tier has no cold latency; empty otherwise.
+        forecast: of recall at the size that is billed; None when that is the corpus's own size.
+        upper_bound: whether an unbuilt trial's recall had not converged, so that it can only rule the trial out.
+        estimate_gap: estimated minus built recall_vs_exact on the same selection queries; None until confirmed.
         qps: queries per second on one thread; None when it was not measured.
+        qps_all_cores: queries per second of a batch on all cores; None when it was not measured.
         cpu_ms_per_query: what the bill charges for a search, by the run's cost model.
         cpu_ms_low: lower end of the 95 % interval of `cpu_ms_per_query`.
         cpu_ms_high: upper end of that interval.
@@ -190,7 +217,13 @@ class TrialResult:
     quality: Mapping[str, Quality] = field(default_factory=dict)
     index_bytes: IndexBytes | None = None
     latency: LatencyMs | None = None
+    cold: LatencyMs | None = None
+    cold_reason: str = ""
+    forecast: RecallForecast | None = None
+    upper_bound: bool = False
+    estimate_gap: float | None = None
     qps: float | None = None
+    qps_all_cores: float | None = None
     cpu_ms_per_query: float | None = None
     cpu_ms_low: float | None = None
     cpu_ms_high: float | None = None
@@ -212,6 +245,8 @@ class Recommendation:
         quality: by name, with intervals.
         index_bytes: where its bytes live.
         latency: measured single-thread latency; None when it was not measured.
+        cold: the same with no page of the rescoring tier in RAM; None without a tier, or when it was not measured.
+        forecast: of recall at the size that is billed; None when that is the corpus's own size.
         bill: at `target`.
         baseline_label: what the saving is measured against.
         baseline_bill: the baseline's bill at its own cheapest target.
@@ -237,6 +272,8 @@ class Recommendation:
     why: tuple[str, ...]
     runners_up: tuple[str, ...]
     synthetic_queries: bool
+    cold: LatencyMs | None = None
+    forecast: RecallForecast | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,10 @@ from ragopt.index.build import SharedPca, add_blocks, faiss_metric, set_search, 
 from ragopt.index.factory import parse_factory
 
 FAMILIES = ["Flat", "SQ8", "SQ4", "PQ4np", "PQ8x4fs", "RaBitQ", "RaBitQ4", "IVF4,SQ8", "IVF4,PQ8x4fs", "IVF4,RaBitQ",
-            "PCAR8,PQ4np,Refine(SQ8)", "SQ4,Refine(PQ8np)", "RR16,SQ8", "OPQ4_8,PQ4x4fs,RFlat"]  # fmt: skip
+            "PCAR8,PQ4np,Refine(SQ8)", "SQ4,Refine(PQ8np)", "RR16,SQ8", "OPQ4_8,PQ4x4fs,RFlat", "OPQ4,PQ4np",
+            "SQtqmse1", "SQtqmse4", "PCAR8,SQtqmse2,Refine(SQ8)", "RaBitQfs", "RaBitQfs4", "IVF4,RaBitQfs2", "RQ3x8",
+            "PCAR8,PRQ2x2x8,Refine(SQ8)", "IVF4,RQ2x8", "RQ4x4fs", "PRQ2x2x4fs"]  # fmt: skip
+GRAPHS = ["HNSW8", "HNSW8,SQ8", "PCAR8,HNSW4_SQ4,Refine(SQ8)", "HNSW8,SQtqmse3"]
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ def test_shared_decomposition_gives_faiss_own_index(text, metric, n, rng):
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("text", FAMILIES)
+@pytest.mark.parametrize("text", FAMILIES + GRAPHS)
 def test_same_seed_same_bytes(text, rows):
     """Two builds with one seed are equal to the last byte, and the caller's rows keep their values."""
     before = rows.copy()
@@ -84,7 +87,11 @@ def test_same_seed_same_bytes(text, rows):
     np.testing.assert_array_equal(rows, before)
 
 
-@pytest.mark.parametrize("text", ["PQ4np", "PQ8x4fs", "IVF4,SQ8", "SQ8,Refine(PQ4np)", "PCAR8,IVF4,PQ4x4fs"])
+@pytest.mark.parametrize(
+    "text",
+    ["PQ4np", "PQ8x4fs", "IVF4,SQ8", "SQ8,Refine(PQ4np)", "PCAR8,IVF4,PQ4x4fs", "RQ2x8", "PRQ2x1x8",
+     "RQ4x4fs", "PCAR8,IVF4,PRQ2x1x8", "OPQ4_8,SQ8", "HNSW8,SQ8", "PCAR8,HNSW8,Refine(SQ8)"],
+)  # fmt: skip
 def test_the_seed_reaches_every_codebook(text, rows):
     """Another seed gives other codebooks, wherever in the factory the k-means sits."""
     assert as_bytes(built(text, rows, seed=1)) != as_bytes(built(text, rows, seed=2))
@@ -100,6 +107,14 @@ def test_blocks_of_rotated_vectors_equal_one_piece_to_rounding(rows):
     """BLAS rounds a rotation by the block's length, so a code between two steps may fall to either."""
     one, other = built("RR16,SQ8", rows, cuts=(1, 34, 250)), built("RR16,SQ8", rows)
     np.testing.assert_allclose(one.reconstruct_n(0, 400), other.reconstruct_n(0, 400), atol=0.1)
+
+
+@pytest.mark.parametrize("text", [*FAMILIES, *GRAPHS])
+def test_an_empty_block_adds_nothing(text, rows):
+    """A block without rows is passed over: FAISS 1.15.1 divides by its length in RaBitQ's FastScan and ends."""
+    index = train_index(parse_factory(text, 16), rows, metric="ip", seed=0)
+    add_blocks(index, [(0, rows[:0])])
+    assert index.ntotal == 0
 
 
 def test_reports_vectors_added(rows):
@@ -178,6 +193,68 @@ def test_search_parameters_of_another_family(search, rows):
         set_search(built("SQ8", rows), search)
 
 
+def test_the_candidates_of_a_graph_reach_it(rows):
+    """EfSearch reaches the graph below the wrappers, and is FAISS's 16 again once a search does not name it."""
+    index = built("PCA8,HNSW8,SQ8,Refine(SQ8)", rows)
+    graph = faiss.downcast_index(faiss.downcast_index(index.base_index).index).hnsw
+    seen = [graph.efSearch]
+    for search in ("efSearch=99,k_factor_rf=2", "k_factor_rf=3", "efSearch=7", ""):
+        set_search(index, search)
+        seen.append(graph.efSearch)
+    assert seen == [faiss.HNSW().efSearch, 99, 16, 7, 16]
+
+
+def test_a_graph_of_enough_candidates_is_exact(rows):
+    """A walk that keeps every vector as a candidate finds what a full scan of the same codes finds."""
+    graph, scan = built("HNSW16,SQ8", rows), built("SQ8", rows)
+    set_search(graph, "efSearch=400")
+    for mine, theirs in zip(graph.search(rows[:30], 5), scan.search(rows[:30], 5), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
+def test_a_graph_grows_alike_on_any_number_of_threads(rows):
+    """Links are those of one thread, and FAISS's own number of threads is what it was."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(2)
+    try:
+        many = as_bytes(built("HNSW8,SQ8", rows))
+        assert faiss.omp_get_max_threads() == 2
+        faiss.omp_set_num_threads(1)
+        assert many == as_bytes(built("HNSW8,SQ8", rows))
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "other"),
+    [("HNSW8,PQ4np", "cosine", "l2"), ("HNSW8,PQ4np", "ip", "l2"), ("RQ4x4fs", "l2", "cosine and ip"),
+     ("IVF4,PRQ2x2x4fs", "l2", "cosine and ip")],
+)  # fmt: skip
+def test_an_index_that_faiss_has_for_another_metric(text, metric, other, rows):
+    """FAISS would throw, or build for L2 without a word: the error names the metric that it has."""
+    with pytest.raises(SpecError) as caught:
+        built(text, rows, metric=metric)
+    assert str(caught.value) == (
+        f"FAISS has no {text} for {metric} vectors. Allowed: this factory with {other}. "
+        "Leave it out of the grid, or write another codec."
+    )
+    assert built(text, rows, metric=other.split()[-1]).ntotal == 400
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+@pytest.mark.parametrize("text", ["RQ3x8", "PRQ2x2x8"])
+def test_sums_of_codebooks_score_what_they_decode_to(text, metric, rows):
+    """An additive code scores as the vector that it decodes to, under both metrics, with the same bytes."""
+    index = built(text, rows, metric=metric)
+    decoded = index.reconstruct_n(0, 400).astype(np.float64)
+    asked = rows[:20].astype(np.float64)
+    exact = asked @ decoded.T if metric == "ip" else ((asked[:, None] - decoded[None]) ** 2).sum(axis=2)
+    scores, found = index.search(rows[:20], 5)
+    np.testing.assert_allclose(scores, np.take_along_axis(exact, found, axis=1), rtol=1e-3, atol=1e-3)
+    best = np.sort(exact, axis=1)[:, ::-1][:, :5] if metric == "ip" else np.sort(exact, axis=1)[:, :5]
+    np.testing.assert_allclose(scores, best, rtol=1e-3, atol=1e-3)
+
+
 def test_joined_index_keeps_its_parts_alive(rows):
     """An IndexRefine still answers when nothing else holds its two parts."""
     joined = with_refine(built("SQ4", rows), built("Flat", rows))
@@ -186,11 +263,14 @@ def test_joined_index_keeps_its_parts_alive(rows):
     np.testing.assert_array_equal(joined.search(rows[:9], 5)[1], built("Flat", rows).search(rows[:9], 5)[1])
 
 
-@pytest.mark.parametrize("text", ["PQ4x4fs", "PCAR8,PQ4x4fs", "PQ4x4fs,Refine(SQ8)", "RR16,PQ4x4fs,RFlat"])
+@pytest.mark.parametrize(
+    "text",
+    ["PQ4x4fs", "PCAR8,PQ4x4fs", "PQ4x4fs,Refine(SQ8)", "RR16,PQ4x4fs,RFlat", "RaBitQfs", "RaBitQfs4", "RQ4x4fs"],
+)
 def test_fastscan_collects_in_reservoirs(text, rows):
     """However a FastScan scan is wrapped, it never takes FAISS's heaps, which now and then lose whole query blocks."""
     index = inner = built(text, rows)
-    while not isinstance(inner, faiss.IndexPQFastScan):
+    while not isinstance(inner, faiss.IndexFastScan):
         inner = faiss.downcast_index(inner.base_index if isinstance(inner, faiss.IndexRefine) else inner.index)
     assert inner.implem == 13
     assert (index.search(np.repeat(rows[:50], 2, axis=0), 5)[1] >= 0).all()
@@ -201,7 +281,8 @@ import numpy as np
 from ragopt.index.build import train_index
 from ragopt.index.factory import parse_factory
 rows = np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32)
-for text in ("PQ4np", "PQ2np", "PQ8x4fs", "IVF16,SQ8", "IVF16,PQ8x4fs", "PCAR8,PQ4np,Refine(SQ8)", "SQ8,Refine(PQ4np)"):
+for text in ("PQ4np", "PQ2np", "PQ8x4fs", "IVF16,SQ8", "IVF16,PQ8x4fs", "PCAR8,PQ4np,Refine(SQ8)", "SQ8,Refine(PQ4np)",
+             "RQ2x8", "PRQ2x1x8", "RQ4x4fs", "OPQ4,PQ4np", "RaBitQfs", "HNSW8,SQ8"):
     train_index(parse_factory(text, 16), rows, metric="ip", seed=0)
 """
 

@@ -14,7 +14,7 @@ def blocks_of(corpus, cuts):
     return [(start, corpus[start:stop]) for start, stop in itertools.pairwise(edges)]
 
 
-def search(corpus, queries, *, k, metric="ip", cuts=(), progress=None):
+def search(corpus, queries, *, k, metric="ip", cuts=(), n_candidates=0, progress=None):
     return exact_neighbours(
         blocks_of(corpus, cuts),
         queries,
@@ -22,6 +22,7 @@ def search(corpus, queries, *, k, metric="ip", cuts=(), progress=None):
         n=len(corpus),
         metric=metric,
         gather=lambda rows: corpus[rows],
+        n_candidates=n_candidates,
         progress=progress,
     )
 
@@ -59,6 +60,18 @@ def test_keeps_k_and_a_margin_of_a_larger_corpus(metric):
     assert found.ids.shape == (40, 10 + MARGIN)
     np.testing.assert_array_equal(found.ids[:, :10], rows[:, :10])
     np.testing.assert_array_equal(found.scores, -np.sort(-scores, axis=1)[:, : 10 + MARGIN])
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+def test_candidates_go_on_behind_the_neighbours(metric):
+    """Asked for 500 candidates, the best 500 rows come back in the order of brute force, neighbours first."""
+    rng = np.random.default_rng(7)
+    corpus, queries = (rng.normal(size=(rows, 16)).astype(np.float32) for rows in (2000, 30))
+    found = search(corpus, queries, k=10, metric=metric, cuts=(3, 900), n_candidates=500)
+    rows, scores = brute_force(corpus, queries, metric)
+    assert found.ids.shape == (30, 500)
+    np.testing.assert_array_equal(found.ids, rows[:, :500])
+    np.testing.assert_allclose(found.scores, np.take_along_axis(scores, rows[:, :500], axis=1), rtol=2e-5, atol=2e-5)
 
 
 def test_equal_vectors_tie_exactly():

@@ -109,13 +109,23 @@ def test_rescored_lines_set_the_search_parameters():
     assert np.array_equal(names["ids"], expected[1])
 
 
-@pytest.mark.parametrize("factory", ["SQ8", "PQ8x4fs", "RaBitQ", "IVF8,PQ8np"])
+@pytest.mark.parametrize(
+    "factory",
+    ["SQ8", "PQ8x4fs", "RaBitQ", "IVF8,PQ8np", "RaBitQfs2", "RQ8x4fs", "PCAR16,PRQ2x2x8", "SQtqmse2", "OPQ4_8,SQ8"],
+)
 def test_default_codecs_run(factory):
     """Codecs of the default grid answer as the same index built by hand on unit vectors does."""
     names = run_lines(f"m@32:none | {factory}")
     expected = search_by_hand(factory)
     assert np.array_equal(names["ids"], expected[1])
     assert np.array_equal(names["scores"], expected[0])
+
+
+def test_lines_of_a_graph_set_its_candidates():
+    """A graph is built by its factory alone and searched with the candidates of the trial."""
+    names = run_lines("m@32:none | HNSW8,SQ8,Refine(Flat) | efSearch=77,k_factor_rf=2")
+    assert faiss.downcast_index(names["index"].base_index).hnsw.efSearch == 77
+    assert agreement(names["ids"], search_by_hand("Flat")[1]) >= 0.99
 
 
 def test_hostile_names_cannot_leave_the_comment():

@@ -6,8 +6,8 @@ from ragopt.choose import is_exact
 from ragopt.errors import InputError, SpecError
 from ragopt.index.factory import parse_factory
 from ragopt.records import Trial
-from ragopt.sweep.grid import IVF_MIN_VECTORS, default_codecs, default_grid, read_grid
-from ragopt.sweep.select_stage import search_factor
+from ragopt.sweep.grid import IVF_MIN_VECTORS, default_codecs, default_grid, read_grid, rescored_codecs
+from ragopt.sweep.groups import search_value
 from tests.helpers import ROOT
 
 RECIPES = sorted((ROOT / "indexes" / "recipes").glob("*.toml"))
@@ -33,8 +33,8 @@ def test_default_grid_counts_of_usual_models(dim):
     """Usual dimensions give nine spaces: the full one and four dimensions by truncation and by PCA."""
     trials = default_grid("m", dim, 1000)
     assert len(spaces_of(trials)) == 9
-    # Flat; 10 codecs in 9 spaces; 9 codecs rescored at full dimension, 8 in each of 4 dimensions, at 5 depths.
-    assert len(trials) == 1 + 10 * 9 + 5 * (9 + 8 * 4)
+    # Flat; 11 codecs in 9 spaces; 9 codecs rescored at full dimension, 8 in each of 4 dimensions, at 5 depths.
+    assert len(trials) == 1 + 11 * 9 + 5 * (9 + 8 * 4) == 305
 
 
 @pytest.mark.parametrize("dim", [*DIMS, 1, 7, 8, 64, 1536])
@@ -45,7 +45,7 @@ def test_every_default_factory_can_be_built_for_its_space(dim, n_vectors):
         factory = parse_factory(trial.factory, trial.space.dim)
         assert ("k_factor_rf" in trial.search) == (factory.refine is not None)
         assert ("nprobe" in trial.search) == (factory.nlist > 0)
-        assert search_factor(trial.search) >= 1
+        assert search_value(trial.search, "k_factor_rf") >= 1
         assert Trial.parse(str(trial)) == trial
 
 
@@ -70,7 +70,14 @@ def test_inverted_lists_only_above_50_000_vectors():
 def test_default_codecs_by_hand():
     """For 100 dimensions the numbers of parts are the largest divisors below 1/4, 1/8, 1/16 and 1/2."""
     assert default_codecs(100) == (
-        "SQ8", "SQ4", "PQ25np", "PQ10np", "PQ5np", "PQ50x4fs", "PQ25x4fs", "RaBitQ4", "RaBitQ2", "RaBitQ",
+        "SQ8", "SQ6", "SQ4", "PQ25np", "PQ10np", "PQ5np", "PQ50x4fs", "PQ25x4fs", "RaBitQ4", "RaBitQ2", "RaBitQ",
+    )  # fmt: skip
+
+
+def test_codes_under_a_rescoring_tier_are_short():
+    """Under a tier codes go down to a part per 32 dimensions, and no multi-bit RaBitQ, whose search cannot be shared."""
+    assert rescored_codecs(128) == (
+        "PQ32np", "PQ16np", "PQ8np", "PQ4np", "PQ64x4fs", "PQ32x4fs", "PQ16x4fs", "RaBitQ",
     )  # fmt: skip
 
 

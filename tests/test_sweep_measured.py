@@ -17,12 +17,16 @@ def test_written_is_read_back(tmp_path):
     sizes = IndexBytes(8.0, 100, 0.0, 900)
     found = np.arange(6).reshape(2, 3)
     trials = [Trial(SPACE, "SQ8"), Trial(SPACE, "SQ4,Refine(SQ8)", "k_factor_rf=2")]
-    written = [Measured(trial, found, found.astype(np.float32), sizes, timing, 0.5, 0.25) for trial in trials]
+    written = [
+        Measured(trial, found, found.astype(np.float32), sizes, timing, 1700.0, 0.5, 0.25, found) for trial in trials
+    ]
     write_measured(tmp_path, written)
     for before, after in zip(written, read_measured(tmp_path), strict=True):
         assert (before.trial, before.index_bytes, before.timing) == (after.trial, after.index_bytes, after.timing)
         assert np.array_equal(before.found, after.found)
         assert np.array_equal(before.scores, after.scores)
+        assert np.array_equal(before.select_found, after.select_found)
+        assert (before.qps_all_cores, before.build_seconds) == (after.qps_all_cores, after.build_seconds)
 
 
 def test_a_full_scan_that_loses_results_is_refused():

@@ -11,8 +11,8 @@ from ragopt.bill.workload import Workload
 from ragopt.errors import InputError, SpecError
 from ragopt.measure.latency import SearchTiming
 from ragopt.records import IndexBytes, LatencyMs, Trial
+from ragopt.sweep.measured import Measured
 from ragopt.sweep.pricing import CpuPerQuery, Pricing, code_bytes_per_vector, workload_of
-from ragopt.sweep.select_stage import Measured
 from ragopt.sweep.settings import Scale
 
 SIZES = IndexBytes(16.0, 2000, 64.0, 82_000)
@@ -22,7 +22,7 @@ RESCORED = Trial.parse("m@64:none | PQ16np,Refine(SQ8) | k_factor_rf=20")
 def measured(trial=RESCORED, sizes=SIZES):
     timing = SearchTiming(LatencyMs(1.0, 2.0, 3.0, 64), 900.0, 1.1, 1.0, 1.25)
     empty = np.zeros((2, 10))
-    return Measured(trial, empty.astype(np.int64), empty.astype(np.float32), sizes, timing, 0.5, 0.25)
+    return Measured(trial, empty.astype(np.int64), empty.astype(np.float32), sizes, timing, 1.0, 0.5, 0.25, empty)
 
 
 def pricing(cost_model, *, n_vectors=1000, k=10):
@@ -50,10 +50,10 @@ def test_scan_cost_model_does_not_bill_the_id_as_code():
     assert pricing("scan").cpu(measured(trial, sizes)).value == expected
 
 
-def test_a_codec_without_a_figure_names_the_other_cost_model():
-    """A codec that the table does not know is an error that names --cost-model measured."""
-    trial = Trial.parse("m@64:none | SQ6")
-    with pytest.raises(SpecError, match=r"no figure for 'SQ6'.*--cost-model measured"):
+def test_an_unknown_codec_has_no_bill():
+    """A codec that no factory string has is an error, not a bill of nothing."""
+    trial = Trial.parse("m@64:none | SQ7")
+    with pytest.raises(SpecError, match="SQ7"):
         pricing("scan").cpu(measured(trial))
 
 

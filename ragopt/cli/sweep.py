@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,20 @@ NOT_FOR_READY = ("models", "device", "queries", "no_chunk", "chunk_tokens", "chu
 )
 @click.option("--finalists", type=int, default=8, show_default=True, help="Most trials to build and confirm.")
 @click.option("--grid", help="Recipe of trials to try instead of the default grid; see indexes/recipes/.")
+@click.option(
+    "--descend/--no-descend",
+    default=True,
+    show_default=True,
+    help="Search below the default grid for the fewest bytes that still hold --min-recall.",
+)
+@click.option(
+    "--max-rescored",
+    type=int,
+    default=1000,
+    show_default=True,
+    help="Most vectors that one search may rescore when searching below the grid; a twentieth of the corpus at most.",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be done, what exists already, time and memory; stop.")
 @limit_options
 @click.option(
     "--cost-model",
@@ -99,6 +114,8 @@ def command(**options: Any) -> int:
     if not options["corpus"] and not options["vectors"]:
         raise click.UsageError("Name a CORPUS, or --vectors with --query-vectors.")
     settings = _settings(options)
+    if options["dry_run"]:
+        return _show_plan(settings, as_json=options["as_json"])
     with TerminalProgress() as progress:
         run = run_sweep(settings, progress)
         draw_report(run, progress)
@@ -114,6 +131,16 @@ def command(**options: Any) -> int:
     return show_run(run, as_json=options["as_json"])
 
 
+def _show_plan(settings: Any, *, as_json: bool) -> int:
+    from ragopt.sweep.engine import check_early  # noqa: PLC0415 - loaded when first used
+    from ragopt.sweep.plan import plan_sweep  # noqa: PLC0415 - loaded when first used
+
+    check_early(settings)
+    plan = plan_sweep(settings)
+    click.echo(json.dumps(plan.as_json(), indent=2) if as_json else "\n".join(plan.printed()))
+    return 0
+
+
 def _settings(options: dict[str, Any]) -> Any:
     from ragopt.api import default_cache_dir  # noqa: PLC0415 - loaded when first used
     from ragopt.choose import Limits  # noqa: PLC0415 - loaded when first used
@@ -122,7 +149,7 @@ def _settings(options: dict[str, Any]) -> Any:
     from ragopt.sweep.settings import Scale, SweepSettings  # noqa: PLC0415 - loaded when first used
 
     same = ("corpus", "out", "models", "device", "queries", "qrels", "metric", "k", "n_queries", "confirm_queries",
-            "finalists", "grid", "objective", "cost_model", "seed")  # fmt: skip
+            "finalists", "grid", "descend", "max_rescored", "objective", "cost_model", "seed")  # fmt: skip
     tokens = None if options["no_chunk"] else options["chunk_tokens"]
     return SweepSettings(
         **{name: options[name] for name in same},

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
 from ragopt.errors import SpecError
 from ragopt.index.blas_training import blas_training
+from ragopt.index.inner import first_transform, inner_index, list_sizes
+from ragopt.index.search_parameters import set_search
+from ragopt.index.seeding import release_training, seed_training
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import faiss
     import numpy as np
     from numpy.typing import NDArray
 
+    from ragopt.index.coarse import SharedCoarse
     from ragopt.index.factory import Factory
     from ragopt.records import Metric
-
-
-SEARCH_PART = re.compile(r"(nprobe|k_factor_rf)=([0-9]+)")
-"""FAISS itself reads 4x as 4 and 0.5 as 0, and fails only when it searches (ParameterSpace, FAISS 1.15.1)."""
-
+__all__ = ["RESERVOIRS", "SharedPca", "add_blocks", "faiss_metric", "list_sizes", "set_search", "train_index",
+           "use_reservoirs", "with_refine"]  # fmt: skip
 
 RESERVOIRS = 13
 """IndexFastScan's number for blocks of 32 vectors with reservoirs; 0, the default, chooses 12 or 13 by k."""
@@ -62,26 +63,6 @@ class SharedPca:
         transform.copy_from(self._trained)
 
 
-def _quiet_and_seed(index: Any, seed: int) -> None:
-    """Seed every k-means inside an index and stop its warnings about few points: ragopt reports them itself."""
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    inner: Any = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexRefine):
-        _quiet_and_seed(inner.base_index, seed)
-        _quiet_and_seed(inner.refine_index, seed)
-        return
-    if isinstance(inner, faiss.IndexPreTransform):
-        _quiet_and_seed(inner.index, seed)
-        return
-    if isinstance(inner, faiss.IndexIVF):
-        inner.cp.seed = seed
-        inner.cp.min_points_per_centroid = 1
-    if hasattr(inner, "pq"):
-        inner.pq.cp.seed = seed
-        inner.pq.cp.min_points_per_centroid = 1
-
-
 def use_reservoirs(index: Any) -> None:
     """Let a FastScan full scan collect results in reservoirs for every k, as FAISS itself does above k = 20.
 
@@ -92,17 +73,19 @@ def use_reservoirs(index: Any) -> None:
     """
     import faiss  # noqa: PLC0415 - loaded when first used
 
-    inner: Any = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexRefine):
-        use_reservoirs(inner.base_index)
-    elif isinstance(inner, faiss.IndexPreTransform):
-        use_reservoirs(inner.index)
-    elif isinstance(inner, faiss.IndexPQFastScan):
+    inner = inner_index(index)
+    if isinstance(inner, faiss.IndexFastScan):
         inner.implem = RESERVOIRS
 
 
 def train_index(
-    factory: Factory, sample: NDArray[np.float32], *, metric: Metric, seed: int, pca: SharedPca | None = None
+    factory: Factory,
+    sample: NDArray[np.float32],
+    *,
+    metric: Metric,
+    seed: int,
+    pca: SharedPca | None = None,
+    coarse: SharedCoarse | None = None,
 ) -> faiss.Index:
     """Make an empty index and train it; the rescoring tier, if any, is trained by FAISS in the same call.
 
@@ -110,17 +93,33 @@ def train_index(
         factory: what to build.
         sample: float32 (n_train, dim) rows of the space that is indexed; never changed.
         metric: cosine expects unit rows.
-        seed: of every k-means inside.
+        seed: of every k-means inside, and of the levels of a graph.
         pca: a shared decomposition of the same sample, for factories that begin with PCA or PCAR.
+        coarse: shared centroids of the same sample, for factories with inverted lists.
 
     Returns:
         A trained, empty FAISS index.
 
     Raises:
-        SpecError: the sample has fewer rows than the factory's codebooks need, or another dimension.
+        SpecError: the sample has fewer rows than the factory's codebooks need, or another dimension; FAISS has no
+            such index for this metric.
     """
-    import faiss  # noqa: PLC0415 - loaded when first used
+    _check_sample(factory, sample)
+    index = _empty_index(factory, metric)
+    held = seed_training(index, seed)
+    if pca is not None and factory.transform and factory.transform.kind in ("PCA", "PCAR"):
+        pca.give_to(first_transform(index))
+    if coarse is not None and factory.nlist:
+        coarse.give_to(index, factory, metric=metric, seed=seed, pca=pca)
+    with blas_training():
+        index.train(sample)
+    release_training(index)
+    del held
+    use_reservoirs(index)
+    return index
 
+
+def _check_sample(factory: Factory, sample: NDArray[np.float32]) -> None:
     if sample.shape[1] != factory.dim:
         raise SpecError(
             f"The training sample has {sample.shape[1]} dimensions, the factory {factory} expects {factory.dim}",
@@ -132,17 +131,28 @@ def train_index(
             allowed="SQ8, SQ4, RaBitQ and Flat without a PCA, which train on any number",
             next_step="Leave it out of the grid, or sweep a larger corpus",
         )
-    index = faiss.index_factory(factory.dim, str(factory), faiss_metric(metric))
-    _quiet_and_seed(index, seed)
-    base: Any = faiss.downcast_index(index)
-    if isinstance(base, faiss.IndexRefine):
-        base = faiss.downcast_index(base.base_index)
-    if pca is not None and factory.transform and factory.transform.kind in ("PCA", "PCAR"):
-        pca.give_to(faiss.downcast_VectorTransform(base.chain.at(0)))
-    with blas_training():
-        index.train(sample)
-    use_reservoirs(index)
-    return index
+
+
+def _empty_index(factory: Factory, metric: Metric) -> faiss.Index:
+    """Make the index, or say that FAISS has it for another metric only.
+
+    FAISS 1.15.1 throws for some such factories and makes an L2 index of others (HNSW over PQ) without a word.
+    """
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    only = {faiss.METRIC_INNER_PRODUCT: "cosine and ip", faiss.METRIC_L2: "l2"}
+    asked, has = faiss_metric(metric), faiss_metric(metric)
+    if factory.is_graph and factory.codec.family == "PQ":
+        has = faiss.METRIC_L2
+    elif factory.codec.is_additive and factory.codec.is_fast_scan:
+        has = faiss.METRIC_INNER_PRODUCT
+    if has != asked:
+        raise SpecError(
+            f"FAISS has no {factory} for {metric} vectors",
+            allowed=f"this factory with {only[has]}",
+            next_step="Leave it out of the grid, or write another codec",
+        )
+    return faiss.index_factory(factory.dim, str(factory), asked)
 
 
 def add_blocks(
@@ -154,16 +164,34 @@ def add_blocks(
 ) -> None:
     """Add vectors block by block; only one block is in memory besides the codes.
 
+    A graph grows on one thread: on several, which of two vectors comes first is a race, and so are the links. Its
+    links also depend on where the blocks are cut.
+
     Args:
         index: trained index; it is filled.
         blocks: (first row, float32 (m, dim)) in row order.
         progress: called with (vectors added, `n`).
         n: vectors in all, for `progress`.
     """
-    for start, block in blocks:
-        index.add(block)
-        if progress:
-            progress(start + len(block), n)
+    with _one_thread_for_graphs(index):
+        for start, block in blocks:
+            if len(block):  # an empty block ends the process in RaBitQ's FastScan (FAISS 1.15.1)
+                index.add(block)
+            if progress:
+                progress(start + len(block), n)
+
+
+@contextlib.contextmanager
+def _one_thread_for_graphs(index: faiss.Index) -> Iterator[None]:
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    before = faiss.omp_get_max_threads()
+    if isinstance(inner_index(index), faiss.IndexHNSW):
+        faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def with_refine(base: faiss.Index, refine: faiss.Index) -> faiss.Index:
@@ -179,60 +207,3 @@ def with_refine(base: faiss.Index, refine: faiss.Index) -> faiss.Index:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     return faiss.IndexRefine(base, refine)
-
-
-def set_search(index: faiss.Index, search: str) -> None:
-    """Apply a ParameterSpace string such as ``nprobe=16,k_factor_rf=10`` on top of FAISS's defaults, which are 1.
-
-    What it does not name is set back, so that nothing of an earlier search is left.
-
-    Raises:
-        SpecError: the index has no such parameter, or a value is no whole number from 1.
-    """
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    if not search:
-        _reset_search(index)
-        return
-    try:
-        for part in search.split(","):
-            match = SEARCH_PART.fullmatch(part)
-            if match is None or int(match[2]) < 1:
-                raise ValueError(f"{part!r} cannot be read")  # noqa: TRY301 - one message for both readers
-        _reset_search(index)
-        space: Any = faiss.ParameterSpace()
-        space.set_index_parameters(index, search)
-    except (RuntimeError, ValueError) as error:
-        raise SpecError(
-            f"Cannot set the search parameters {search!r}",
-            allowed="nprobe=<lists> for IVF, k_factor_rf=<depth / k> for Refine, whole numbers, joined by commas",
-            next_step="Correct the search string of this trial",
-        ) from error
-
-
-def _reset_search(index: Any) -> None:
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    inner: Any = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexRefine):
-        inner.k_factor = 1
-        _reset_search(inner.base_index)
-    elif isinstance(inner, faiss.IndexPreTransform):
-        _reset_search(inner.index)
-    elif isinstance(inner, faiss.IndexIVF):
-        inner.nprobe = 1
-
-
-def list_sizes(index: faiss.Index) -> list[int] | None:
-    """Vectors in each inverted list of an index, None when it has no lists."""
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    inner: Any = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexRefine):
-        inner = faiss.downcast_index(inner.base_index)
-    if isinstance(inner, faiss.IndexPreTransform):
-        inner = faiss.downcast_index(inner.index)
-    if not isinstance(inner, faiss.IndexIVF):
-        return None
-    lists: Any = inner.invlists
-    return [int(lists.list_size(number)) for number in range(inner.nlist)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ragopt.errors import IndexFormatError
-from ragopt.index.build import list_sizes
+from ragopt.index.inner import list_sizes, upper_levels
 from ragopt.index.size import index_bytes
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def checked_bytes(factory: Factory, index: faiss.Index) -> IndexBytes:
     Raises:
         IndexFormatError: formula and file disagree, so that no size in a bill could be trusted.
     """
-    predicted = index_bytes(factory, int(index.ntotal), list_sizes=list_sizes(index))
+    predicted = index_bytes(factory, int(index.ntotal), list_sizes=list_sizes(index), upper_levels=upper_levels(index))
     written = serialized_length(index)
     if written != predicted.file_bytes:
         raise IndexFormatError(

@@ -9,68 +9,48 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ragopt.index.codec_size import FLOAT, LENGTH, code_bytes, opened_table_bytes, quantizer_bytes
+from ragopt.index.graph_size import expected_upper_levels, graph_fixed_bytes, link_bytes_per_vector
 from ragopt.records import IndexBytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ragopt.index.factory import Codec, Factory, Transform
+    from ragopt.index.codec import Codec
+    from ragopt.index.factory import Factory, Transform
 
 HEADER = 4 + 4 + 8 + 16 + 1 + 4
 """fourcc, d, ntotal, two reserved words, is_trained, metric."""
-LENGTH = 8
-"""Every array is preceded by its length."""
-FLOAT = 4
 ID_BYTES = 8
 """FAISS ids are int64."""
 FASTSCAN_BLOCK = 32
 """Vectors per FastScan block; a block is always whole (faiss/impl/pq4_fast_scan.h)."""
-RABITQ_FACTORS = 8
-"""Two float32 per vector beside the sign bits (faiss/impl/RaBitQUtils.h)."""
-RABITQ_EXTRA_FACTORS = 12
-"""Three more float32 per vector in the multi-bit form: RaBitQ4 at 128 d is 84 B (faiss tests/test_rabitq.py)."""
-
-
-def code_bytes(codec: Codec, dim: int) -> int:
-    """Bytes of one vector's code in `dim` dimensions, padding of blocks left out."""
-    if codec.family == "Flat":
-        return FLOAT * dim
-    if codec.family == "SQ":
-        return ceil(dim * codec.bits / 8)
-    if codec.family == "PQ":
-        return codec.parts
-    if codec.family == "PQfs":
-        return ceil(codec.parts / 2)
-    signs = ceil(dim / 8) + RABITQ_FACTORS
-    return signs if codec.bits == 1 else signs + ceil(dim * (codec.bits - 1) / 8) + RABITQ_EXTRA_FACTORS
-
-
-def _quantizer_bytes(codec: Codec, dim: int) -> int:
-    """Bytes of the trained quantizer itself: codebooks, ranges, centre."""
-    if codec.family == "Flat":
-        return 0
-    if codec.family == "SQ":
-        if codec.text.startswith("SQtqmse"):
-            trained = FLOAT * ((1 << (codec.bits + 1)) - 1)
-        else:
-            trained = 0 if codec.bits == 16 else FLOAT * 2 * dim
-        return 3 * 4 + 2 * 8 + LENGTH + trained
-    if codec.family in ("PQ", "PQfs"):
-        return 3 * 8 + LENGTH + FLOAT * dim * (1 << codec.bits)
-    return 8 + 8 + 4 + (8 if codec.bits > 1 else 0)
+FLAT_FIELDS = {"PQ": 4 + 1 + 4, "PQfs": 3 * 4 + 2 * 8, "RaBitQfs": 3 * 4 + 2 * 8}
+"""PQ: search_type, encode_signs, polysemous_ht. FastScan: implem, bbs, qbs, ntotal2, M2."""
+FLAT_ADDITIVE_FIELDS = 8
+"""code_size."""
+FLAT_ADDITIVE_FASTSCAN_FIELDS = 3 * 4 + 6 * 8 + 1 + 4 + 8
+"""implem, bbs, qbs; M, nbits, ksub, code_size, ntotal2, M2; rescale_norm, norm_scale, max_train_points."""
+IVF_FIELDS = {"Flat": 0, "SQ": 9, "PQ": 9, "PQfs": 33, "RaBitQ": 10, "RaBitQfs": 35}
+"""code_size and by_residual; PQfs: bbs, M2, implem, qbs2 too; RaBitQ: qb; RaBitQfs: both, and whether it is centred."""
+IVF_ADDITIVE_FIELDS = 8 + 1 + 4
+"""code_size, by_residual, use_precomputed_table."""
+IVF_ADDITIVE_FASTSCAN_FIELDS = 1 + FLAT_ADDITIVE_FASTSCAN_FIELDS
+"""by_residual, then what the flat form has."""
 
 
 def _flat_codes(codec: Codec, dim: int, n: int) -> int:
     """File bytes of a codec without inverted lists, holding `n` vectors."""
-    fixed = HEADER + _quantizer_bytes(codec, dim) + LENGTH
-    if codec.family == "PQ":
-        fixed += 4 + 1 + 4
-    if codec.family == "PQfs":
-        fixed += 3 * 4 + 2 * 8
-        n = ceil(n / FASTSCAN_BLOCK) * FASTSCAN_BLOCK
-    if codec.family == "RaBitQ":
+    fixed = HEADER + quantizer_bytes(codec, dim) + LENGTH + FLAT_FIELDS.get(codec.family, 0)
+    if codec.is_additive:
+        fixed += FLAT_ADDITIVE_FASTSCAN_FIELDS if codec.is_fast_scan else FLAT_ADDITIVE_FIELDS
+    if codec.family in ("RaBitQ", "RaBitQfs"):
         fixed += LENGTH + FLOAT * dim + 1
-    return fixed + n * code_bytes(codec, dim)
+    return fixed + _padded(codec, n) * code_bytes(codec, dim)
+
+
+def _padded(codec: Codec, n: int) -> int:
+    return ceil(n / FASTSCAN_BLOCK) * FASTSCAN_BLOCK if codec.is_fast_scan else n
 
 
 def _transform(transform: Transform, dim: int) -> int:
@@ -84,8 +64,8 @@ def _transform(transform: Transform, dim: int) -> int:
 
 def _inverted_lists(codec: Codec, dim: int, nlist: int, list_sizes: Sequence[int]) -> int:
     per_vector = code_bytes(codec, dim) + ID_BYTES
-    if codec.family == "PQfs":
-        padded = sum(ceil(size / FASTSCAN_BLOCK) * FASTSCAN_BLOCK for size in list_sizes)
+    if codec.is_fast_scan:
+        padded = sum(_padded(codec, size) for size in list_sizes)
         return 4 + 4 * 8 + nlist * 2 * LENGTH + padded * code_bytes(codec, dim) + sum(list_sizes) * ID_BYTES
     filled = sum(size > 0 for size in list_sizes)
     sizes = LENGTH + (8 * nlist if filled > nlist // 2 else 16 * filled)
@@ -94,8 +74,11 @@ def _inverted_lists(codec: Codec, dim: int, nlist: int, list_sizes: Sequence[int
 
 def _ivf(codec: Codec, dim: int, nlist: int, list_sizes: Sequence[int]) -> int:
     coarse = HEADER + LENGTH + FLOAT * nlist * dim
-    fixed = HEADER + 8 + 8 + coarse + 1 + LENGTH + _quantizer_bytes(codec, dim)
-    fixed += {"Flat": 0, "SQ": 9, "PQ": 9, "PQfs": 33, "RaBitQ": 10}[codec.family]
+    fixed = HEADER + 8 + 8 + coarse + 1 + LENGTH + quantizer_bytes(codec, dim)
+    if codec.is_additive:
+        fixed += IVF_ADDITIVE_FASTSCAN_FIELDS if codec.is_fast_scan else IVF_ADDITIVE_FIELDS
+    else:
+        fixed += IVF_FIELDS[codec.family]
     return fixed + _inverted_lists(codec, dim, nlist, list_sizes)
 
 
@@ -104,7 +87,9 @@ def even_lists(n: int, nlist: int) -> tuple[int, ...]:
     return tuple(n // nlist + (number < n % nlist) for number in range(nlist))
 
 
-def index_bytes(factory: Factory, n: int, *, list_sizes: Sequence[int] | None = None) -> IndexBytes:
+def index_bytes(
+    factory: Factory, n: int, *, list_sizes: Sequence[int] | None = None, upper_levels: int | None = None
+) -> IndexBytes:
     """Give the bytes of an index of `n` vectors by formula.
 
     Args:
@@ -112,18 +97,26 @@ def index_bytes(factory: Factory, n: int, *, list_sizes: Sequence[int] | None = 
         n: vectors in the index.
         list_sizes: vectors in each inverted list; None assumes even lists, exact for the file only up to the
             padding of FastScan blocks and the sparse form of a table with many empty lists.
+        upper_levels: of a graph: over all vectors, the sum of the levels that each is on above the lowest; None takes
+            the expected number, n / (M - 1), and then `file_bytes` is the expected length.
 
     Returns:
         The split of the bytes; `file_bytes` equals the length of the file that FAISS writes.
     """
     dim, codec = factory.codec_dim, factory.codec
+    per_vector = float(code_bytes(codec, dim))
     if factory.nlist:
         sizes = even_lists(n, factory.nlist) if list_sizes is None else list_sizes
         base = _ivf(codec, dim, factory.nlist, sizes)
-        per_vector = code_bytes(codec, dim) + ID_BYTES
+        per_vector += ID_BYTES
     else:
         base = _flat_codes(codec, dim, n)
-        per_vector = code_bytes(codec, dim)
+    if factory.is_graph:
+        expected = upper_levels is None or n == 0
+        upper = expected_upper_levels(factory.links) if expected else (upper_levels or 0) / n
+        of_links = link_bytes_per_vector(factory.links, upper)
+        base += HEADER + graph_fixed_bytes(factory.links) + round(n * of_links)
+        per_vector += of_links
     if factory.transform:
         base += HEADER + 4 + _transform(factory.transform, factory.dim)
     total, disk = base, 0
@@ -131,8 +124,9 @@ def index_bytes(factory: Factory, n: int, *, list_sizes: Sequence[int] | None = 
         disk = code_bytes(factory.refine, factory.dim)
         total = HEADER + base + _flat_codes(factory.refine, factory.dim, n) + FLOAT
     return IndexBytes(
-        ram_bytes_per_vector=float(per_vector),
-        ram_fixed_bytes=total - n * (per_vector + disk),
+        ram_bytes_per_vector=per_vector,
+        # Rounded: a graph's links per vector are an average.
+        ram_fixed_bytes=total - n * disk - round(n * per_vector) + opened_table_bytes(codec),
         disk_bytes_per_vector=float(disk),
         file_bytes=total,
     )

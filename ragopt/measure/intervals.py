@@ -147,8 +147,8 @@ def share_limits(
     return np.where(clean & (mean <= 0), 0.0, np.clip(near, 0, mean)), np.minimum(far, 1.0)
 
 
-def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
-    """Mean of a - b over the same queries with its two-sided 95 % interval.
+def paired_difference(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> Interval:
+    """Mean of a - b over the same queries with its two-sided interval.
 
     Gains and losses are bounded apart as shares of [0, 1] and joined by the method of variance estimates recovery, so
     that a sample without any difference still has the width of a sample without any error.
@@ -156,6 +156,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
     Args:
         a: (n,) scores in [0, 1].
         b: (n,) scores in [0, 1] of the same queries in the same order.
+        confidence: as in `mean_interval`; a test among many takes 1 - 0.05 / tests (Bonferroni).
 
     Raises:
         InputError: other lengths, fewer than 2 queries, a score outside [0, 1] or not finite.
@@ -170,14 +171,22 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Interval:
             next_step="Measure both trials on the same queries",
         )
     gains, losses = np.maximum(left - right, 0), np.maximum(right - left, 0)
-    low, high = difference_limits(gains.mean(), (gains**2).mean(), losses.mean(), (losses**2).mean(), len(left))
+    low, high = difference_limits(
+        gains.mean(), (gains**2).mean(), losses.mean(), (losses**2).mean(), len(left), confidence=confidence
+    )
     return Interval(float((left - right).mean()), float(low), float(high), len(left))
 
 
 def difference_limits(
-    gain: ArrayLike, gain_square: ArrayLike, loss: ArrayLike, loss_square: ArrayLike, n: int
+    gain: ArrayLike,
+    gain_square: ArrayLike,
+    loss: ArrayLike,
+    loss_square: ArrayLike,
+    n: int,
+    *,
+    confidence: float = 0.95,
 ) -> tuple[Floats, Floats]:
-    """95 % limits of mean gain minus mean loss, where no query has both.
+    """Limits of mean gain minus mean loss, where no query has both.
 
     Args:
         gain: (...) means of the gains.
@@ -185,6 +194,7 @@ def difference_limits(
         loss: (...) means of the losses.
         loss_square: (...) means of their squares.
         n: sample size.
+        confidence: as in `mean_interval`.
 
     Returns:
         float64 (...) lower and upper limits.
@@ -192,8 +202,8 @@ def difference_limits(
     Source: docs/method-measure.md#intervals (MOVER).
     """
     up, down = np.asarray(gain, dtype=np.float64), np.asarray(loss, dtype=np.float64)
-    up_low, up_high = share_limits(up, gain_square, n)
-    down_low, down_high = share_limits(down, loss_square, n)
+    up_low, up_high = share_limits(up, gain_square, n, confidence=confidence)
+    down_low, down_high = share_limits(down, loss_square, n, confidence=confidence)
     # No query both gains and loses, so the covariance of one query's gain and loss is exactly -up * down.
     variances = (np.asarray(gain_square) - up**2) * (np.asarray(loss_square) - down**2)
     correlation = np.clip(-up * down / np.sqrt(np.where(variances > 0, variances, np.inf)), -1, 0)

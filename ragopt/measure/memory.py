@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +46,15 @@ def _peak_resident_bytes() -> int:
     # macOS counts bytes, the others KiB: getrusage(2) of each.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def release_free_memory() -> None:
+    """Give memory that was freed back to the system where the C library can (glibc, malloc_trim(3)).
+
+    Arrays of a few megabytes leave holes in the heap, which otherwise count as this process's own for good.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class PeakAnonymous:

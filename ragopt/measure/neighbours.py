@@ -37,7 +37,8 @@ class Neighbours:
 
     Attributes:
         ids: int64 (n_queries, K) corpus rows.
-        scores: float64 (n_queries, K) inner product, or minus the squared distance.
+        scores: float64 (n_queries, K) inner product, or minus the squared distance; scored in float64 as far as the
+            first k + MARGIN go, in float32 behind them.
     """
 
     ids: Rows
@@ -52,12 +53,13 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
     n: int,
     metric: Metric,
     gather: Callable[[Rows], Vectors],
+    n_candidates: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Neighbours:
     """Find the best rows of every query by brute force, one block of the corpus at a time.
 
     Blocks are scanned in float32; the best k + `MARGIN` are scored again in float64 and sorted. Memory is one block,
-    n_queries x (k + MARGIN) candidates and `RESCORE_BYTES`.
+    n_queries x K candidates and `RESCORE_BYTES`.
 
     Args:
         blocks: (first row, float32 (m, dim) vectors), together every corpus row once.
@@ -66,11 +68,13 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
         n: corpus rows.
         metric: `l2` scores by minus the squared distance, the others by the inner product.
         gather: returns float32 (len(rows), dim), the vectors of the given rows.
+        n_candidates: rows kept of each query beyond the neighbours themselves, in the order of their float32 scores:
+            what the estimate of a compressed search ranks again. Fewer than k + MARGIN change nothing.
         progress: called with (rows done, n) after each block.
 
     Returns:
-        K = min(k + MARGIN, n) neighbours of each query. More than MARGIN rows of equal score at the k-th place are
-        cut at K.
+        K = min(max(k + MARGIN, n_candidates), n) rows of each query. More than MARGIN rows of equal score at the k-th
+        place are cut at k + MARGIN.
 
     Raises:
         InputError: k outside 1..n, no queries, vectors of another dimension, blocks that do not add up to n rows, or
@@ -90,8 +94,13 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
             allowed=f"k from 1 to {n}",
             next_step="Choose a smaller --k",
         )
-    candidates = _scan(blocks, queries, kept=min(k + MARGIN, n), n=n, metric=metric, progress=progress)
-    return _rescored(candidates, queries, metric, gather)
+    kept, sure = min(max(k + MARGIN, n_candidates), n), min(k + MARGIN, n)
+    rows, scores = _scan(blocks, queries, kept=kept, n=n, metric=metric, progress=progress)
+    best = _rescored(rows[:, :sure], queries, metric, gather)
+    if kept == sure:
+        return best
+    rest = -scores[:, sure:] if metric == "l2" else scores[:, sure:]
+    return Neighbours(np.hstack([best.ids, rows[:, sure:]]), np.hstack([best.scores, rest.astype(np.float64)]))
 
 
 def _scan(
@@ -102,7 +111,7 @@ def _scan(
     n: int,
     metric: Metric,
     progress: Callable[[int, int], None] | None,
-) -> Rows:
+) -> tuple[Rows, Vectors]:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     kind = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
@@ -129,10 +138,12 @@ def _scan(
         raise InputError(
             f"The blocks hold {done} vectors", allowed=f"{n}, as counted before", next_step="Check the vector store"
         )
+    # The heap hands its rows out in order only when it is told that it is full.
+    best.finalize()
     rows: Rows = best.I
     if (rows < 0).any():
         raise _not_finite()
-    return rows
+    return rows, best.D
 
 
 def _not_finite() -> InputError:

@@ -51,7 +51,7 @@ def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: i
 
 def _reservoir_lines(trial: Trial) -> list[str]:
     factory = parse_factory(trial.factory, trial.space.dim)
-    if factory.codec.family != "PQfs" or factory.nlist:
+    if not factory.codec.is_fast_scan or factory.nlist:
         return []
     lines = ["codes = faiss.downcast_index(index)"]
     if factory.refine:

@@ -1,100 +1,186 @@
-"""What the trials of one model share while selecting: sample, rotation, PCA and rescoring tiers."""
+"""What the trials of one model share: sample, rotation, PCA, centroids, trained codecs, candidates in a space."""
 
 from __future__ import annotations
 
 import functools
+import json
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ragopt.artifacts import canonical_json, key_of, write_atomically
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import fit_rotation, project
-from ragopt.index.build import SharedPca, add_blocks, train_index
-from ragopt.index.factory import parse_factory
-from ragopt.index.serialized import checked_bytes
+from ragopt.index.build import SharedPca, faiss_metric, train_index
+from ragopt.index.candidate_scores import Candidates
+from ragopt.index.coarse import SharedCoarse
+from ragopt.measure.memory import release_free_memory
 from ragopt.sweep.settings import SELECT_TRAIN_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from ragopt.artifacts import ArtifactStore
     from ragopt.embed.spaces import Rotation
     from ragopt.index.factory import Factory
-    from ragopt.records import IndexBytes, Space
+    from ragopt.measure.shortlist import Places
+    from ragopt.records import Space
     from ragopt.sweep.model_stage import ModelData
+    from ragopt.sweep.query_sample import QuerySample
     from ragopt.sweep.settings import SearchPlan
+
+KEPT_BYTES = 128 << 20
+"""Candidates of an entered space that are kept in memory rather than read and projected again for every codec: all of
+squad-100k at 256 dimensions, an eighth of what a sweep may use."""
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """A filled index, its bytes and what it took to build.
+class TrainedCodec:
+    """An empty trained index of one space.
 
     Attributes:
-        index: FAISS index.
-        sizes: by formula, checked against what FAISS writes.
-        train_seconds, build_seconds: wall time.
+        index: FAISS index, the caller's own copy. factory: what it was made from.
+        key: of the artifact that holds it. train_seconds: wall time that its training took.
     """
 
     index: Any
-    sizes: IndexBytes
+    factory: Factory
+    key: str
     train_seconds: float
-    build_seconds: float
 
 
 class Bench:
     """One model's shared parts for the trials of one space at a time; safe for several threads.
 
-    `enter` a space before its groups are built: that makes what they share, and lets go of the former space's.
+    `enter` a space before its codecs are asked for: that makes what they share, and lets go of the former space's.
     """
 
-    def __init__(self, data: ModelData, plan: SearchPlan) -> None:
-        """Prepare; nothing is computed before a space is entered."""
-        self.data, self.metric, self.seed, self.n_results = data, plan.metric, plan.seed, plan.n_results
-        self._lock = threading.Lock()
+    def __init__(self, store: ArtifactStore, data: ModelData, plan: SearchPlan) -> None:
+        """Prepare; nothing is computed before it is asked for."""
+        self.store, self.data, self.plan = store, data, plan
+        self._lock, self.tier_lock = threading.Lock(), threading.Lock()
+        self.tiers: dict[tuple[str, str, str, int], tuple[Places, float]] = {}
+        self._candidates: dict[tuple[str, int], Candidates] = {}
 
     @functools.cached_property
     def _full_sample(self) -> NDArray[np.float32]:
-        return training_sample(self.data.vectors, max_rows=SELECT_TRAIN_ROWS, seed=self.seed)
+        return training_sample(self.data.vectors, max_rows=SELECT_TRAIN_ROWS, seed=self.plan.seed)
 
     @functools.cached_property
     def _rotation(self) -> Rotation:
         return fit_rotation(self._full_sample)
 
     def enter(self, space: Space) -> None:
-        """Make what the trials of a space share. Raises InputError: a sampled row is empty in this space."""
-        self._sample = self.project(self._full_sample, space)
-        self._pca = SharedPca(self._sample)
-        self._refine: dict[str, Built] = {}
-        self.queries = self.project(self.data.select_queries, space)
+        """Choose the space that follows work in; what its trials share is made at the first use."""
+        self.space = space
+        release_free_memory()
+        self._trained_on: NDArray[np.float32] | None = None
+        self._kept: dict[tuple[str, int], dict[int, NDArray[np.float32]]] = {}
 
-    def project(self, rows: NDArray[np.float32], space: Space, first_row: int = 0) -> NDArray[np.float32]:
-        """Map full-dimension rows into a space; the rotation is fitted once per model."""
-        return project(rows, space, rotation=self._rotation, metric=self.metric, first_row=first_row)
-
-    def blocks(self, space: Space) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Stream the corpus in a space."""
-        for start, block in self.data.vectors.blocks():
-            yield start, self.project(block, space, start)
-
-    def build(self, factory: Factory, space: Space) -> Built:
-        """Train and fill an index and check its bytes."""
-        began = time.perf_counter()
-        index = train_index(factory, self._sample, metric=self.metric, seed=self.seed, pca=self._pca)
-        trained = time.perf_counter()
-        add_blocks(index, self.blocks(space))
-        built = time.perf_counter()
-        return Built(index, checked_bytes(factory, index), trained - began, built - trained)
-
-    def refine(self, text: str, space: Space) -> Built:
-        """Give the rescoring tier of the entered space, built once."""
+    def _sample(self) -> NDArray[np.float32]:
+        """The training sample in the entered space. Raises InputError: a sampled row is empty there."""
         with self._lock:
-            if text not in self._refine:
-                self._refine[text] = self.build(parse_factory(text, space.dim), space)
-            return self._refine[text]
+            if self._trained_on is None:
+                self._trained_on = self.project(self._full_sample)
+                self._pca, self._coarse = SharedPca(self._trained_on), SharedCoarse(self._trained_on)
+            return self._trained_on
 
-    def sign(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn FAISS's distances into scores: higher is better."""
-        return -distances if self.metric == "l2" else distances
+    def project(self, rows: NDArray[np.float32], first_row: int = 0) -> NDArray[np.float32]:
+        """Map full-dimension rows into the entered space; the rotation is fitted once per model."""
+        rotation = self._rotation if self.space.reduction == "pca" else None
+        return project(rows, self.space, rotation=rotation, metric=self.plan.metric, first_row=first_row)
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Stream the corpus in the entered space."""
+        for start, block in self.data.vectors.blocks():
+            yield start, self.project(block, start)
+
+    def candidates(self, sample: QuerySample, n_candidates: int) -> Candidates:
+        """Give the first `n_candidates` candidates of a sample's queries, divided into blocks once."""
+        key = (sample.key, n_candidates)
+        with self._lock:
+            if key not in self._candidates:
+                self._candidates[key] = Candidates.of(sample.candidates[:, :n_candidates])
+            return self._candidates[key]
+
+    def forget_candidates(self) -> None:
+        """Let go of a round's candidates and of what was kept of the last space."""
+        self._candidates.clear()
+        self._kept.clear()
+        self._trained_on = None
+        release_free_memory()
+
+    def reader(self, sample: QuerySample, n_candidates: int) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+        """Return a function that gives the rows of a block in the entered space, from memory where they fit."""
+        candidates = self.candidates(sample, n_candidates)
+        mine = (sample.key, n_candidates)
+        kept = self._kept.setdefault(mine, {})
+        others = sum(block.nbytes for key, blocks in self._kept.items() if key != mine for block in blocks.values())
+        keeps = candidates.n_distinct * self.space.dim * 4 + others <= KEPT_BYTES
+
+        def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            first = int(rows[0])
+            if first in kept:
+                return kept[first]
+            block = self.project(self.data.vectors.rows(rows))
+            if keeps:
+                kept[first] = block
+            return block
+
+        return read
+
+    def codec_recipe(self, factory: Factory) -> dict[str, Any]:
+        """Everything that a trained codec of the entered space depends on."""
+        import faiss  # noqa: PLC0415 - loaded when first used
+
+        return {
+            "kind": "codec",
+            "format": 1,
+            "vectors": self.data.vectors.fingerprint,
+            "space": str(self.space),
+            "factory": factory.text,
+            "metric": faiss_metric(self.plan.metric),
+            "cosine": self.plan.metric == "cosine",
+            "seed": self.plan.seed,
+            "train_rows": SELECT_TRAIN_ROWS,
+            "faiss": faiss.__version__,
+        }
+
+    def codec(self, factory: Factory) -> TrainedCodec:
+        """Train a codec in the entered space, or read it back.
+
+        Raises:
+            SpecError: this corpus cannot train it. InputError: a sampled row is empty in this space.
+        """
+        import faiss  # noqa: PLC0415 - loaded when first used
+
+        recipe = self.codec_recipe(factory)
+
+        def make(folder: Path) -> None:
+            sample = self._sample()
+            began = time.perf_counter()
+            index = train_index(factory, sample, metric=self.plan.metric, seed=self.plan.seed, pca=self._pca,
+                                coarse=self._coarse)  # fmt: skip
+            seconds = time.perf_counter() - began
+            faiss.write_index(index, str(folder / "codec.faiss"))
+            write_atomically(folder / "figures.json", canonical_json({"train_seconds": seconds}))
+
+        folder = self.store.get_or_make(recipe, make)
+        index = faiss.read_index(str(folder / "codec.faiss"))
+        figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+        return TrainedCodec(prepared(index), factory, key_of(recipe), figures["train_seconds"])
+
+
+def prepared(index: Any) -> Any:
+    """Set on an index that was read what its file does not hold."""
+    from ragopt.index.build import use_reservoirs  # noqa: PLC0415 - loaded when first used
+    from ragopt.index.seeding import bound_memory  # noqa: PLC0415 - loaded when first used
+
+    use_reservoirs(index)
+    bound_memory(index)
+    return index

@@ -12,6 +12,7 @@ from ragopt.index.factory import parse_factory
 from ragopt.index.saved import open_index, save_index
 from ragopt.index.serialized import checked_bytes
 from ragopt.measure.latency import one_thread, time_searches
+from ragopt.measure.tier_reads import tier_reads
 from ragopt.records import Trial
 from ragopt.sweep.measured import Measured, check_found, read_measured, write_measured
 from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 N_TIMED = 500
 """Queries timed per finalist: five lie beyond p99."""
 N_WARMUP = 50
+
+N_COLD = 20
+"""Queries timed with the rescoring tier on the disk: each reads up to 1,000 pages one after the other (100 ms on the
+virtual disk of 2026-11)."""
 
 
 def confirm(
@@ -70,10 +75,11 @@ def confirm(
 def _confirmation_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, Any]:
     return {
         "kind": "confirmation",
-        "format": 2,
+        "format": 3,
         **_built_recipe(data, trial, plan),
         "search": trial.search,
         "queries": queries_fingerprint(data.confirm_queries),
+        "select_queries": queries_fingerprint(data.select_queries),
         "n_results": plan.n_results,
     }
 
@@ -136,12 +142,24 @@ def _measure(folder: Path, data: ModelData, trial: Trial, plan: SearchPlan) -> M
         return project(rows, trial.space, rotation=saved.rotation, metric=saved.metric)
 
     set_search(saved.index, trial.search)
-    distances, found = saved.index.search(into(data.confirm_queries), plan.n_results)
+    queries = into(data.confirm_queries)
+    began = time.perf_counter()
+    distances, found = saved.index.search(queries, plan.n_results)
+    seconds_all_cores = time.perf_counter() - began
     check_found(trial, found, data.vectors.n)
+    select_found = found
+    if data.select_queries is not data.confirm_queries:
+        select_found = saved.index.search(into(data.select_queries), plan.n_results)[1]
+        check_found(trial, select_found, data.vectors.n)
     timed = data.confirm_queries[: N_TIMED + N_WARMUP]
     timing = time_searches(
         lambda query: saved.index.search(into(query), plan.n_results), timed, warmup=min(N_WARMUP, len(timed) // 10)
     )
+    cold, cold_reason = None, ""
+    if parse_factory(trial.factory, trial.space.dim).refine:
+        reads = tier_reads(folder, trial.search, into, data.confirm_queries[:N_COLD], plan.n_results)
+        cold, cold_reason = reads.cold, reads.reason
     seconds = saved.manifest["seconds"]
     scores = -distances if saved.metric == "l2" else distances
-    return Measured(trial, found, scores, saved.index_bytes, timing, seconds["train"], seconds["build"])
+    return Measured(trial, found, scores, saved.index_bytes, timing, len(queries) / seconds_all_cores,
+                    seconds["train"], seconds["build"], select_found, cold, cold_reason)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.embed.spaces import default_dims, default_spaces
@@ -13,7 +14,8 @@ from ragopt.sweep.settings import SELECT_TRAIN_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
+
+    from ragopt.sweep.settings import SweepSettings
 
 RESCORING_FACTORS = (2, 5, 10, 20, 40)
 """Rescoring depth over k. At 40 even 12-byte codes keep .99 of the neighbours (faiss 1.15.1, 22,067 x 384, 2026-11)."""
@@ -35,10 +37,17 @@ def _parts_near(dim: int, wanted: int) -> int:
 
 
 def default_codecs(dim: int) -> tuple[str, ...]:
-    """Codecs for a space of `dim` dimensions, from most to fewest bytes per family."""
+    """Codecs for a space of `dim` dimensions, searched alone, from most to fewest bytes per family."""
     eight_bit = dict.fromkeys(f"PQ{_parts_near(dim, dim // share)}np" for share in (4, 8, 16))
     four_bit = dict.fromkeys(f"PQ{_parts_near(dim, dim // share)}x4fs" for share in (2, 4))
-    return ("SQ8", "SQ4", *eight_bit, *four_bit, "RaBitQ4", "RaBitQ2", "RaBitQ")
+    return ("SQ8", "SQ6", "SQ4", *eight_bit, *four_bit, "RaBitQ4", "RaBitQ2", "RaBitQ")
+
+
+def rescored_codecs(dim: int) -> tuple[str, ...]:
+    """Codecs for a space of `dim` dimensions under a rescoring tier: shorter ones, the tier makes up for them."""
+    eight_bit = dict.fromkeys(f"PQ{_parts_near(dim, dim // share)}np" for share in (4, 8, 16, 32))
+    four_bit = dict.fromkeys(f"PQ{_parts_near(dim, dim // share)}x4fs" for share in (2, 4, 8))
+    return (*eight_bit, *four_bit, "RaBitQ")
 
 
 def _rescored(space: Space, base: str) -> Iterable[Trial]:
@@ -61,17 +70,17 @@ def _ivf(space: Space, n_vectors: int) -> Iterable[Trial]:
 def default_grid(model: str, full_dim: int, n_vectors: int) -> tuple[Trial, ...]:
     """Return the default trials of one model, the float32 baseline first.
 
-    Every codec over every space; every code but SQ8 also under rescoring by SQ8 at full dimension, with the
-    dimension reduced by FAISS's own PCA inside the factory, because rescoring inside a reduced space cannot find
-    what the reduction lost. IVF from 50,000 vectors on.
+    Every codec over every space; short codes also under rescoring by SQ8 at full dimension, with the dimension reduced
+    by FAISS's own PCA inside the factory, because rescoring inside a reduced space cannot find what the reduction lost.
+    IVF from 50,000 vectors on.
     """
     full = Space(model, full_dim, "none")
     trials = [Trial(full, BASELINE)]
     trials += [Trial(space, codec) for space in default_spaces(model, full_dim) for codec in default_codecs(space.dim)]
-    for codec in default_codecs(full_dim)[1:]:
+    for codec in ("SQ4", *rescored_codecs(full_dim)):
         trials += _rescored(full, codec)
     for dim in default_dims(full_dim):
-        for codec in default_codecs(dim)[2:]:
+        for codec in rescored_codecs(dim):
             trials += _rescored(full, f"PCAR{dim},{codec}")
     if n_vectors > IVF_MIN_VECTORS:
         trials += _ivf(full, n_vectors)
@@ -156,3 +165,10 @@ def _check_space(space: Space, full_dim: int, path: Path) -> None:
             allowed=f"full, or 1 to {full_dim} with trunc or pca",
             next_step="Write it like 128:pca",
         )
+
+
+def grid_for(settings: SweepSettings, model: str, full_dim: int, n_vectors: int) -> tuple[Trial, ...]:
+    """Return the trials of one model: those of the recipe that the user named, else the default grid."""
+    if settings.grid:
+        return read_grid(Path(settings.grid), model, full_dim)
+    return default_grid(model, full_dim, n_vectors)

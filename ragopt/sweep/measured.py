@@ -28,8 +28,10 @@ class Measured:
         trial: what was tried.
         found: int64 (n_queries, n_results) rows, best first. scores: float32, higher is better.
         index_bytes: where its bytes live.
-        timing: of single searches on one thread.
-        train_seconds, build_seconds: wall time of the shared build, rescoring tier included.
+        timing: of single searches on one thread. qps_all_cores: of all queries in one batch on every core.
+        train_seconds, build_seconds: wall time of the build, rescoring tier included.
+        cold: latency with no page of the rescoring tier in RAM; None without a tier, or with `cold_reason`.
+        select_found: int64 (n_select, n_results) rows of the selection queries, to compare with their estimate.
     """
 
     trial: Trial
@@ -37,8 +39,12 @@ class Measured:
     scores: NDArray[np.float32]
     index_bytes: IndexBytes
     timing: SearchTiming
+    qps_all_cores: float
     train_seconds: float
     build_seconds: float
+    select_found: NDArray[np.int64]
+    cold: LatencyMs | None = None
+    cold_reason: str = ""
 
 
 def check_found(trial: Trial, found: NDArray[np.int64], n_vectors: int) -> None:
@@ -64,14 +70,18 @@ def write_measured(folder: Path, measured: Sequence[Measured]) -> None:
         folder / "found.npz",
         found=np.stack([one.found for one in measured]),
         scores=np.stack([one.scores for one in measured]),
+        select_found=np.stack([one.select_found for one in measured]),
     )
     figures = [
         {
             "trial": str(one.trial),
             "index_bytes": asdict(one.index_bytes),
             "timing": asdict(one.timing),
+            "qps_all_cores": one.qps_all_cores,
             "train_seconds": one.train_seconds,
             "build_seconds": one.build_seconds,
+            "cold": asdict(one.cold) if one.cold else None,
+            "cold_reason": one.cold_reason,
         }
         for one in measured
     ]
@@ -82,7 +92,7 @@ def read_measured(folder: Path) -> list[Measured]:
     """Read back what `write_measured` wrote."""
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     with np.load(folder / "found.npz") as arrays:
-        found, scores = arrays["found"], arrays["scores"]
+        found, scores, select_found = arrays["found"], arrays["scores"], arrays["select_found"]
     return [
         Measured(
             Trial.parse(one["trial"]),
@@ -90,8 +100,12 @@ def read_measured(folder: Path) -> list[Measured]:
             scores[number],
             IndexBytes(**one["index_bytes"]),
             SearchTiming(**{**one["timing"], "latency": LatencyMs(**one["timing"]["latency"])}),
+            one["qps_all_cores"],
             one["train_seconds"],
             one["build_seconds"],
+            select_found[number],
+            LatencyMs(**one["cold"]) if one["cold"] else None,
+            one["cold_reason"],
         )
         for number, one in enumerate(figures)
     ]

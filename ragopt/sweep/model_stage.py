@@ -13,7 +13,7 @@ from ragopt.embed.open_embedder import WORDLLAMA
 from ragopt.embed.ready import open_ready_vectors, read_ids
 from ragopt.embed.store import BLOCK_ROWS, Vectors, embed_to_store, vectors_recipe
 from ragopt.errors import InputError
-from ragopt.measure.neighbours import Neighbours, exact_neighbours
+from ragopt.measure.neighbours import MARGIN, Neighbours, exact_neighbours
 from ragopt.sweep.corpus_stage import Corpus, QuerySplit, texts_fingerprint
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Report = Callable[[int, int], None]
 
+EXACT_BLOCK_BYTES = 48 << 20
+"""Vectors compared with all queries at once: fewer blocks, fewer merges of their candidates."""
+
 SLOW_BLOCK_ROWS = 512
 """What a kill may lose of a transformer's work: 32 s at 16 texts a second (all-MiniLM-L6-v2 on two CPU cores)."""
 
@@ -42,6 +45,7 @@ class ModelData:
         vectors: of the corpus, at full dimension.
         select_queries, confirm_queries: float32 (n, dim) query vectors.
         select_exact, confirm_exact: their exact neighbours in the full-dimension space.
+        candidates: int32 (n_select, K) candidates of the selection queries, exact nearest first.
     """
 
     model: str
@@ -51,6 +55,7 @@ class ModelData:
     confirm_queries: NDArray[np.float32]
     select_exact: Neighbours
     confirm_exact: Neighbours
+    candidates: NDArray[np.int32]
 
 
 def embed_corpus(store: ArtifactStore, corpus: Corpus, embedder: Embedder, metric: Metric, report: Report) -> Vectors:
@@ -102,33 +107,49 @@ def open_ready(store: ArtifactStore, ready: ReadyVectors, metric: Metric, report
     return ReadyData(vectors, queries, read_ids(ready.vector_ids, n=vectors.n), read_ids(ready.query_ids, n=queries.n))
 
 
-def find_exact(
-    store: ArtifactStore, vectors: Vectors, queries: NDArray[np.float32], *, k: int, metric: Metric, report: Report
-) -> Neighbours:
-    """Find each query's exact neighbours in one streamed pass, or read them back.
+def find_exact(  # noqa: PLR0913 - everything that the neighbours depend on
+    store: ArtifactStore,
+    vectors: Vectors,
+    queries: NDArray[np.float32],
+    *,
+    k: int,
+    metric: Metric,
+    n_candidates: int = 0,
+    report: Report = lambda _done, _total: None,
+) -> tuple[Neighbours, NDArray[np.int32]]:  # fmt: skip
+    """Find each query's exact neighbours, and candidates behind them, in one streamed pass, or read them back.
+
+    Returns:
+        The k + MARGIN best with their scores, and int32 (n_queries, K) rows of all candidates.
 
     Raises:
         InputError: k is larger than the corpus.
     """
-    recipe = exact_recipe(vectors, queries, k=k, metric=metric)
+    recipe = exact_recipe(vectors, queries, k=k, metric=metric, n_candidates=n_candidates)
+    block_rows = max(1024, EXACT_BLOCK_BYTES // (4 * vectors.dim))
 
     def make(folder: Path) -> None:
-        found = exact_neighbours(vectors.blocks(), queries, k=k, n=vectors.n, metric=metric, gather=vectors.rows,
-                                 progress=report)  # fmt: skip
-        np.savez(folder / "neighbours.npz", ids=found.ids, scores=found.scores)
+        found = exact_neighbours(vectors.blocks(block_rows), queries, k=k, n=vectors.n, metric=metric,
+                                 gather=vectors.rows, n_candidates=n_candidates, progress=report)  # fmt: skip
+        near = slice(k + MARGIN)
+        np.savez(folder / "neighbours.npz", ids=found.ids[:, near], scores=found.scores[:, near],
+                 candidates=found.ids.astype(np.int32))  # fmt: skip
 
     with np.load(store.get_or_make(recipe, make) / "neighbours.npz") as stored:
-        return Neighbours(stored["ids"], stored["scores"])
+        return Neighbours(stored["ids"], stored["scores"]), stored["candidates"]
 
 
-def exact_recipe(vectors: Vectors, queries: NDArray[np.float32], *, k: int, metric: Metric) -> Mapping[str, object]:
+def exact_recipe(
+    vectors: Vectors, queries: NDArray[np.float32], *, k: int, metric: Metric, n_candidates: int
+) -> Mapping[str, object]:  # fmt: skip
     """Everything that the exact neighbours depend on."""
     return {
         "kind": "neighbours",
-        "format": 1,
+        "format": 3,
         "vectors": vectors.fingerprint,
         "queries": queries_fingerprint(queries),
         "k": k,
+        "n_candidates": n_candidates,
         "metric": metric,
     }
 
@@ -150,10 +171,11 @@ def complete(  # noqa: PLR0913 - the parts of one record
     all_rows: NDArray[np.int64],
     split: QuerySplit,
     k: int,
+    n_candidates: int,
     metric: Metric,
     report: Report,
 ) -> ModelData:
-    """Find exact neighbours for all chosen queries in one pass and divide them into the two sets.
+    """Find exact neighbours for both sets of queries, for the selection queries with their candidates.
 
     Args:
         store: artifact store.
@@ -164,17 +186,17 @@ def complete(  # noqa: PLR0913 - the parts of one record
         all_rows: sorted row numbers of the chosen queries, union of both sets.
         split: which of them select and which confirm.
         k: neighbours.
+        n_candidates: candidates of each selection query.
         metric: of the vectors.
         report: progress.
     """
-    exact = find_exact(store, vectors, queries, k=k, metric=metric, report=report)
-    select, confirm = np.searchsorted(all_rows, split.select), np.searchsorted(all_rows, split.confirm)
-    return ModelData(
-        model,
-        device,
-        vectors,
-        queries[select],
-        queries[confirm],
-        Neighbours(exact.ids[select], exact.scores[select]),
-        Neighbours(exact.ids[confirm], exact.scores[confirm]),
+    select, confirm = (queries[np.searchsorted(all_rows, rows)] for rows in (split.select, split.confirm))
+    select_exact, candidates = find_exact(
+        store, vectors, select, k=k, metric=metric, n_candidates=n_candidates, report=report
     )
+    confirm_exact = select_exact
+    if not split.holdout:
+        confirm = select
+    else:
+        confirm_exact, _ = find_exact(store, vectors, confirm, k=k, metric=metric, report=report)
+    return ModelData(model, device, vectors, select, confirm, select_exact, confirm_exact, candidates)

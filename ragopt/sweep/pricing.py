@@ -11,13 +11,14 @@ from ragopt.bill.targets import bills
 from ragopt.bill.workload import Workload
 from ragopt.index.factory import parse_factory
 from ragopt.index.size import index_bytes
-from ragopt.sweep.select_stage import search_factor
+from ragopt.sweep.groups import PROBING_SEARCH, shortlist_depth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ragopt.bill.price_book import PriceBook
     from ragopt.records import Bill, IndexBytes, Trial
+    from ragopt.sweep.estimate_stage import CodecTiming
     from ragopt.sweep.measured import Measured
     from ragopt.sweep.settings import CostModel, Scale
 
@@ -66,9 +67,28 @@ class Pricing:
         value = self._scanned(measured.trial, measured.index_bytes)
         return CpuPerQuery(value, value, value)
 
+    def estimated_cpu(self, trial: Trial, sizes: IndexBytes, timing: CodecTiming | None) -> CpuPerQuery:
+        """CPU time of one search of an index that was not built.
+
+        The table's figure; where the codes were timed over a block of candidates on this machine, times the ratio of
+        that time to the table's figure for that block: the table gives the shape, the machine the scale.
+        """
+        value = self._scanned(trial, sizes)
+        if timing is None:
+            return CpuPerQuery(value, value, value)
+        factory = parse_factory(trial.factory, trial.space.dim)
+        search = f"{PROBING_SEARCH}={timing.nprobe}" if factory.nlist else ""
+        by_table = scan_cpu_ms(factory.base_text, trial.space.dim, search, timing.n_vectors,
+                               code_bytes=code_bytes_per_vector(sizes, trial), k=self.k)  # fmt: skip
+        return CpuPerQuery(*(value * ms / by_table for ms in (timing.cpu_ms, timing.low, timing.high)))
+
+    def scan_ms(self, trial: Trial, sizes: IndexBytes) -> float:
+        """CPU time of one search by the fixed table, whatever the cost model: races are the same on every machine."""
+        return self._scanned(trial, sizes)
+
     def bills(self, trial: Trial, sizes: IndexBytes, cpu: CpuPerQuery) -> Mapping[str, Bill]:
         """Bills of one trial at every target that makes sense for it."""
-        depth = self.k * search_factor(trial.search)
+        depth = shortlist_depth(trial, self.k)
         return bills(
             Footprint(sizes, self.n_vectors, cpu.value, cpu.low, cpu.high, rescored_per_query=depth),
             self.workload,

@@ -17,6 +17,7 @@ from ragopt.choose import (
     decide,
     exact_of,
     is_exact,
+    same_queries,
     scores_for,
 )
 from ragopt.errors import InputError
@@ -48,7 +49,7 @@ def loss_vs_exact(result: TrialResult, exact: TrialResult) -> dict[str, Quality]
         theirs = scores_for(exact, name, confirmed=result.confirmed)
         if ours is None or theirs is None:
             continue
-        loss = paired_difference(theirs, ours)
+        loss = paired_difference(*same_queries(theirs, ours))
         losses[name] = Quality(loss.value, loss.low, loss.high, loss.n)
     return losses
 
@@ -102,6 +103,8 @@ def recommend_from(
         why=tuple(_why(chosen, baseline, results, decision, limits, objective, info)),
         runners_up=tuple(runners),
         synthetic_queries=bool(info["queries"]["synthetic"]),
+        cold=chosen.cold,
+        forecast=chosen.forecast,
     )
 
 
@@ -127,6 +130,7 @@ def _why(  # noqa: PLR0913, PLR0917 - everything that a reason may speak of
     )
     reasons += _bytes_reason(chosen, baseline)
     reasons += _confirmation_reason(chosen, decision, results, info)
+    reasons += _forecast_reason(chosen, limits, name)
     reasons += _model_reasons(chosen, results)
     if info["queries"]["synthetic"]:
         reasons.append("All judged figures come from synthetic queries made from the corpus, not from your users.")
@@ -206,6 +210,22 @@ def _confirmation_reason(
     return reasons
 
 
+def _forecast_reason(chosen: TrialResult, limits: Limits, name: str) -> list[str]:
+    """Say what recall is to be expected at the size that is billed, and whether that still meets the limit."""
+    found = chosen.forecast
+    if found is None:
+        return []
+    if found.low is None:
+        return [f"At {found.n_vectors:,} vectors {name} is at most {found.high:.4f}: {found.reason}."]
+    text = f"At {found.n_vectors:,} vectors {name} is forecast between {found.low:.4f} and {found.high:.4f}"
+    if found.value is not None:
+        text += f", near {found.value:.4f}"
+    text += f" ({found.method})"
+    if limits.min_recall is not None and found.low < limits.min_recall:
+        text += f"; its lower end is below --min-recall {limits.min_recall}"
+    return [text + "."]
+
+
 def _model_reasons(chosen: TrialResult, results: Sequence[TrialResult]) -> list[str]:
     """Say when another model's exact search is better: recall_vs_exact compares a model with itself only."""
     best, own = exact_of(results), baseline_of(results, chosen.trial.space.model)
@@ -221,7 +241,7 @@ def _model_reasons(chosen: TrialResult, results: Sequence[TrialResult]) -> list[
     if best is own:
         return [f"Of the models swept, {own.trial.space.model} has the best exact {NDCG}."]
     theirs, ours = best.per_query[NDCG], own.per_query[NDCG]
-    gap = paired_difference(theirs, ours)
+    gap = paired_difference(*same_queries(theirs, ours))
     reason = (
         f"Exact search with {best.trial.space.model} has {NDCG} {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) "
         f"against {own.trial.space.model}: add --min-ndcg-ratio to make that count."

@@ -17,6 +17,7 @@ from ragopt.records import (
     IndexBytes,
     LatencyMs,
     Quality,
+    RecallForecast,
     Recommendation,
     Run,
     Space,
@@ -32,6 +33,8 @@ RUN_FILE, TRIALS_FILE, RECOMMENDATION_FILE = "run.json", "trials.parquet", "reco
 REPORT_FILE, PICTURE_FILE = "report.html", "frontier.png"
 SCHEMA = 1
 PER_QUERY = "_scores"
+FIGURES = ("estimate_gap", "qps", "qps_all_cores", "cpu_ms_per_query", "cpu_ms_low", "cpu_ms_high", "train_seconds",
+           "build_seconds")  # fmt: skip
 DAMAGE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 """What reading a changed or shortened file raises: Decimal, missing keys, other kinds of value, pyarrow, JSON."""
 
@@ -101,7 +104,8 @@ def recommendation_json(one: Recommendation) -> dict[str, Any]:
         "target": one.target,
         "cache": None,
         "quality": quality,
-        "latency_ms": asdict(one.latency) if one.latency else None,
+        "latency_ms": _latency_json(one.latency, one.cold),
+        "forecast": asdict(one.forecast) if one.forecast else None,
         "bill": _bill_json(one.bill),
         "baseline": {
             "label": one.baseline_label,
@@ -116,6 +120,10 @@ def recommendation_json(one: Recommendation) -> dict[str, Any]:
     }
 
 
+def _latency_json(latency: LatencyMs | None, cold: LatencyMs | None) -> dict[str, Any] | None:
+    return {**asdict(latency), "cold": asdict(cold) if cold else None} if latency else None
+
+
 def _recommendation_of(value: Mapping[str, Any]) -> Recommendation:
     quality, losses = {}, {}
     for name, figure in value["quality"].items():
@@ -126,6 +134,8 @@ def _recommendation_of(value: Mapping[str, Any]) -> Recommendation:
     sizes = {name: figure for name, figure in value["index"].items() if name not in ("factory", "search")}
     embedding, index = value["embedding"], value["index"]
     baseline = value["baseline"]
+    latency = value["latency_ms"] or {"cold": None}
+    cold = latency.pop("cold")
     return Recommendation(
         status=value["status"],
         trial=Trial(Space(**embedding), index["factory"], index["search"]),
@@ -133,7 +143,9 @@ def _recommendation_of(value: Mapping[str, Any]) -> Recommendation:
         target=value["target"],
         quality=quality,
         index_bytes=IndexBytes(**sizes),
-        latency=LatencyMs(**value["latency_ms"]) if value["latency_ms"] else None,
+        latency=LatencyMs(**latency) if latency else None,
+        cold=LatencyMs(**cold) if cold else None,
+        forecast=RecallForecast(**value["forecast"]) if value["forecast"] else None,
         bill=_bill_of(value["target"], value["bill"]),
         baseline_label=baseline["label"],
         baseline_bill=_bill_of(baseline["target"], baseline["bill"]),
@@ -158,6 +170,8 @@ def trial_row(result: TrialResult) -> dict[str, Any]:
         "status": result.status,
         "reason": result.reason,
         "confirmed": result.confirmed,
+        "upper_bound": result.upper_bound,
+        "cold_reason": result.cold_reason,
     }
     for name, figure in result.quality.items():
         row |= {
@@ -173,8 +187,11 @@ def trial_row(result: TrialResult) -> dict[str, Any]:
     if latency:
         row |= {f"latency_{name}_ms": getattr(latency, name) for name in ("p50", "p95", "p99")}
         row["latency_n_queries"] = latency.n_queries
-    for name in ("qps", "cpu_ms_per_query", "cpu_ms_low", "cpu_ms_high", "train_seconds", "build_seconds"):
-        row[name] = getattr(result, name)
+    if result.cold:
+        row |= {f"cold_{name}_ms": getattr(result.cold, name) for name in ("p50", "p95", "p99")}
+        row["cold_n_queries"] = result.cold.n_queries
+    row |= {name: getattr(result, name) for name in FIGURES}
+    row["forecast"] = json.dumps(asdict(result.forecast)) if result.forecast else None
     best = cheapest_bill(result)
     row["usd_per_month"] = str(best.usd_per_month) if best else None
     for target, bill in result.bills.items():
@@ -185,9 +202,11 @@ def trial_row(result: TrialResult) -> dict[str, Any]:
     return row
 
 
-def _latency_of(row: Mapping[str, Any]) -> LatencyMs:
-    p50, p95, p99 = (row[f"latency_{name}_ms"] for name in ("p50", "p95", "p99"))
-    return LatencyMs(p50, p95, p99, row["latency_n_queries"])
+def _latency_of(row: Mapping[str, Any], kind: str) -> LatencyMs | None:
+    if row.get(f"{kind}_p99_ms") is None:
+        return None
+    p50, p95, p99 = (row[f"{kind}_{name}_ms"] for name in ("p50", "p95", "p99"))
+    return LatencyMs(p50, p95, p99, row[f"{kind}_n_queries"])
 
 
 def _result_of(row: Mapping[str, Any]) -> TrialResult:
@@ -201,7 +220,7 @@ def _result_of(row: Mapping[str, Any]) -> TrialResult:
         for name in names
         if row[name] is not None
     }
-    sized, timed = row.get("file_bytes") is not None, row.get("latency_p99_ms") is not None
+    sized = row.get("file_bytes") is not None
     per_query = {
         name.removesuffix(PER_QUERY): np.asarray(scores, dtype=np.float32)
         for name, scores in row.items()
@@ -214,13 +233,12 @@ def _result_of(row: Mapping[str, Any]) -> TrialResult:
         confirmed=row["confirmed"],
         quality=quality,
         index_bytes=IndexBytes(**{name: row[name] for name in IndexBytes.__slots__}) if sized else None,
-        latency=_latency_of(row) if timed else None,
-        qps=row["qps"],
-        cpu_ms_per_query=row["cpu_ms_per_query"],
-        cpu_ms_low=row["cpu_ms_low"],
-        cpu_ms_high=row["cpu_ms_high"],
-        train_seconds=row["train_seconds"],
-        build_seconds=row["build_seconds"],
+        latency=_latency_of(row, "latency"),
+        cold=_latency_of(row, "cold"),
+        cold_reason=row["cold_reason"],
+        forecast=RecallForecast(**json.loads(row["forecast"])) if row["forecast"] else None,
+        upper_bound=row["upper_bound"],
+        **{name: row[name] for name in FIGURES},
         bills={target: _bill_of(target, bill) for target, bill in json.loads(row["bills"]).items()},
         per_query=per_query,
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ragopt.bill.workload import Workload
     from ragopt.records import TrialResult
-    from ragopt.sweep.engine import Material
+    from ragopt.sweep.material import Material
     from ragopt.sweep.settings import SweepSettings
 
 VERSIONED = ("faiss-cpu", "faiss-gpu", "numpy", "pyarrow", "wordllama", "sentence-transformers", "torch", "tokenizers")

@@ -23,6 +23,10 @@ SELECT_TRAIN_ROWS = 16_384
 CONFIRM_TRAIN_ROWS = 65_536
 """Training rows of a finalist: 256 per centroid, the most that FAISS uses (ClusteringParameters, FAISS 1.15)."""
 
+MAX_RESCORED = 1_000
+"""Most vectors that one search rescores, unless --max-rescored says otherwise: 1,000 random reads are what a volume of
+3,000 reads a second serves three times a second, and 10 ms of one NVMe drive at 100,000 (docs/method.md#rescoring)."""
+
 JUDGED_DEPTH = 10
 """nDCG@10 and MRR@10 look at ten results, however few neighbours --k counts."""
 
@@ -62,11 +66,13 @@ class SearchPlan:
 
     Attributes:
         metric: of the vectors.
-        n_results: results that every search asks for.
+        k: neighbours that recall_vs_exact counts.
+        n_results: results that every search asks for; at least k.
         seed: of samples and k-means.
     """
 
     metric: Metric
+    k: int
     n_results: int
     seed: int
 
@@ -83,6 +89,8 @@ class SweepSettings:
         n_queries: most queries to select with; `confirm_queries`: most others to measure finalists with.
         finalists: most trials to build for confirmation, the exact baseline not counted.
         grid: a recipe file; None is the default grid.
+        descend: whether to search for fewer bytes below the grid; a recipe is never added to.
+        max_rescored: most vectors that one search may rescore in that search.
         out: run folder. cache_dir: artifact store.
     """
 
@@ -101,6 +109,8 @@ class SweepSettings:
     confirm_queries: int = 2000
     finalists: int = 8
     grid: str | None = None
+    descend: bool = True
+    max_rescored: int = MAX_RESCORED
     limits: Limits = field(default_factory=Limits)
     objective: Objective = "usd"
     cost_model: CostModel = "measured"
@@ -122,6 +132,7 @@ class SweepSettings:
             ("--n-queries", self.n_queries, 2),
             ("--confirm-queries", self.confirm_queries, 0),
             ("--finalists", self.finalists, 1),
+            ("--max-rescored", self.max_rescored, 1),
             ("--seed", self.seed, 0),
         ):
             if not low <= value <= MOST:

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def n_workers() -> int:
+    """Threads that work side by side: one per core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextlib.contextmanager
 def worker_pool() -> Iterator[ThreadPoolExecutor]:
     """Give one thread per core; what has not begun is cancelled when the block is left by an error or Ctrl-C."""
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(n_workers())
     try:
         yield pool
     finally:

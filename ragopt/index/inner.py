@@ -1,0 +1,54 @@
+"""Reach into a FAISS index: what lies below a rescoring tier and a transform, and what its file length depends on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import faiss
+
+
+def inner_index(index: Any) -> Any:
+    """The index of the first search itself, without a rescoring tier and a transform around it."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    inner: Any = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexRefine):
+        return inner_index(inner.base_index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        return inner_index(inner.index)
+    return inner
+
+
+def first_transform(index: Any) -> Any:
+    """The first linear map before the codes, None when there is none."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    outer: Any = faiss.downcast_index(index)
+    if isinstance(outer, faiss.IndexRefine):
+        outer = faiss.downcast_index(outer.base_index)
+    if not isinstance(outer, faiss.IndexPreTransform):
+        return None
+    chain: Any = outer.chain
+    return faiss.downcast_VectorTransform(chain.at(0))
+
+
+def list_sizes(index: faiss.Index) -> list[int] | None:
+    """Vectors in each inverted list of an index, None when it has no lists."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    inner = inner_index(index)
+    if not isinstance(inner, faiss.IndexIVF):
+        return None
+    lists: Any = inner.invlists
+    return [int(lists.list_size(number)) for number in range(inner.nlist)]
+
+
+def upper_levels(index: faiss.Index) -> int | None:
+    """Levels above the lowest, summed over the vectors of an HNSW graph; None when the index is no graph."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    inner = inner_index(index)
+    if not isinstance(inner, faiss.IndexHNSW):
+        return None
+    return int(faiss.vector_to_array(inner.hnsw.levels).sum(dtype="int64")) - int(inner.ntotal)

@@ -1,0 +1,185 @@
+"""What the trials of a sweep are measured on: vectors of every model, queries, judgements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragopt.embed.open_embedder import open_embedder
+from ragopt.errors import InputError
+from ragopt.measure.judged import Judge
+from ragopt.sweep.corpus_stage import Corpus, QuerySplit, load_corpus, split_queries, usable_rows
+from ragopt.sweep.grid import grid_for, read_grid
+from ragopt.sweep.groups import shortlist_depth
+from ragopt.sweep.judging import Judging
+from ragopt.sweep.model_stage import ModelData, complete, embed_corpus, embed_queries, open_ready
+from ragopt.sweep.query_sample import candidates_wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragopt.artifacts import ArtifactStore
+    from ragopt.embed.store import Vectors
+    from ragopt.sweep.progress import Progress
+    from ragopt.sweep.settings import SweepSettings
+
+READY_MODEL = "vectors"
+"""Printed model of vectors that the user has embedded: ragopt does not know by what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What the trials are measured on.
+
+    Attributes:
+        models: one record per model.
+        query_ids: of all queries. document_ids: by row. duplicates: row to further documents.
+        qrels: judgements, or None. split: which queries select and which confirm.
+        about_corpus, about_queries: for ``run.json``.
+    """
+
+    models: tuple[ModelData, ...]
+    query_ids: Sequence[str]
+    document_ids: Sequence[str]
+    duplicates: Mapping[int, Sequence[str]]
+    qrels: Mapping[str, Mapping[str, int]] | None
+    split: QuerySplit
+    about_corpus: Mapping[str, Any]
+    about_queries: Mapping[str, Any]
+
+    def judging(self, rows: NDArray[np.int64], *, k: int) -> Judging:
+        """What the queries of these row numbers are judged by, in this order."""
+        return Judging(
+            [self.query_ids[row] for row in rows.tolist()],
+            self.document_ids,
+            self.duplicates,
+            Judge(self.qrels, k=k) if self.qrels else None,
+            k,
+        )
+
+
+def gather_material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
+    """Read, embed and search exactly, or read all of that back.
+
+    Raises:
+        RagoptError: anything wrong with corpus, queries, judgements or models.
+    """
+    if settings.ready:
+        return _ready_material(settings, store, progress)
+    return _material(settings, store, progress)
+
+
+def _candidates_of(settings: SweepSettings, model: str, vectors: Vectors) -> int:
+    """Candidates per query that the deepest trial of a model's grid starts with."""
+    n_results = settings.n_results(vectors.n)
+    trials = grid_for(settings, model, vectors.dim, vectors.n)
+    deepest = max(shortlist_depth(trial, n_results) for trial in trials)
+    return candidates_wanted(deepest, k=settings.k, n_vectors=vectors.n)
+
+
+def _union(split: QuerySplit) -> NDArray[np.int64]:
+    import numpy as np  # noqa: PLC0415 - loaded when first used
+
+    return np.union1d(split.select, split.confirm)
+
+
+def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
+    embedders = [open_embedder(model, device=settings.device) for model in settings.models]
+    names = [embedder.name for embedder in embedders]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"Two of the models are both called {name}: {', '.join(settings.models)}",
+                allowed="models whose printed names differ; a folder is called by its last part",
+                next_step="Rename one of the folders",
+            )
+    first = embedders[0]
+    if settings.grid:
+        for embedder in embedders:
+            read_grid(Path(settings.grid), embedder.name, embedder.dim)
+    corpus = load_corpus(
+        settings, store, tokenizer=first.tokenizer, tokenizer_name=first.name,
+        progress=progress.phase("corpus", f"Reading {settings.corpus}"),
+    )  # fmt: skip
+    summary = corpus.chunks.summary
+    progress.notice(
+        f"{summary.n_documents:,} documents, {summary.n_chunks:,} chunks, {summary.n_duplicates:,} exact duplicates "
+        f"embedded once; {len(corpus.queries.ids):,} {'synthetic ' if corpus.queries.synthetic else ''}queries "
+        f"({corpus.queries.source})"
+    )
+    split = split_queries(usable_rows(corpus.queries.ids, corpus.queries.qrels), settings)
+    rows = _union(split)
+    models = []
+    for embedder in embedders:
+        progress.notice(f"Embedding with {embedder.name} ({embedder.dim} dimensions) on {embedder.device}")
+        vectors = embed_corpus(
+            store, corpus, embedder, settings.metric, progress.phase("embed", f"Embedding chunks, {embedder.name}")
+        )
+        queries = embed_queries(
+            store, corpus.queries, rows, embedder, settings.metric, progress.phase("queries", "Embedding queries")
+        )
+        report = progress.phase("exact", "Exact neighbours")
+        models.append(
+            complete(store, model=embedder.name, device=embedder.device, vectors=vectors, queries=queries,
+                     all_rows=rows, split=split, k=settings.k,
+                     n_candidates=_candidates_of(settings, embedder.name, vectors), metric=settings.metric,
+                     report=report)
+        )  # fmt: skip
+    return Material(
+        tuple(models),
+        corpus.queries.ids,
+        corpus.chunks.document_ids(),
+        corpus.chunks.duplicates(),
+        corpus.queries.qrels,
+        split,
+        _about_corpus(corpus),
+        {"source": corpus.queries.source, "synthetic": corpus.queries.synthetic},
+    )
+
+
+def _about_corpus(corpus: Corpus) -> dict[str, Any]:
+    summary = corpus.chunks.summary
+    return {
+        "source": corpus.source,
+        "fingerprint": corpus.fingerprint,
+        "n_documents": summary.n_documents,
+        "n_chunks": summary.n_chunks,
+        "n_duplicates": summary.n_duplicates,
+    }
+
+
+def _ready_material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
+    from ragopt.corpus.qrels import read_qrels  # noqa: PLC0415 - loaded when first used
+    from ragopt.corpus.queries import Queries, check_qrels  # noqa: PLC0415 - loaded when first used
+
+    ready = settings.ready
+    if ready is None:
+        raise ValueError("no ready vectors")
+    opened = open_ready(store, ready, settings.metric, progress.phase("embed", f"Reading {ready.vectors}"))
+    qrels = read_qrels(Path(settings.qrels)) if settings.qrels else None
+    query_ids = tuple(opened.query_ids)
+    check_qrels(Queries(query_ids, query_ids, qrels, synthetic=False, source=""), opened.vector_ids)
+    split = split_queries(usable_rows(query_ids, qrels), settings)
+    rows = _union(split)
+    data = complete(
+        store, model=READY_MODEL, device="ready", vectors=opened.vectors, queries=opened.queries.rows(rows),
+        all_rows=rows, split=split, k=settings.k,
+        n_candidates=_candidates_of(settings, READY_MODEL, opened.vectors), metric=settings.metric,
+        report=progress.phase("exact", "Exact neighbours"),
+    )  # fmt: skip
+    n = opened.vectors.n
+    return Material(
+        (data,),
+        query_ids,
+        opened.vector_ids,
+        {},
+        qrels,
+        split,
+        {"source": ready.vectors, "fingerprint": opened.vectors.fingerprint, "n_documents": n, "n_chunks": n,
+         "n_duplicates": 0},
+        {"source": ready.query_vectors, "synthetic": False},
+    )  # fmt: skip

@@ -1,0 +1,206 @@
+"""Third stage: every trial of one model estimated, most of them out of the race after its first round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ragopt.choose import NDCG, is_exact
+from ragopt.index.factory import parse_factory
+from ragopt.index.size import index_bytes
+from ragopt.records import Trial, TrialResult
+from ragopt.sweep.bench import Bench
+from ragopt.sweep.estimate_stage import Estimate, estimate
+from ragopt.sweep.forecasting import check_forecast, forecast_of
+from ragopt.sweep.groups import shortlist_depth
+from ragopt.sweep.model_stage import ModelData, find_exact
+from ragopt.sweep.query_sample import QuerySample, candidates_wanted, racing_order
+from ragopt.sweep.race import Costs, Runner, drops, rounds_of
+from ragopt.sweep.results import estimated_result
+from ragopt.sweep.suitability import unsuitable_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ragopt.artifacts import ArtifactStore
+    from ragopt.choose import Limits
+    from ragopt.measure.forecast import ForecastCheck
+    from ragopt.sweep.judging import Judging
+    from ragopt.sweep.material import Material
+    from ragopt.sweep.pricing import Pricing
+    from ragopt.sweep.progress import Progress
+    from ragopt.sweep.settings import SearchPlan
+
+MOST_SCORES = 1 << 23
+"""Scores of one codec held at once, queries x candidates: 32 MB of float32. Where doubling the candidates would pass
+it, the estimate stays marked as an upper bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Where the race left one trial: its last estimate, on the first `n_queries` of the racing order."""
+
+    estimate: Estimate
+    n_queries: int
+    reason: str = ""
+
+
+class Selection:
+    """The race of one model's trials."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a race is run with
+        self, store: ArtifactStore, data: ModelData, plan: SearchPlan, pricing: Pricing, limits: Limits,
+        material: Material, progress: Progress,
+    ) -> None:  # fmt: skip
+        """Prepare; nothing is computed before `run`."""
+        self.store, self.data, self.plan, self.pricing, self.limits = store, data, plan, pricing, limits
+        self.material, self.progress = material, progress
+        self.bench = Bench(store, data, plan)
+        self.order = racing_order(len(data.select_queries), seed=plan.seed)
+        self.settled: dict[Trial, Settled] = {}
+        self.unsuitable: dict[Trial, str] = {}
+        self._samples: dict[int, QuerySample] = {}
+        self._judges: dict[int, Judging] = {}
+
+    def run(self, trials: Sequence[Trial], title: str, *, least_candidates: int = 0) -> None:
+        """Race trials against each other and settle each of them; trials that are settled already are left alone."""
+        live = [trial for trial in trials if trial not in self.settled and trial not in self.unsuitable]
+        self._grow_candidates(live)
+        rounds = rounds_of(len(self.order))
+        for number, n_queries in enumerate(rounds):
+            if not live:
+                break
+            self._estimate(live, n_queries, f"{title}: {len(live):,} trials, {n_queries:,} queries",
+                           least_candidates=least_candidates)  # fmt: skip
+            live = [trial for trial in live if trial in self.settled]
+            if number == 0:
+                self._judge_codecs(live)
+            if n_queries != rounds[-1]:
+                gone = self._drop(live, n_rounds=len(rounds))
+                live = [trial for trial in live if trial not in gone]
+
+    def estimate_all(self, trials: Sequence[Trial]) -> None:
+        """Estimate every trial on all selection queries, without a race: what a race is checked against."""
+        self._grow_candidates(trials)
+        self._estimate(trials, len(self.order), f"{len(trials):,} trials, no race")
+
+    def _estimate(self, trials: Sequence[Trial], n_queries: int, title: str, *, least_candidates: int = 0) -> None:
+        sample = self.sample(n_queries)
+        # Codes are timed in their first round only: more queries do not change what one search costs.
+        timed = self.pricing.cost_model == "measured" and not any(trial in self.settled for trial in trials)
+        report = self.progress.phase("select", title)
+        found = estimate(self.bench, trials, sample, timed=timed, least_candidates=least_candidates,
+                         report=lambda done: report(done, len(trials)))  # fmt: skip
+        self.bench.forget_candidates()
+        for trial, outcome in found.items():
+            if isinstance(outcome, str):
+                self.unsuitable[trial] = outcome
+                continue
+            before = self.settled.get(trial)
+            timing = before.estimate.timing if before else outcome.timing
+            self.settled[trial] = Settled(replace(outcome, timing=timing), n_queries)
+
+    def _drop(self, trials: Sequence[Trial], *, n_rounds: int) -> dict[Trial, str]:
+        runners = [self._runner(trial) for trial in trials if not is_exact(trial)]
+        gone = drops(runners, target=self.limits.min_recall, recall_only=self.limits.min_ndcg_ratio is None,
+                     n_rounds=n_rounds)  # fmt: skip
+        for trial, reason in gone.items():
+            self.settled[trial] = replace(self.settled[trial], reason=reason)
+        return gone
+
+    def _runner(self, trial: Trial) -> Runner:
+        settled = self.settled[trial]
+        scores = {f"recall_vs_exact@{self.plan.k}": settled.estimate.recall}
+        if self.limits.min_ndcg_ratio is not None:
+            scores[NDCG] = self.result(trial).per_query[NDCG]
+        return Runner(trial, self.costs(trial), scores, settled.estimate.converged)
+
+    def costs(self, trial: Trial) -> Costs:
+        """What a trial costs on every axis of a bill, the same on every machine."""
+        n_scale = max(self.pricing.workload.n_vectors, 1)
+        factory = parse_factory(trial.factory, trial.space.dim)
+        sizes = index_bytes(factory, self.data.vectors.n)
+        return Costs(
+            sizes.ram_bytes_per_vector,
+            sizes.ram_bytes_per_vector * n_scale + sizes.ram_fixed_bytes,
+            sizes.disk_bytes_per_vector,
+            self.pricing.scan_ms(trial, sizes),
+            shortlist_depth(trial, self.plan.n_results) if factory.refine else 0,
+        )
+
+    def _judge_codecs(self, trials: Sequence[Trial]) -> None:
+        """Report codecs that lie far below a product quantizer of their size; their trials stay on record."""
+        estimates = [self.settled[trial].estimate for trial in trials]
+        for trial, reason in unsuitable_groups(estimates, self.data, k=self.plan.k).items():
+            self.settled[trial] = replace(self.settled[trial], reason=reason)
+
+    def converge(self, trials: Sequence[Trial]) -> bool:
+        """Estimate trials that have not converged once more, with twice the candidates of the loosest of them.
+
+        Returns:
+            Whether anything was estimated: nothing is where all have converged, or memory bounds the candidates.
+        """
+        loose = [trial for trial in trials if not self.settled[trial].estimate.converged]
+        if not loose:
+            return False
+        most = max(self.settled[trial].estimate.n_candidates for trial in loose)
+        n_candidates = min(2 * most, self.data.vectors.n)
+        if n_candidates * len(self.order) > MOST_SCORES:
+            return False
+        self._need_candidates(n_candidates)
+        self._estimate(loose, len(self.order), f"{len(loose):,} trials, {n_candidates:,} candidates",
+                       least_candidates=n_candidates)  # fmt: skip
+        return True
+
+    def _grow_candidates(self, trials: Sequence[Trial]) -> None:
+        deepest = max((shortlist_depth(trial, self.plan.n_results) for trial in trials), default=1)
+        self._need_candidates(candidates_wanted(deepest, k=self.plan.k, n_vectors=self.data.vectors.n))
+
+    def _need_candidates(self, n_candidates: int) -> None:
+        """Make sure that the selection queries have at least so many candidates."""
+        if self.data.candidates.shape[1] >= n_candidates:
+            return
+        report = self.progress.phase("exact", f"Exact neighbours, {n_candidates:,} of each query")
+        exact, candidates = find_exact(self.store, self.data.vectors, self.data.select_queries, k=self.plan.k,
+                                       metric=self.plan.metric, n_candidates=n_candidates, report=report)  # fmt: skip
+        self.data = replace(self.data, select_exact=exact, candidates=candidates)
+        self._samples.clear()
+
+    def result(self, trial: Trial) -> TrialResult:
+        """Judge and bill a settled trial on the queries that it was raced on."""
+        settled = self.settled[trial]
+        exact = self.sample(settled.n_queries).exact
+        found = estimated_result(settled.estimate, exact, self._judging(settled.n_queries), self.pricing)
+        forecast = forecast_of(settled.estimate, k=self.plan.k, n_results=self.plan.n_results,
+                               n=self.data.vectors.n, n_scale=self.pricing.workload.n_vectors)  # fmt: skip
+        status = found.status
+        if settled.reason:
+            status = "unsuitable" if settled.reason.startswith("not suited") else "dropped"
+        return replace(found, status=status, reason=settled.reason, forecast=forecast)
+
+    def check_forecast(self, trial: Trial) -> ForecastCheck | None:
+        """Compare a forecast from a random tenth of the corpus with what the whole corpus shows; see `forecasting`."""
+        sample = self.sample(rounds_of(len(self.order))[0])
+        return check_forecast(self.bench, trial, sample, seed=self.plan.seed)
+
+    def sample(self, n_queries: int) -> QuerySample:
+        """The first queries of the racing order; made again when the candidates have grown."""
+        if n_queries not in self._samples:
+            self._samples[n_queries] = QuerySample.of(self.data, self.order[:n_queries])
+        return self._samples[n_queries]
+
+    def _judging(self, n_queries: int) -> Judging:
+        if n_queries not in self._judges:
+            rows = self.material.split.select[self.order[:n_queries]]
+            self._judges[n_queries] = self.material.judging(rows, k=self.plan.k)
+        return self._judges[n_queries]
+
+    def results(self, trials: Sequence[Trial]) -> dict[Trial, TrialResult]:
+        """One result per trial: estimated, dropped or unsuitable."""
+        return {
+            trial: self.result(trial)
+            if trial in self.settled
+            else TrialResult(trial, "unsuitable", self.unsuitable[trial])
+            for trial in trials
+        }

@@ -1,0 +1,95 @@
+"""What a race drops, worked out on scores made by hand."""
+
+import numpy as np
+import pytest
+
+from ragopt.records import Trial
+from ragopt.sweep.race import Costs, Runner, drops, rounds_of
+
+N = 256
+NAME = "recall_vs_exact@10"
+
+
+def runner(name, mean, *, ram=16.0, scan=1.0, depth=0, disk=0.0, sure=True, wobble=0.0, **more):
+    """A trial whose scores alternate around a mean."""
+    scores = np.full(N, mean, dtype=np.float32)
+    scores[::2] += wobble
+    scores[1::2] -= wobble
+    costs = Costs(ram, ram * 1000, disk, scan, depth)
+    return Runner(Trial.parse(f"m@8:none | {name}"), costs, {NAME: scores, **more}, sure)
+
+
+def gone(*runners, target=None, recall_only=True):
+    reasons = drops(runners, target=target, recall_only=recall_only, n_rounds=2)
+    return {trial.factory for trial in reasons}
+
+
+def test_rounds_grow_fourfold_and_end_with_all():
+    """Few queries make one round; more make rounds of 256, 1,024 and so on, the last one with every query."""
+    assert rounds_of(2) == (2,)
+    assert rounds_of(511) == (511,)
+    assert rounds_of(512) == (256, 512)
+    assert rounds_of(1000) == (256, 1000)
+    assert rounds_of(5000) == (256, 1024, 5000)
+
+
+def test_an_upper_bound_below_the_target_ends_the_race():
+    """A trial whose corrected upper bound is below the target leaves; one just below the target stays."""
+    assert gone(runner("SQ8", 0.5, wobble=0.1), runner("SQ4", 0.948, wobble=0.05), target=0.95) == {"SQ8"}
+
+
+def test_without_a_target_nothing_is_below_it():
+    """With no limit on recall only better trials at no more cost rule others out."""
+    assert gone(runner("SQ8", 0.1), runner("SQ4", 0.5, ram=32.0)) == set()
+
+
+def test_surely_better_at_no_more_cost_rules_out():
+    """A trial that another beats on the same queries by more than the corrected interval leaves, at equal cost too."""
+    assert gone(runner("SQ8", 0.80), runner("SQ4", 0.90)) == {"SQ8"}
+
+
+def test_a_small_paired_lead_rules_nobody_out():
+    """A lead of half a point that turns with every other query is no proof."""
+    assert gone(runner("SQ8", 0.895, wobble=0.1), runner("SQ4", 0.90, wobble=-0.1)) == set()
+
+
+@pytest.mark.parametrize("axis", [{"ram": 15.0}, {"scan": 0.9}, {"disk": -1.0}, {"depth": -1}])
+def test_cheaper_on_any_axis_stays(axis):
+    """A worse trial that is cheaper in RAM, scan, disk or reads stays: it may be the cheapest that meets the target."""
+    assert gone(runner("SQ8", 0.80, **axis), runner("SQ4", 0.95)) == set()
+
+
+def test_a_cheaper_trial_that_surely_meets_the_target_rules_dearer_ones_out():
+    """When 16 bytes surely meet the target, 32 bytes at no less of any cost cannot be recommended, however good."""
+    cheap = runner("SQ8", 0.995)
+    assert gone(cheap, runner("SQ4", 1.0, ram=32.0), target=0.9) == {"SQ4"}
+    assert gone(cheap, runner("SQ4", 1.0, ram=32.0, scan=0.5), target=0.9) == set()
+    assert gone(cheap, runner("SQ4", 1.0), target=0.9) == set(), "equal cost is not cheaper"
+
+
+def test_another_limit_on_quality_keeps_the_dearer_one():
+    """With a limit on nDCG too, meeting the recall target rules nobody out."""
+    assert gone(runner("SQ8", 0.995), runner("SQ4", 1.0, ram=32.0), target=0.9, recall_only=False) == set()
+
+
+def test_every_quality_must_be_no_worse():
+    """A rival ahead in recall but behind in nDCG rules nobody out."""
+    low, high = np.full(N, 0.3, np.float32), np.full(N, 0.6, np.float32)
+    worse = runner("SQ8", 0.80, **{"ndcg@10": high})
+    assert gone(worse, runner("SQ4", 0.90, **{"ndcg@10": low})) == set()
+    assert gone(worse, runner("SQ4", 0.90, **{"ndcg@10": high + 0.2})) == {"SQ8"}
+
+
+def test_an_upper_bound_rules_only_itself_out():
+    """An estimate that has not converged is an upper bound: it can leave, and cannot send others away."""
+    assert gone(runner("SQ8", 0.80), runner("SQ4", 0.90, sure=False)) == set()
+    assert gone(runner("SQ8", 0.995, sure=False), runner("SQ4", 1.0, ram=32.0), target=0.9) == set()
+    assert gone(runner("SQ8", 0.2, sure=False), target=0.9) == {"SQ8"}
+
+
+def test_more_trials_ask_for_more_proof():
+    """Corrected for many trials, a lead that would do among two is not enough."""
+    pair = [runner("SQ8", 0.90, wobble=0.06), runner("SQ4", 0.925, wobble=-0.06)]
+    crowd = [runner(f"PQ{number}np", 0.1, ram=1000.0 - number, scan=float(number)) for number in range(400)]
+    assert gone(*pair) == {"SQ8"}
+    assert "SQ8" not in gone(*pair, *crowd)
