@@ -96,7 +96,7 @@ def run_sweep(job: Job) -> Sweep:
             "--confirm-queries": job.confirm_queries, "--min-recall": job.min_recall, "--seed": job.seed,
             "--out": out, "--cache-dir": Path(folder) / "cache",
         } | ({"--grid": job.grid} if job.grid else {})  # fmt: skip
-        command = [sys.executable, "-m", "ragopt", "sweep", "--json"]
+        command = [sys.executable, "-m", "ragopt", "sweep", "--json", "--no-descend"]
         command += [str(part) for pair in options.items() for part in pair]
         cpu, began = child_cpu_seconds(), time.perf_counter()
         done = subprocess.run(command, check=False, stdout=subprocess.PIPE, env=child_environment())

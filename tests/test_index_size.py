@@ -59,8 +59,8 @@ def assert_written_as_predicted(factory, index):
 def test_tables_that_no_file_holds_are_counted(text):
     """Opening a residual quantizer makes tables of its codebooks' products: their bytes are those of the formula."""
     factory, index = trained(text, 32)
-    opened = inner_index(faiss.deserialize_index(faiss.serialize_index(index)))
-    whole = faiss.downcast_AdditiveQuantizer(opened.aq)
+    opened = faiss.deserialize_index(faiss.serialize_index(index))
+    whole = faiss.downcast_AdditiveQuantizer(inner_index(opened).aq)
     parts = [whole]
     if factory.codec.splits:
         parts = [faiss.downcast_AdditiveQuantizer(whole.subquantizer(part)) for part in range(factory.codec.splits)]

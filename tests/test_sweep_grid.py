@@ -33,8 +33,8 @@ def test_default_grid_counts_of_usual_models(dim):
     """Usual dimensions give nine spaces: the full one and four dimensions by truncation and by PCA."""
     trials = default_grid("m", dim, 1000)
     assert len(spaces_of(trials)) == 9
-    # Flat; 11 codecs in 9 spaces; 9 codecs rescored at full dimension, 8 in each of 4 dimensions, at 5 depths.
-    assert len(trials) == 1 + 11 * 9 + 5 * (9 + 8 * 4) == 305
+    # Flat; 12 codecs in 9 spaces, 10 where cut; 9 rescored at full dimension, 8 in each of 4, by 2 tiers at 5 depths.
+    assert len(trials) == 1 + 12 * 5 + 10 * 4 + 2 * 5 * (9 + 8 * 4) == 511
 
 
 @pytest.mark.parametrize("dim", [*DIMS, 1, 7, 8, 64, 1536])
@@ -70,12 +70,13 @@ def test_inverted_lists_only_above_50_000_vectors():
 def test_default_codecs_by_hand():
     """For 100 dimensions the numbers of parts are the largest divisors below 1/4, 1/8, 1/16 and 1/2."""
     assert default_codecs(100) == (
-        "SQ8", "SQ6", "SQ4", "PQ25np", "PQ10np", "PQ5np", "PQ50x4fs", "PQ25x4fs", "RaBitQ4", "RaBitQ2", "RaBitQ",
+        "SQ8", "SQ6", "SQ4", "PQ25np", "PQ10np", "PQ5np", "PQ50x4fs", "PQ25x4fs", "PQ10x4fs", "RaBitQ4",
+        "RaBitQ2", "RaBitQ",
     )  # fmt: skip
 
 
 def test_codes_under_a_rescoring_tier_are_short():
-    """Under a tier codes go down to a part per 32 dimensions, and no multi-bit RaBitQ, whose search cannot be shared."""
+    """Under a tier codes go down to a part per 32 dimensions; multi-bit RaBitQ, whose search is not shared, is out."""
     assert rescored_codecs(128) == (
         "PQ32np", "PQ16np", "PQ8np", "PQ4np", "PQ64x4fs", "PQ32x4fs", "PQ16x4fs", "RaBitQ",
     )  # fmt: skip

@@ -12,7 +12,8 @@ from ragopt.measure.judged import Judge
 from ragopt.measure.latency import SearchTiming
 from ragopt.measure.neighbours import Neighbours
 from ragopt.records import IndexBytes, LatencyMs, Quality, Trial
-from ragopt.sweep.estimate_stage import CodecTiming, Estimate
+from ragopt.sweep.codec_scoring import CodecTiming
+from ragopt.sweep.estimate_stage import Estimate
 from ragopt.sweep.judging import Judging
 from ragopt.sweep.measured import Measured
 from ragopt.sweep.pricing import Pricing, workload_of

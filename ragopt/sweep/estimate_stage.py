@@ -5,25 +5,21 @@ Nothing here grows with the corpus: a codec is trained on a bounded sample and e
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragopt.artifacts import canonical_json, write_atomically
-from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.errors import InputError, SpecError
-from ragopt.index.build import set_search
-from ragopt.index.candidate_scores import candidate_scores, probe_ranks, searched_places
-from ragopt.index.codec_size import code_bytes
+from ragopt.index.candidate_scores import candidate_scores
 from ragopt.index.factory import parse_factory
-from ragopt.measure.latency import one_thread, time_searches
+from ragopt.measure.latency import one_thread
 from ragopt.measure.neighbours import recall_vs_exact
-from ragopt.measure.shortlist import Places, best_rescored, narrow, ranks, rows_at, shortlist
+from ragopt.measure.shortlist import Places, best_rescored, narrow, ranks, rows_at
+from ragopt.sweep.codec_scoring import CodecTiming, Scored, scans_all, score_codec
 from ragopt.sweep.graph_stage import estimate_graph
 from ragopt.sweep.groups import PROBING_SEARCH, Group, groups_of, search_value, shortlist_depth
-from ragopt.sweep.query_sample import CANDIDATES_PER_DEPTH, candidates_wanted
+from ragopt.sweep.query_sample import candidates_wanted
 from ragopt.sweep.workers import worker_pool
 
 if TYPE_CHECKING:
@@ -33,32 +29,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ragopt.index.factory import Factory
     from ragopt.records import Trial
     from ragopt.sweep.bench import Bench, TrainedCodec
     from ragopt.sweep.query_sample import QuerySample
-    from ragopt.sweep.settings import SearchPlan
-
-N_TIMED, N_WARMUP = 40, 8
-"""Queries that time one codec: two batches of batch means each, 2 ms of each query on a block of candidates."""
-
-MS_PER_CANDIDATE = 350e-6
-"""Scoring one candidate of one query by itself (150 ns) and sorting it twice (200 ns), on one core (1,000 queries x
-2,000 candidates of 22,067 x 384, 2026-11)."""
 
 MOVED_LIMIT = 0.001
 """An estimate that moves by less than 0.1 point when its candidates are doubled is taken as converged (design.md 3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class CodecTiming:
-    """CPU milliseconds of one search over `n_vectors` codes on one thread, with the ends of its 95 % interval."""
-
-    cpu_ms: float
-    low: float
-    high: float
-    n_vectors: int
-    nprobe: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,172 +178,6 @@ class _Work:
             moved = float(fewer.mean() - recall.mean())
         return Estimate(trial, found, recall, by_code, moved, n_candidates, seconds, scored.timing,
                         scored.places[number], tier_ranks)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The shortlists of one codec.
-
-    Attributes:
-        nprobes: which nprobe each of the others is for.
-        places: (n_queries, depth) each. fewer: the same from half the candidates.
-        timing: of a search over the last block of candidates.
-    """
-
-    nprobes: tuple[int, ...]
-    places: tuple[Places, ...]
-    fewer: tuple[Places, ...]
-    timing: CodecTiming | None
-
-
-def shortlist_recipe(  # noqa: PLR0913 - everything that the artifact is keyed by
-    codec_key: str, sample: QuerySample, plan: SearchPlan, *, nprobes: tuple[int, ...], n_candidates: int,
-    timed: bool, depth: int = 0,
-) -> dict[str, Any]:  # fmt: skip
-    """Everything that the shortlists of one codec depend on."""
-    return {
-        "kind": "shortlist",
-        "format": 2,
-        "codec": codec_key,
-        "queries": sample.key,
-        "n_candidates": n_candidates,
-        "nprobes": list(nprobes),
-        "n_results": plan.n_results,
-        "timed": timed,
-        "depth": depth,
-    }
-
-
-def score_codec(  # noqa: PLR0913 - everything that its artifact is keyed by
-    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, nprobes: tuple[int, ...], n_candidates: int,
-    timed: bool, depth: int = 0,
-) -> Scored:  # fmt: skip
-    """Score the candidates with one codec and keep its shortlists, or read them back.
-
-    Args:
-        bench: the model's shared parts, the codec's space entered.
-        codec: trained, its index is refilled.
-        sample: queries with at least `n_candidates` candidates.
-        nprobes: ascending; (1,) for codes without lists.
-        n_candidates: candidates per query.
-        timed: whether to time the codes on this machine.
-        depth: 0 for a shortlist that serves every depth; else the one depth that is searched at.
-    """
-    recipe = shortlist_recipe(codec.key, sample, bench.plan, nprobes=nprobes, n_candidates=n_candidates, timed=timed,
-                              depth=depth)  # fmt: skip
-
-    def make(folder: Path) -> None:
-        if depth:
-            scored = _search(bench, codec, sample, nprobes=nprobes, n_candidates=n_candidates, depth=depth, timed=timed)
-        else:
-            scored = _score(bench, codec, sample, nprobes=nprobes, n_candidates=n_candidates, timed=timed)
-        np.savez(folder / "places.npz", places=np.stack([narrow(places) for places in scored.places]),
-                 fewer=np.stack([narrow(places) for places in scored.fewer]))  # fmt: skip
-        figures = {"timing": asdict(scored.timing) if scored.timing else None}
-        write_atomically(folder / "figures.json", canonical_json(figures))
-
-    folder = bench.store.get_or_make(recipe, make)
-    timing = json.loads((folder / "figures.json").read_text(encoding="utf-8"))["timing"]
-    with np.load(folder / "places.npz") as stored:
-        places, fewer = stored["places"], stored["fewer"]
-    return Scored(nprobes, tuple(places), tuple(fewer), CodecTiming(**timing) if timing else None)
-
-
-def _score(
-    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, nprobes: tuple[int, ...], n_candidates: int, timed: bool
-) -> Scored:
-    if scans_all(codec.factory, bench.data.vectors.n, n_candidates, n_queries=len(sample.queries)):
-        return _scan_all(bench, codec, sample, n_candidates=n_candidates, timed=timed)
-    candidates = bench.candidates(sample, n_candidates)
-    read, queries = bench.reader(sample, n_candidates), bench.project(sample.queries)
-    has_lists, most = codec.factory.nlist > 0, nprobes[-1]
-    if has_lists:
-        set_search(codec.index, f"nprobe={most}")
-    scores = candidate_scores(codec.index, codec.factory, candidates, read, queries)
-    timing = _time(bench, codec, sample, nprobe=most) if timed else None
-    probed = probe_ranks(codec.index, candidates, read, queries, nprobe=most) if has_lists else None
-    depth = _depth_of(bench, n_candidates)
-    places, fewer = [], []
-    for nprobe in nprobes:
-        masked = scores if probed is None else np.where(probed < nprobe, scores, -np.inf).astype(np.float32)
-        places.append(shortlist(masked, candidates.by_row, depth=depth))
-        fewer.append(shortlist(masked, candidates.by_row, depth=depth, n_places=max(n_candidates // 2, 1)))
-    return Scored(nprobes, tuple(places), tuple(fewer), timing)
-
-
-def _depth_of(bench: Bench, n_candidates: int) -> int:
-    return min(n_candidates, max(bench.plan.n_results, n_candidates // CANDIDATES_PER_DEPTH))
-
-
-def _search(  # noqa: PLR0913 - as score_codec
-    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, nprobes: tuple[int, ...], n_candidates: int, depth: int,
-    timed: bool,
-) -> Scored:  # fmt: skip
-    """Search at one depth: all vectors where they are few, else all candidates, and once more half of each query's."""
-    candidates, queries = bench.candidates(sample, n_candidates), bench.project(sample.queries)
-
-    def search(rows: NDArray[np.int64] | None) -> tuple[Places, ...]:
-        codec.index.reset()
-        if rows is None:
-            _fill(codec.index, bench)
-        else:
-            read = bench.reader(sample, n_candidates)
-            for block in candidates.blocks:
-                wanted = np.isin(block.rows, rows, assume_unique=True)
-                if wanted.any():
-                    codec.index.add(read(block.rows)[wanted])
-        found = []
-        for nprobe in nprobes:
-            if codec.factory.nlist:
-                set_search(codec.index, f"nprobe={nprobe}")
-            found.append(searched_places(codec.index, candidates, queries, depth=depth, rows=rows))
-        return tuple(found)
-
-    if scans_all(codec.factory, bench.data.vectors.n, n_candidates, n_queries=len(sample.queries)):
-        places = fewer = search(None)
-        timing = _time(bench, codec, sample, nprobe=nprobes[-1]) if timed else None
-    else:
-        fewer = search(np.unique(sample.candidates[:, : max(n_candidates // 2, 1)]))
-        places = search(np.unique(sample.candidates[:, :n_candidates]))
-        timing = _time(bench, codec, sample, nprobe=nprobes[-1]) if timed else None
-    return Scored(nprobes, places, fewer, timing)
-
-
-def _fill(index: Any, bench: Bench) -> None:
-    for _, block in bench.blocks():
-        index.add(block)
-
-
-def scans_all(factory: Factory, n_vectors: int, n_candidates: int, *, n_queries: int) -> bool:
-    """Whether a scan of all codes costs less than scoring candidates one by one, by the table of scan costs."""
-    if factory.nlist or n_vectors > n_candidates * n_queries:
-        return False
-    if n_vectors == n_candidates:
-        return True
-    per_code = code_bytes(factory.codec, factory.codec_dim)
-    scan_ms = scan_cpu_ms(factory.base_text, factory.dim, "", n_vectors, code_bytes=per_code)
-    return scan_ms <= n_candidates * MS_PER_CANDIDATE
-
-
-def _scan_all(
-    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, n_candidates: int, timed: bool
-) -> Scored:  # fmt: skip
-    """Fill the codec with the whole corpus: its shortlists are those of a built index, so nothing can move."""
-    codec.index.reset()
-    _fill(codec.index, bench)
-    places = searched_places(codec.index, bench.candidates(sample, n_candidates), bench.project(sample.queries),
-                              depth=_depth_of(bench, n_candidates))  # fmt: skip
-    timing = _time(bench, codec, sample, nprobe=1) if timed else None
-    return Scored((1,), (places,), (places,), timing)
-
-
-def _time(bench: Bench, codec: TrainedCodec, sample: QuerySample, *, nprobe: int) -> CodecTiming:
-    """Time single searches over what the index was left with, the query's own projection included."""
-    rows = sample.queries[: N_TIMED + N_WARMUP]
-    found = time_searches(lambda query: codec.index.search(bench.project(query), bench.plan.n_results), rows,
-                          warmup=min(N_WARMUP, max(len(rows) - 2, 0)))  # fmt: skip
-    n_vectors = int(codec.index.ntotal)
-    return CodecTiming(found.cpu_ms_per_query, found.cpu_ms_low, found.cpu_ms_high, n_vectors, nprobe)
 
 
 class _Tiers:

@@ -13,7 +13,7 @@ from ragopt.artifacts import ArtifactStore, key_of
 from ragopt.errors import RagoptError
 from ragopt.measure.neighbours import MARGIN
 from ragopt.sweep.bench import KEPT_BYTES, Bench
-from ragopt.sweep.estimate_stage import shortlist_recipe
+from ragopt.sweep.codec_scoring import shortlist_recipe
 from ragopt.sweep.grid import grid_for
 from ragopt.sweep.groups import groups_of
 from ragopt.sweep.material import gather_material
