@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Reduction = Literal["none", "trunc", "pca"]
+Reduction = Literal["none", "trunc", "pca", "joint"]
 Metric = Literal["cosine", "ip", "l2"]
 Status = Literal["estimated", "dropped", "unsuitable", "finalist", "recommended"]
 
@@ -45,7 +45,7 @@ class Space:
         if not (at and colon and model and dim.isdecimal() and int(dim) > 0 and reduction in get_args(Reduction)):
             raise SpecError(
                 f"Cannot read the space {text!r}",
-                allowed="model@dim:reduction with reduction none, trunc or pca",
+                allowed="model@dim:reduction with reduction none, trunc, pca or joint",
                 next_step="Write it like wordllama@64:trunc",
             )
         return cls(model, int(dim), cast("Reduction", reduction))

@@ -77,6 +77,17 @@ def _reduction_lines(trial: Trial, *, unit: bool) -> list[str]:
             f"moments = {sample}.astype(np.float64)",
             f"rotation = np.linalg.eigh(moments.T @ moments)[1][:, ::-1][:, :{dim}].astype(np.float32)",
         ]
-    source = "unit(x)" if unit and reduction == "pca" else "x"
-    moved = {"none": source, "trunc": f"{source}[:, :{dim}]", "pca": f"{source} @ rotation"}[reduction]
+    if reduction == "joint":
+        documents, asked = ("unit(sample)", "unit(fit_queries)") if unit else ("sample", "fit_queries")
+        lines += [
+            "",
+            "# fit_queries: float32 (m, dim), the queries that the run fitted on and measured nothing on.",
+            "# A rotation to the axes of documents and queries together, without subtracting means.",
+            f"both = [part.astype(np.float64) for part in ({documents}, {asked})]",
+            "moment = sum(part.T @ part / np.sum(part**2) for part in both)",
+            f"rotation = np.linalg.eigh(moment)[1][:, ::-1][:, :{dim}].astype(np.float32)",
+        ]
+    rotated = reduction in ("pca", "joint")
+    source = "unit(x)" if unit and rotated else "x"
+    moved = f"{source} @ rotation" if rotated else f"{source}[:, :{dim}]" if reduction == "trunc" else source
     return [*lines, "", "def to_space(x):", f"    return {f'unit({moved})' if unit else moved}", ""]

@@ -32,16 +32,19 @@ RAMPS: tuple[dict[Reduction, tuple[Ramp, Ramp]], ...] = (
         "none": (((64, 42, 130), (64, 42, 130)), ((183, 163, 255), (183, 163, 255))),
         "trunc": (((8, 62, 150), (94, 164, 240)), ((60, 120, 220), (170, 212, 255))),
         "pca": (((140, 56, 0), (240, 150, 50)), ((214, 110, 20), (255, 208, 140))),
+        "joint": (((0, 96, 78), (70, 180, 140)), ((30, 150, 120), (150, 236, 200))),
     },
     {
         "none": (((20, 20, 20), (20, 20, 20)), ((236, 236, 236), (236, 236, 236))),
         "trunc": (((0, 84, 64), (60, 180, 140)), ((20, 140, 110), (150, 236, 200))),
         "pca": (((130, 0, 100), (230, 110, 190)), ((200, 70, 160), (255, 180, 230))),
+        "joint": (((100, 70, 0), (190, 150, 50)), ((180, 140, 30), (240, 214, 140))),
     },
     {
         "none": (((96, 72, 20), (96, 72, 20)), ((220, 200, 130), (220, 200, 130))),
         "trunc": (((0, 90, 110), (60, 170, 190)), ((20, 150, 175), (150, 228, 240))),
         "pca": (((110, 110, 0), (180, 180, 60)), ((160, 160, 30), (230, 230, 130))),
+        "joint": (((120, 20, 40), (210, 100, 120)), ((210, 90, 110), (250, 190, 200))),
     },
 )
 """For each model in turn and each reduction: a light and a dark ramp, from the largest dimension to the smallest.
@@ -60,7 +63,7 @@ def shade(ramp: Ramp, step: int, n_steps: int) -> str:
 
 def sorted_spaces(names: Sequence[str]) -> list[Space]:
     """Spaces in legend order: by model, then none, trunc, pca, then from the largest dimension."""
-    order = {"none": 0, "trunc": 1, "pca": 2}
+    order = {"none": 0, "trunc": 1, "pca": 2, "joint": 3}
     spaces = {Space.parse(name) for name in names}
     return sorted(spaces, key=lambda space: (space.model, order[space.reduction], -space.dim))
 

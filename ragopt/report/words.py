@@ -153,6 +153,7 @@ def reduction_words(recommendation: Recommendation) -> str:
         "none": "the model's full dimension",
         "trunc": "the first ones of the model's vectors",
         "pca": "by PCA, a rotation without centring",
+        "joint": "by a rotation fitted on documents and queries together, without centring",
     }
     return f"{space.dim} dimensions, {kinds[space.reduction]}"
 

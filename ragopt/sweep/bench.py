@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import canonical_json, key_of, write_atomically
 from ragopt.embed.sample import training_sample
-from ragopt.embed.spaces import fit_rotation, project
+from ragopt.embed.spaces import project
 from ragopt.index.build import SharedPca, faiss_metric, train_index
 from ragopt.index.candidate_scores import Candidates
 from ragopt.index.coarse import SharedCoarse
 from ragopt.measure.memory import release_free_memory
+from ragopt.sweep.model_stage import fitted_on, rotation_of
 from ragopt.sweep.settings import SELECT_TRAIN_ROWS
 
 if TYPE_CHECKING:
@@ -65,15 +66,19 @@ class Bench:
         self.store, self.data, self.plan = store, data, plan
         self._lock, self.tier_lock = threading.Lock(), threading.Lock()
         self.tiers: dict[tuple[str, str, str, int], tuple[Places, float]] = {}
+        self._rotations: dict[str, Rotation | None] = {}
         self._candidates: dict[tuple[str, int], Candidates] = {}
 
     @functools.cached_property
     def _full_sample(self) -> NDArray[np.float32]:
         return training_sample(self.data.vectors, max_rows=SELECT_TRAIN_ROWS, seed=self.plan.seed)
 
-    @functools.cached_property
-    def _rotation(self) -> Rotation:
-        return fit_rotation(self._full_sample)
+    def _rotation(self) -> Rotation | None:
+        """The rotation of the entered space; one per model and reduction serves all its dimensions."""
+        reduction = self.space.reduction
+        if reduction not in self._rotations:
+            self._rotations[reduction] = rotation_of(self.data, self.space, self._full_sample)
+        return self._rotations[reduction]
 
     def enter(self, space: Space) -> None:
         """Choose the space that follows work in; what its trials share is made at the first use."""
@@ -92,8 +97,7 @@ class Bench:
 
     def project(self, rows: NDArray[np.float32], first_row: int = 0) -> NDArray[np.float32]:
         """Map full-dimension rows into the entered space; the rotation is fitted once per model."""
-        rotation = self._rotation if self.space.reduction == "pca" else None
-        return project(rows, self.space, rotation=rotation, metric=self.plan.metric, first_row=first_row)
+        return project(rows, self.space, rotation=self._rotation(), metric=self.plan.metric, first_row=first_row)
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Stream the corpus in the entered space."""
@@ -143,6 +147,7 @@ class Bench:
             "format": 1,
             "vectors": self.data.vectors.fingerprint,
             "space": str(self.space),
+            "fitted_on": fitted_on(self.data, self.space),
             "factory": factory.text,
             "metric": faiss_metric(self.plan.metric),
             "cosine": self.plan.metric == "cosine",

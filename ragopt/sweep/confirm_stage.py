@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ragopt.embed.sample import training_sample
-from ragopt.embed.spaces import fit_rotation, project
+from ragopt.embed.spaces import project
 from ragopt.index.build import SharedPca, add_blocks, set_search, train_index
 from ragopt.index.factory import parse_factory
 from ragopt.index.saved import open_index, save_index
@@ -15,7 +15,7 @@ from ragopt.measure.latency import one_thread, time_searches
 from ragopt.measure.tier_reads import tier_reads
 from ragopt.records import Trial
 from ragopt.sweep.measured import Measured, check_found, read_measured, write_measured
-from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
+from ragopt.sweep.model_stage import ModelData, Report, fitted_on, queries_fingerprint, rotation_of
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SearchPlan
 from ragopt.sweep.workers import worker_pool
 
@@ -95,6 +95,7 @@ def _built_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, 
     return {
         "vectors": data.vectors.fingerprint,
         "space": str(trial.space),
+        "fitted_on": fitted_on(data, trial.space),
         "factory": trial.factory,
         "metric": plan.metric,
         "seed": plan.seed,
@@ -111,7 +112,7 @@ def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, plan: Se
         space = trial.space
         factory = parse_factory(trial.factory, space.dim)
         sample = training_sample(data.vectors, max_rows=CONFIRM_TRAIN_ROWS, seed=plan.seed)
-        rotation = fit_rotation(sample) if space.reduction == "pca" else None
+        rotation = rotation_of(data, space, sample)
         projected = project(sample, space, rotation=rotation, metric=plan.metric)
         began = time.perf_counter()
         index = train_index(factory, projected, metric=plan.metric, seed=plan.seed, pca=SharedPca(projected))

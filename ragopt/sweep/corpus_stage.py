@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ragopt.artifacts import ArtifactStore, canonical_json, key_of, write_atomically
 from ragopt.corpus.chunks import Chunks, write_chunks
 from ragopt.corpus.documents import fingerprint_source, read_documents
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
+
+FEWEST_FIT_QUERIES, MOST_FIT_QUERIES = 500, 1000
+"""Queries that a rotation is fitted on: fewer than a dimension or two per query fit noise, more than 1,000 would cost a
+transformer on a CPU another minute."""
 
 QUERIES_FILE = "queries.json"
 
@@ -46,11 +51,19 @@ class QuerySplit:
         select: int64 row numbers into all queries.
         confirm: other rows; the same rows when too few queries are left over.
         holdout: whether `confirm` holds other queries than `select`.
+        fit: int64 row numbers of queries that a reduction may be fitted on: in neither of the others, empty when too
+            few are left over.
     """
 
     select: NDArray[np.int64]
     confirm: NDArray[np.int64]
     holdout: bool
+    fit: NDArray[np.int64]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """int64, every row number that is used, ascending."""
+        return np.unique(np.concatenate([self.select, self.confirm, self.fit]))
 
 
 def load_corpus(
@@ -111,8 +124,6 @@ def usable_rows(query_ids: Sequence[str], qrels: Mapping[str, Mapping[str, int]]
     Raises:
         InputError: the judgements speak of fewer than two queries.
     """
-    import numpy as np  # noqa: PLC0415 - loaded when first used
-
     if qrels is None:
         return np.arange(len(query_ids), dtype=np.int64)
     rows = np.array([row for row, name in enumerate(query_ids) if qrels.get(name)], dtype=np.int64)
@@ -134,8 +145,6 @@ def split_queries(rows: NDArray[np.int64], settings: SweepSettings) -> QuerySpli
     Raises:
         InputError: fewer than two queries.
     """
-    import numpy as np  # noqa: PLC0415 - loaded when first used
-
     if len(rows) < MIN_QUERIES:
         raise InputError(
             f"There are {len(rows)} queries: an interval needs two, a useful one a hundred",
@@ -145,8 +154,9 @@ def split_queries(rows: NDArray[np.int64], settings: SweepSettings) -> QuerySpli
     select = np.sort(drawn[: settings.n_queries])
     rest = np.sort(drawn[settings.n_queries :][: settings.confirm_queries])
     if len(rest) < FEWEST_HOLDOUT_QUERIES:
-        return QuerySplit(select, select, holdout=False)
-    return QuerySplit(select, rest, holdout=True)
+        return QuerySplit(select, select, holdout=False, fit=rest[:0])
+    left = np.sort(drawn[settings.n_queries + settings.confirm_queries :][:MOST_FIT_QUERIES])
+    return QuerySplit(select, rest, holdout=True, fit=left if len(left) >= FEWEST_FIT_QUERIES else left[:0])
 
 
 def texts_fingerprint(texts: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ragopt.records import Run
 from ragopt.sweep.descend import Descent
 from ragopt.sweep.finalists import Confirmation, choose_finalists
 from ragopt.sweep.grid import grid_for
+from ragopt.sweep.joint_stage import JointCheck, check_joint, joint_trials
 from ragopt.sweep.material import gather_material
 from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.progress import Timed
@@ -57,6 +58,7 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
         results = sweep.measure()
     info = describe_run(settings, material, results, sweep.pricing.workload, sweep.warnings())
     info["queries"]["select_rows"] = sweep.select_rows()
+    info["joint_checks"] = {model: [asdict(check) for check in found] for model, found in sweep.joint_checks.items()}
     recommendation = recommend_from(results, settings.limits, objective=settings.objective, info=info)
     info["forecast_check"] = sweep.forecast_check(recommendation)
     info |= {"seconds": timed.seconds(), "peak_anonymous_bytes": peak.peak_bytes}
@@ -104,6 +106,7 @@ class _Sweep:
         self.plan = SearchPlan(settings.metric, settings.k, settings.n_results(n), settings.seed)
         self.pricing = Pricing(workload, self.book, settings.cost_model, n, self.plan.n_results)
         self.selections: dict[str, Selection] = {}
+        self.joint_checks: dict[str, list[JointCheck]] = {}
         for line in workload.describe(n):
             progress.notice(f"workload: {line}")
         for line in self._cautions():
@@ -197,12 +200,29 @@ class _Sweep:
         self.selections[data.model] = selection
         selection.run(trials, data.model)
         tried = [*trials]
+        if not self.settings.grid:
+            tried += self._joint(selection)
         target = self.settings.limits.min_recall
         if self.settings.descend and not self.settings.grid and target is not None:
             tried += Descent(selection, target=target, max_rescored=self.settings.max_rescored).run(trials)
         results = selection.results(list(dict.fromkeys(tried)))
         self._tell(data.model, results, selection)
         return results
+
+    def _joint(self, selection: Selection) -> list[Trial]:
+        """Try the query-aware rotation where queries are left over, and race it where it wins."""
+        try:
+            checks = check_joint(selection)
+        except InputError as error:
+            self.progress.notice(f"query-aware rotation not tried: {error.failed}")
+            return []
+        self.joint_checks[selection.data.model] = checks
+        for check in checks:
+            self.progress.notice(check.printed())
+        trials = joint_trials(checks, selection.data.model)
+        if trials:
+            selection.run(trials, "query-aware spaces")
+        return trials
 
     def _tell(self, model: str, results: dict[Trial, TrialResult], selection: Selection) -> None:
         n_dropped = sum(result.status == "dropped" for result in results.values())

@@ -137,7 +137,11 @@ class _Work:
             return estimate_graph(self.bench, group, self.sample)
         plan, n = self.bench.plan, self.bench.data.vectors.n
         wanted = candidates_wanted(group.deepest(plan.n_results), k=plan.k, n_vectors=n)
-        n_candidates = min(max(wanted, min(self.least, n)), self.sample.candidates.shape[1])
+        n_candidates = max(wanted, min(self.least, n))
+        if n_candidates > self.sample.candidates.shape[1]:
+            raise ValueError(
+                f"{group.base} wants {n_candidates} candidates, there are {self.sample.candidates.shape[1]}"
+            )
         codec = self.bench.codec(group.base)
         found = {}
         for trial in group.trials:

@@ -179,7 +179,7 @@ def _check_space(space: Space, full_dim: int, path: Path) -> None:
     if space.dim > full_dim or (space.reduction == "none" and space.dim != full_dim):
         raise InputError(
             f"{path}: the space {space} does not fit a model of {full_dim} dimensions",
-            allowed=f"full, or 1 to {full_dim} with trunc or pca",
+            allowed=f"full, or 1 to {full_dim} with trunc, pca or joint",
             next_step="Write it like 128:pca",
         )
 

@@ -81,12 +81,6 @@ def _candidates_of(settings: SweepSettings, model: str, vectors: Vectors) -> int
     return candidates_wanted(deepest, k=settings.k, n_vectors=vectors.n)
 
 
-def _union(split: QuerySplit) -> NDArray[np.int64]:
-    import numpy as np  # noqa: PLC0415 - loaded when first used
-
-    return np.union1d(split.select, split.confirm)
-
-
 def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
     embedders = [open_embedder(model, device=settings.device) for model in settings.models]
     names = [embedder.name for embedder in embedders]
@@ -112,7 +106,7 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress)
         f"({corpus.queries.source})"
     )
     split = split_queries(usable_rows(corpus.queries.ids, corpus.queries.qrels), settings)
-    rows = _union(split)
+    rows = split.rows
     models = []
     for embedder in embedders:
         progress.notice(f"Embedding with {embedder.name} ({embedder.dim} dimensions) on {embedder.device}")
@@ -164,7 +158,7 @@ def _ready_material(settings: SweepSettings, store: ArtifactStore, progress: Pro
     query_ids = tuple(opened.query_ids)
     check_qrels(Queries(query_ids, query_ids, qrels, synthetic=False, source=""), opened.vector_ids)
     split = split_queries(usable_rows(query_ids, qrels), settings)
-    rows = _union(split)
+    rows = split.rows
     data = complete(
         store, model=READY_MODEL, device="ready", vectors=opened.vectors, queries=opened.queries.rows(rows),
         all_rows=rows, split=split, k=settings.k,

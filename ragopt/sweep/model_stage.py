@@ -11,10 +11,11 @@ import numpy as np
 
 from ragopt.embed.open_embedder import WORDLLAMA
 from ragopt.embed.ready import open_ready_vectors, read_ids
+from ragopt.embed.spaces import Rotation, fit_joint_rotation, fit_rotation
 from ragopt.embed.store import BLOCK_ROWS, Vectors, embed_to_store, vectors_recipe
 from ragopt.errors import InputError
 from ragopt.measure.neighbours import MARGIN, Neighbours, exact_neighbours
-from ragopt.sweep.corpus_stage import Corpus, QuerySplit, texts_fingerprint
+from ragopt.sweep.corpus_stage import FEWEST_FIT_QUERIES, Corpus, QuerySplit, texts_fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ragopt.artifacts import ArtifactStore
     from ragopt.corpus.queries import Queries
     from ragopt.embed.embedder import Embedder
-    from ragopt.records import Metric
+    from ragopt.records import Metric, Space
     from ragopt.sweep.settings import ReadyVectors
 
 Report = Callable[[int, int], None]
@@ -46,6 +47,7 @@ class ModelData:
         select_queries, confirm_queries: float32 (n, dim) query vectors.
         select_exact, confirm_exact: their exact neighbours in the full-dimension space.
         candidates: int32 (n_select, K) candidates of the selection queries, exact nearest first.
+        fit_queries: float32 (m, dim) queries that a reduction may be fitted on, in neither of the sets; may be empty.
     """
 
     model: str
@@ -56,6 +58,7 @@ class ModelData:
     select_exact: Neighbours
     confirm_exact: Neighbours
     candidates: NDArray[np.int32]
+    fit_queries: NDArray[np.float32]
 
 
 def embed_corpus(store: ArtifactStore, corpus: Corpus, embedder: Embedder, metric: Metric, report: Report) -> Vectors:
@@ -161,6 +164,30 @@ def queries_fingerprint(queries: NDArray[np.float32]) -> str:
     return digest.hexdigest()
 
 
+def rotation_of(data: ModelData, space: Space, sample: NDArray[np.float32]) -> Rotation | None:
+    """Fit the rotation that a space needs on a training sample; None for one that needs none.
+
+    Raises:
+        InputError: a joint rotation without queries to fit it on.
+    """
+    if space.reduction == "pca":
+        return fit_rotation(sample)
+    if space.reduction != "joint":
+        return None
+    if not len(data.fit_queries):
+        raise InputError(
+            f"{space} is fitted on queries beside those that are measured, and none are left over",
+            allowed=f"at least {FEWEST_FIT_QUERIES} more queries than --n-queries and --confirm-queries take",
+            next_step="Give more queries, or smaller --n-queries and --confirm-queries",
+        )
+    return fit_joint_rotation(sample, data.fit_queries)
+
+
+def fitted_on(data: ModelData, space: Space) -> str:
+    """What, beside the vectors, a space depends on: the queries of a joint rotation; empty for the others."""
+    return queries_fingerprint(data.fit_queries) if space.reduction == "joint" else ""
+
+
 def complete(  # noqa: PLR0913 - the parts of one record
     store: ArtifactStore,
     *,
@@ -183,8 +210,8 @@ def complete(  # noqa: PLR0913 - the parts of one record
         device: where the model ran.
         vectors: of the corpus.
         queries: float32 (len(all_rows), dim).
-        all_rows: sorted row numbers of the chosen queries, union of both sets.
-        split: which of them select and which confirm.
+        all_rows: sorted row numbers of the chosen queries, union of all sets.
+        split: which of them select, confirm and fit.
         k: neighbours.
         n_candidates: candidates of each selection query.
         metric: of the vectors.
@@ -199,4 +226,5 @@ def complete(  # noqa: PLR0913 - the parts of one record
         confirm = select
     else:
         confirm_exact, _ = find_exact(store, vectors, confirm, k=k, metric=metric, report=report)
-    return ModelData(model, device, vectors, select, confirm, select_exact, confirm_exact, candidates)
+    fit = queries[np.searchsorted(all_rows, split.fit)]
+    return ModelData(model, device, vectors, select, confirm, select_exact, confirm_exact, candidates, fit)

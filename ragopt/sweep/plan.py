@@ -92,8 +92,9 @@ class Plan:
 
     def printed(self) -> tuple[str, ...]:
         """The plan in lines for people."""
-        head = f"{self.n_trials:,} trials over {self.n_spaces} spaces and {self.n_factories} factories"
-        lines = [head if self.n_trials is not None else "The number of trials is known once the vectors are there"]
+        lines = ["The number of trials is known once the vectors are there"]
+        if self.n_trials is not None:
+            lines = [f"{self.n_trials:,} trials over {self.n_spaces} spaces and {self.n_factories} factories"]
         lines += [
             f"{line.what}: {line.n_there:,} stored, {line.n_missing:,} to make, about {line.seconds:,.0f} s"
             for line in self.lines

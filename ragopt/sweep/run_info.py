@@ -93,6 +93,7 @@ def describe_run(
             "n_queries": len(material.query_ids),
             "n_select": n_select,
             "n_confirm": n_confirm,
+            "n_fit": len(split.fit),
             "confirm_holdout": split.holdout,
         },
         "models": models,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragopt.choose import NDCG, is_exact
+from ragopt.errors import InputError
 from ragopt.index.factory import parse_factory
 from ragopt.index.size import index_bytes
 from ragopt.records import Trial, TrialResult
@@ -22,6 +23,9 @@ from ragopt.sweep.suitability import unsuitable_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from ragopt.artifacts import ArtifactStore
     from ragopt.choose import Limits
@@ -84,6 +88,24 @@ class Selection:
         """Estimate every trial on all selection queries, without a race: what a race is checked against."""
         self._grow_candidates(trials)
         self._estimate(trials, len(self.order), f"{len(trials):,} trials, no race")
+
+    def recall_of(self, trials: Sequence[Trial]) -> dict[Trial, NDArray[np.float32]]:
+        """recall_vs_exact of trials on all selection queries; nothing of them is kept.
+
+        Raises:
+            InputError: one of them cannot be measured on this corpus.
+        """
+        self._grow_candidates(trials)
+        report = self.progress.phase("select", f"{len(trials):,} spaces")
+        found = estimate(self.bench, trials, self.sample(len(self.order)), timed=False,
+                         report=lambda done: report(done, len(trials)))  # fmt: skip
+        self.bench.forget_candidates()
+        recalls = {}
+        for trial, outcome in found.items():
+            if isinstance(outcome, str):
+                raise InputError(outcome, next_step="Leave --grid out, or sweep other vectors")
+            recalls[trial] = outcome.recall
+        return recalls
 
     def _estimate(self, trials: Sequence[Trial], n_queries: int, title: str, *, least_candidates: int = 0) -> None:
         sample = self.sample(n_queries)

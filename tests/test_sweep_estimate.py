@@ -1,0 +1,217 @@
+"""Estimates equal built indexes: from real artifacts, with more vectors than candidates, after a change of grid."""
+
+import numpy as np
+import pytest
+
+from ragopt.artifacts import ArtifactStore
+from ragopt.bill.price_book import PriceBook
+from ragopt.choose import Limits
+from ragopt.embed.ready import open_ready_vectors
+from ragopt.index.build import add_blocks, set_search, train_index
+from ragopt.index.factory import parse_factory
+from ragopt.measure.neighbours import recall_vs_exact
+from ragopt.records import Space, Trial
+from ragopt.sweep.bench import Bench
+from ragopt.sweep.corpus_stage import QuerySplit
+from ragopt.sweep.descend import Descent, codecs_of, most_factor
+from ragopt.sweep.estimate_stage import estimate
+from ragopt.sweep.forecasting import forecast_of
+from ragopt.sweep.joint_stage import check_joint
+from ragopt.sweep.material import Material
+from ragopt.sweep.model_stage import complete
+from ragopt.sweep.pricing import Pricing, workload_of
+from ragopt.sweep.progress import Silent
+from ragopt.sweep.query_sample import QuerySample, candidates_wanted
+from ragopt.sweep.selecting import Selection
+from ragopt.sweep.settings import Scale, SearchPlan
+
+N, DIM, N_SELECT, N_FIT, K = 6000, 32, 120, 500, 10
+PLAN = SearchPlan("cosine", K, K, 0)
+FULL = Space("m", DIM, "none")
+
+
+def clustered(rng, n):
+    centres = np.random.default_rng(1).normal(size=(60, DIM)) * np.linspace(2, 0.3, DIM)
+    return (centres[rng.integers(0, 60, n)] + 0.5 * rng.normal(size=(n, DIM)) + 0.3).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A store, the data of one model with 500 candidates a query, and the stored vectors as an array."""
+    folder = tmp_path_factory.mktemp("estimate")
+    rng = np.random.default_rng(0)
+    np.save(folder / "v.npy", clustered(rng, N))
+    store = ArtifactStore(folder / "cache")
+    vectors = open_ready_vectors(store, str(folder / "v.npy"), column=None, metric="cosine")
+    asked = clustered(rng, N_SELECT + N_FIT)
+    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    rows = np.arange(len(asked))
+    split = QuerySplit(rows[:N_SELECT], rows[:N_SELECT], holdout=False, fit=rows[N_SELECT:])
+    data = complete(store, model="m", device="cpu", vectors=vectors, queries=asked, all_rows=rows, split=split, k=K,
+                    n_candidates=500, metric="cosine", report=lambda _done, _total: None)  # fmt: skip
+    return store, data, vectors.rows(np.arange(N)), split
+
+
+def built_recall(data, corpus, trial):
+    index = train_index(parse_factory(trial.factory, DIM), corpus, metric="cosine", seed=0)
+    add_blocks(index, [(0, corpus)])
+    set_search(index, trial.search)
+    return recall_vs_exact(index.search(data.select_queries, K)[1], data.select_exact, k=K)
+
+
+TRIALS = [
+    Trial(FULL, "Flat"),
+    Trial(FULL, "SQ8"),
+    Trial(FULL, "PQ8np"),
+    Trial(FULL, "PQ16x4fs"),
+    Trial(FULL, "RaBitQ"),
+    Trial(FULL, "RaBitQ4"),
+    Trial(FULL, "PCAR16,PQ4np,Refine(SQ8)", "k_factor_rf=2"),
+    Trial(FULL, "PCAR16,PQ4np,Refine(SQ8)", "k_factor_rf=10"),
+    Trial(FULL, "PCAR16,PQ4np,Refine(SQfp16)", "k_factor_rf=10"),
+    Trial(FULL, "IVF16,PQ8np", "nprobe=2"),
+    Trial(FULL, "IVF16,PQ8np", "nprobe=8"),
+    Trial(FULL, "IVF16,PQ16x4fs,Refine(SQ8)", "nprobe=4,k_factor_rf=5"),
+    Trial(FULL, "HNSW8,SQ8", "efSearch=32"),
+]
+
+
+def test_estimates_equal_built_indexes(prepared):
+    """From 500 of 6,000 vectors a query, every trial's mean recall is within half a point of the built index's.
+
+    Trained on the same rows. FastScan rounds its tables for the lists that one search probes, hence not exactly.
+    """
+    store, data, corpus, _ = prepared
+    sample = QuerySample.of(data, np.arange(N_SELECT))
+    found = estimate(Bench(store, data, PLAN), TRIALS, sample, timed=False)
+    gaps = {str(trial): float((found[trial].recall - built_recall(data, corpus, trial)).mean()) for trial in TRIALS}
+    assert all(abs(gap) <= 0.005 for gap in gaps.values()), gaps
+    assert found[TRIALS[0]].recall.min() == 1
+
+
+def test_a_second_grid_scores_no_codec_again(prepared, tmp_path):
+    """Other depths and tiers of codes that were scored before make no new shortlist and train no new codec."""
+    store, data, _, _ = prepared
+    sample, fresh = QuerySample.of(data, np.arange(N_SELECT)), ArtifactStore(tmp_path)
+    first = [Trial(FULL, "PQ8np,Refine(SQ8)", "k_factor_rf=10")]
+    estimate(Bench(fresh, data, PLAN), first, sample, timed=False)
+    before = {path for kind in ("codec", "shortlist") for path in (tmp_path / kind).rglob("recipe.json")}
+    more = [
+        *first,
+        Trial(FULL, "PQ8np,Refine(SQ8)", "k_factor_rf=3"),
+        Trial(FULL, "PQ8np,Refine(SQ8)", "k_factor_rf=7"),
+    ]
+    estimate(Bench(fresh, data, PLAN), more, sample, timed=False)
+    after = {path for kind in ("codec", "shortlist") for path in (tmp_path / kind).rglob("recipe.json")}
+    assert before == after
+    assert store.root != fresh.root
+
+
+def test_too_few_candidates_say_that_they_are(prepared):
+    """The estimate of codes of one byte moves when its candidates are halved, and is not taken as converged."""
+    store, data, corpus, _ = prepared
+    trial = Trial(FULL, "IVF4,PQ1np", "nprobe=4")
+    found = estimate(Bench(store, data, PLAN), [trial], QuerySample.of(data, np.arange(N_SELECT)), timed=False)[trial]
+    assert found.moved > 0.001
+    assert not found.converged
+    assert found.recall.mean() >= built_recall(data, corpus, trial).mean() - 1e-6, "an upper bound"
+
+
+def test_what_cannot_be_trained_is_told(prepared):
+    """More lists than training rows is a reason in words, and the other trials go on."""
+    store, data, _, _ = prepared
+    trials = [Trial(FULL, "IVF8192,SQ8", "nprobe=4"), Trial(FULL, "SQ8")]
+    found = estimate(Bench(store, data, PLAN), trials, QuerySample.of(data, np.arange(N_SELECT)), timed=False)
+    assert "8192" in found[trials[0]]
+    assert found[trials[1]].recall.mean() > 0.9
+
+
+def test_candidates_grow_with_k_and_depth():
+    """50 k or 5 x depth, whichever is more, and never more than there are vectors."""
+    assert candidates_wanted(10, k=10, n_vectors=10**6) == 500
+    assert candidates_wanted(1000, k=10, n_vectors=10**6) == 5000
+    assert candidates_wanted(10, k=100, n_vectors=10**6) == 5000
+    assert candidates_wanted(1000, k=10, n_vectors=777) == 777
+
+
+def a_selection(prepared, *, min_recall=0.9, n_scale=None):
+    store, data, _, split = prepared
+    pricing = Pricing(workload_of(Scale(n_vectors=n_scale), N), PriceBook.load(), "scan", N, K)
+    query_ids, document_ids = [str(row) for row in range(N_SELECT + N_FIT)], [str(row) for row in range(N)]
+    material = Material((data,), query_ids, document_ids, {}, None, split, {}, {})
+    return Selection(store, data, PLAN, pricing, Limits(min_recall=min_recall), material, Silent())
+
+
+def test_the_search_below_a_grid_finds_the_smallest_size_and_depth(prepared):
+    """Every size below the one that is found fails at the greatest depth, and one step less of depth fails too."""
+    selection = a_selection(prepared, min_recall=0.85)
+    grid = [Trial(FULL, "Flat"), Trial(FULL, "PQ16np,Refine(SQ8)", "k_factor_rf=20")]
+    selection.run(grid, "m")
+    descent = Descent(selection, target=0.85, max_rescored=80)
+    tried = descent.run(grid)
+    held = [trial for trial in tried if descent._meets(trial)]
+    sizes = {trial: selection.costs(trial).ram_bytes_per_vector for trial in held}
+    smallest = min(sizes.values())
+    assert smallest < 16
+    below = [trial for trial in tried if selection.costs(trial).ram_bytes_per_vector < smallest]
+    assert below
+    assert not any(descent._meets(trial) for trial in below)
+    least = [trial for trial in held if sizes[trial] == smallest and trial.search != "k_factor_rf=8"]
+    for trial in least:
+        found = selection.settled[trial].estimate
+        factor = int(trial.search.removeprefix("k_factor_rf="))
+        deep = next(each for each in held if each.factory == trial.factory and each.search == "k_factor_rf=8")
+        assert descent._low_at(selection.settled[deep].estimate, factor) >= 0.85
+        assert found.recall.mean() <= selection.settled[deep].estimate.recall.mean() + 1e-6
+
+
+def test_sizes_are_made_of_codecs_that_fit():
+    """Every codec below a grid has the bytes that it is tried for, and splits its dimensions evenly."""
+    for size in (1, 2, 3, 5, 8, 12, 24):
+        for residual in (False, True):
+            for codec in codecs_of(size, 384, residual=residual):
+                factory = parse_factory(codec, 384)
+                assert factory.codec.parts * factory.codec.bits == 8 * size
+
+
+def test_small_corpora_are_not_scanned_from_the_disk():
+    """No search below a grid rescored more than a twentieth of the corpus, or than it was allowed to."""
+    assert most_factor(22_067, 10, 1000) == 100
+    assert most_factor(4_000, 10, 1000) == 20
+    assert most_factor(150, 10, 1000) == 0
+    assert most_factor(10**6, 10, 250) == 25
+
+
+def test_a_joint_rotation_is_kept_only_where_it_wins(prepared):
+    """The check compares on the selection queries, is fitted on others, and keeps what its interval says."""
+    checks = check_joint(a_selection(prepared))
+    assert [check.dim for check in checks] == [24, 16, 8]
+    assert {check.n_fit for check in checks} == {N_FIT}
+    for check in checks:
+        assert check.kept is (check.low > 0)
+        assert check.low <= check.joint - check.pca <= check.high
+
+
+def test_forecasts_come_with_the_scale_that_is_billed(prepared):
+    """Nothing is forecast at the corpus's own size; at twice its size the upper end is at least what was measured."""
+    store, data, _, _ = prepared
+    trial = TRIALS[7]
+    found = estimate(Bench(store, data, PLAN), [trial], QuerySample.of(data, np.arange(N_SELECT)), timed=False)[trial]
+    assert forecast_of(found, k=K, n_results=K, n=N, n_scale=N) is None
+    forecast = forecast_of(found, k=K, n_results=K, n=N, n_scale=2 * N)
+    assert forecast.n_vectors == 2 * N
+    assert forecast.low <= forecast.high
+    assert forecast.high >= found.recall.mean()
+
+
+def test_a_race_settles_every_trial(prepared):
+    """Every trial of a race has a result: estimated on all queries, or dropped with its reason, or unsuitable."""
+    selection = a_selection(prepared)
+    trials = [*TRIALS, Trial(FULL, "IVF8192,SQ8", "nprobe=4")]
+    selection.run(trials, "m")
+    results = selection.results(trials)
+    assert list(results) == trials
+    assert results[trials[-1]].status == "unsuitable"
+    for trial in TRIALS:
+        assert results[trial].status in {"estimated", "dropped", "unsuitable"}
+        assert (results[trial].reason == "") is (results[trial].status == "estimated")
