@@ -35,21 +35,28 @@ def clustered(rng, n):
     return (centres[rng.integers(0, 60, n)] + 0.5 * rng.normal(size=(n, DIM)) + 0.3).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    """A store, the data of one model with 500 candidates a query, and the stored vectors as an array."""
-    folder = tmp_path_factory.mktemp("estimate")
+def scattered(rng, n):
+    return rng.normal(size=(n, DIM)).astype(np.float32)
+
+
+def prepare(folder, draw):
+    """A store, the data of one model with 500 candidates a query, the stored vectors as an array, and the split."""
     rng = np.random.default_rng(0)
-    np.save(folder / "v.npy", clustered(rng, N))
+    np.save(folder / "v.npy", draw(rng, N))
     store = ArtifactStore(folder / "cache")
     vectors = open_ready_vectors(store, str(folder / "v.npy"), column=None, metric="cosine")
-    asked = clustered(rng, N_SELECT + N_FIT)
+    asked = draw(rng, N_SELECT + N_FIT)
     asked /= np.linalg.norm(asked, axis=1, keepdims=True)
     rows = np.arange(len(asked))
     split = QuerySplit(rows[:N_SELECT], rows[:N_SELECT], holdout=False, fit=rows[N_SELECT:])
     data = complete(store, model="m", device="cpu", vectors=vectors, queries=asked, all_rows=rows, split=split, k=K,
                     n_candidates=500, metric="cosine", report=lambda _done, _total: None)  # fmt: skip
     return store, data, vectors.rows(np.arange(N)), split
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("clustered"), clustered)
 
 
 def built_recall(data, corpus, trial):
@@ -107,9 +114,9 @@ def test_a_second_grid_scores_no_codec_again(prepared, tmp_path):
     assert store.root != fresh.root
 
 
-def test_too_few_candidates_say_that_they_are(prepared):
+def test_too_few_candidates_say_that_they_are(tmp_path):
     """The estimate of codes of one byte moves when its candidates are halved, and is not taken as converged."""
-    store, data, corpus, _ = prepared
+    store, data, corpus, _ = prepare(tmp_path, scattered)
     trial = Trial(FULL, "IVF4,PQ1np", "nprobe=4")
     found = estimate(Bench(store, data, PLAN), [trial], QuerySample.of(data, np.arange(N_SELECT)), timed=False)[trial]
     assert found.moved > 0.001
