@@ -156,9 +156,17 @@ def _facts(recommendation: Recommendation) -> list[tuple[str, str]]:
     return [
         *facts,
         ("latency", latency_text(recommendation.latency)),
+        *_cold_fact(recommendation),
         ("bill", f"USD {usd_text(bill.usd_per_month)} [{usd_text(bill.low)}, {usd_text(bill.high)}] per month"),
         ("target", recommendation.target),
     ]
+
+
+def _cold_fact(recommendation: Recommendation) -> list[tuple[str, str]]:
+    """Latency with the rescoring tier on the disk, where that was measured."""
+    if recommendation.cold is None:
+        return []
+    return [("latency, cold", f"{latency_text(recommendation.cold)}, no page of the rescoring tier in RAM")]
 
 
 def _list(console: Console, title: str, lines: tuple[str, ...]) -> None:

@@ -170,7 +170,7 @@ def confirmation_sentence(recommendation: Recommendation) -> str:
     """Where the recommendation's figures come from."""
     if recommendation.confirmed:
         return "Its figures were measured on an index built from the whole corpus."
-    return "Its figures are those of the selection stage: a build on a smaller training sample, not confirmed."
+    return "Its figures are estimates from shared candidates: no index was built, nothing of it is confirmed."
 
 
 def query_sentences(run: Run) -> tuple[str, ...]:

@@ -35,6 +35,11 @@ MS_PER_CANDIDATE = 350e-6
 """Scoring one candidate of one query by itself (150 ns) and sorting it twice (200 ns), on one core (1,000 queries x
 2,000 candidates of 22,067 x 384, 2026-11)."""
 
+MOST_TYING_BYTES = 4
+"""Codes of so few bytes tie by the dozen, and which of the tied vectors a search keeps depends on how many it is asked
+for: 4.7 points of recall for PCAR96,PQ3np rescored to depth 20, 3.6 for 4 bytes, under 0.5 for 6 (22,067 vectors whose first
+2,067 answer the questions, FAISS 1.15.1, 2026-11-25)."""
+
 MOST_WHOLE_SLOW = 50_000
 """Up to so many vectors a codec whose search depends on its depth is searched whole: a search of the candidates and one
 of half of them would encode as many vectors."""
@@ -204,11 +209,17 @@ def _filled(bench: Bench, codec: TrainedCodec) -> Any:
     return prepared(faiss.read_index(str(folder / "codes.faiss")))
 
 
+def searched_at_depth(factory: Factory) -> bool:
+    """Whether a deep shortlist does not tell what a shallower search finds, so that each depth is searched by itself."""
+    tiny = not factory.nlist and code_bytes(factory.codec, factory.codec_dim) <= MOST_TYING_BYTES
+    return factory.codec.depends_on_depth or tiny
+
+
 def scans_all(factory: Factory, n_vectors: int, n_candidates: int, *, n_queries: int) -> bool:
     """Whether a scan of all codes costs less than scoring candidates one by one, by the table of scan costs."""
     if factory.nlist or n_vectors > n_candidates * n_queries:
         return False
-    if n_vectors == n_candidates or (factory.codec.depends_on_depth and n_vectors <= MOST_WHOLE_SLOW):
+    if n_vectors == n_candidates or (searched_at_depth(factory) and n_vectors <= MOST_WHOLE_SLOW):
         return True
     per_code = code_bytes(factory.codec, factory.codec_dim)
     scan_ms = scan_cpu_ms(factory.base_text, factory.dim, "", n_vectors, code_bytes=per_code)

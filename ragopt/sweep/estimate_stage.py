@@ -16,7 +16,7 @@ from ragopt.index.factory import parse_factory
 from ragopt.measure.latency import one_thread
 from ragopt.measure.neighbours import recall_vs_exact
 from ragopt.measure.shortlist import Places, best_rescored, narrow, ranks, rows_at
-from ragopt.sweep.codec_scoring import CodecTiming, Scored, scans_all, score_codec
+from ragopt.sweep.codec_scoring import CodecTiming, Scored, scans_all, score_codec, searched_at_depth
 from ragopt.sweep.graph_stage import estimate_graph
 from ragopt.sweep.groups import PROBING_SEARCH, Group, groups_of, search_value, shortlist_depth
 from ragopt.sweep.query_sample import candidates_wanted
@@ -146,7 +146,7 @@ class _Work:
         found = {}
         for trial in group.trials:
             # One shortlist serves all depths, but for codecs whose search itself depends on the depth.
-            depth = self._depth(trial, n_candidates) if group.base.codec.depends_on_depth else 0
+            depth = self._depth(trial, n_candidates) if searched_at_depth(group.base) else 0
             scored = score_codec(self.bench, codec, self.sample, nprobes=group.nprobes, n_candidates=n_candidates,
                                  depth=depth, timed=self.timed)  # fmt: skip
             found[trial] = self._trial(trial, codec, scored, n_candidates)

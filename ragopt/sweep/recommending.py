@@ -188,7 +188,7 @@ def _confirmation_reason(
     chosen: TrialResult, decision: Decision, results: Sequence[TrialResult], info: Mapping[str, Any]
 ) -> list[str]:
     if not chosen.confirmed:
-        reason = "It was not among the finalists: its figures come from the selection stage, not from a confirmation."
+        reason = "It was not among the finalists: its figures are estimates from shared candidates, no index was built."
         return [reason]
     if info["queries"]["confirm_holdout"]:
         reason = "It was built on the whole corpus and measured on queries that had no part in choosing it."
