@@ -37,8 +37,8 @@ MS_PER_CANDIDATE = 350e-6
 
 MOST_TYING_BYTES = 4
 """Codes of so few bytes tie by the dozen, and which of the tied vectors a search keeps depends on how many it is asked
-for: 4.7 points of recall for PCAR96,PQ3np rescored to depth 20, 3.6 for 4 bytes, under 0.5 for 6 (22,067 vectors whose first
-2,067 answer the questions, FAISS 1.15.1, 2026-11-25)."""
+for: 4.7 points of recall for PCAR96,PQ3np rescored to depth 20, 3.6 for 4 bytes, under 0.5 for 6 (22,067 vectors, the
+first 2,067 of which answer the questions; FAISS 1.15.1, 2026-11-25)."""
 
 MOST_WHOLE_SLOW = 50_000
 """Up to so many vectors a codec whose search depends on its depth is searched whole: a search of the candidates and one
@@ -210,7 +210,7 @@ def _filled(bench: Bench, codec: TrainedCodec) -> Any:
 
 
 def searched_at_depth(factory: Factory) -> bool:
-    """Whether a deep shortlist does not tell what a shallower search finds, so that each depth is searched by itself."""
+    """Whether a deep shortlist does not tell what a shallow search finds, so that each depth is searched by itself."""
     tiny = not factory.nlist and code_bytes(factory.codec, factory.codec_dim) <= MOST_TYING_BYTES
     return factory.codec.depends_on_depth or tiny
 
