@@ -31,6 +31,8 @@ SHAPES = {
     "PQ 4-bit": "triangle-down",
     "RaBitQ": "cross",
     "SQfp16": "triangle-right",
+    "SQ6": "wedge",
+    "RQ": "arrow",
 }
 OTHER_SHAPE = "triangle-left"
 

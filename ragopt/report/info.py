@@ -107,8 +107,8 @@ def is_rescored(factory: str) -> bool:
 def codec_of(factory: str) -> str:
     """Name the codec of a FAISS factory string, without its size.
 
-    >>> [codec_of(text) for text in ("PCAR128,PQ16np,Refine(SQ8)", "IVF64,PQ8x4fs", "HNSW32", "RaBitQ4", "SQfp16")]
-    ['PQ 8-bit', 'PQ 4-bit', 'Flat', 'RaBitQ', 'SQfp16']
+    >>> [codec_of(text) for text in ("PCAR128,PQ16np,Refine(SQ8)", "IVF64,PQ8x4fs", "HNSW32", "RaBitQ4", "RQ6x8")]
+    ['PQ 8-bit', 'PQ 4-bit', 'Flat', 'RaBitQ', 'RQ']
     """
     for part in split_factory(factory):
         if any(kind.match(part) for kind in (TRANSFORM, COARSE, WRAPPER)):
@@ -118,6 +118,8 @@ def codec_of(factory: str) -> str:
             continue
         if codec.startswith("RaBitQ"):
             return "RaBitQ"
+        if additive := re.match(r"(P?RQ)\d+x", codec):
+            return additive[1]
         product = re.match(r"PQ\d+(?:x(\d+))?", codec)
         return f"PQ {product[1] or 8}-bit" if product else codec
     return "Flat"
