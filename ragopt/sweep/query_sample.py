@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CANDIDATES_PER_K = 50
 """Least candidates per neighbour counted: with fewer the estimate is up to 0.7 points too high
-(facts measured on 2 M and 200 k vectors, 2026-11; docs/method-measure.md#estimate)."""
+(facts measured on 2 M and 200 k vectors, 2026-11; docs/method.md#estimate)."""
 
 CANDIDATES_PER_DEPTH = 5
 """Least candidates per rescored vector: at 2.5 the estimate was 0.3 to 0.6 points too high for 16-byte codes, at 5 at

@@ -19,7 +19,7 @@ from ragopt.sweep.model_stage import ModelData, find_exact
 from ragopt.sweep.query_sample import QuerySample, candidates_wanted, racing_order
 from ragopt.sweep.race import Costs, Runner, drops, rounds_of
 from ragopt.sweep.results import estimated_result
-from ragopt.sweep.suitability import unsuitable_groups
+from ragopt.sweep.suitability import not_worth_training, unsuitable_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from ragopt.sweep.pricing import Pricing
     from ragopt.sweep.progress import Progress
     from ragopt.sweep.settings import SearchPlan
+
+UNSUITABLE = ("not suited", "not worth")
+"""How the reasons of `suitability` begin, in contrast to those of the race."""
 
 MOST_SCORES = 1 << 23
 """Scores of one codec held at once, queries x candidates: 32 MB of float32. Where doubling the candidates would pass
@@ -152,9 +155,11 @@ class Selection:
         )
 
     def _judge_codecs(self, trials: Sequence[Trial]) -> None:
-        """Report codecs that lie far below a product quantizer of their size; their trials stay on record."""
+        """Report codecs that do not suit this corpus; their trials stay on record, and out of the decision."""
         estimates = [self.settled[trial].estimate for trial in trials]
-        for trial, reason in unsuitable_groups(estimates, self.data, k=self.plan.k).items():
+        reasons = unsuitable_groups(estimates, self.data, k=self.plan.k)
+        reasons |= not_worth_training(estimates, {trial: self.costs(trial) for trial in trials})
+        for trial, reason in reasons.items():
             self.settled[trial] = replace(self.settled[trial], reason=reason)
 
     def converge(self, trials: Sequence[Trial]) -> bool:
@@ -198,7 +203,7 @@ class Selection:
                                n=self.data.vectors.n, n_scale=self.pricing.workload.n_vectors)  # fmt: skip
         status = found.status
         if settled.reason:
-            status = "unsuitable" if settled.reason.startswith("not suited") else "dropped"
+            status = "unsuitable" if settled.reason.startswith(UNSUITABLE) else "dropped"
         return replace(found, status=status, reason=settled.reason, forecast=forecast)
 
     def check_forecast(self, trial: Trial) -> ForecastCheck | None:

@@ -1,4 +1,4 @@
-"""Which codecs do not suit a corpus: far below a product quantizer of no more bytes in the same space."""
+"""Which codecs do not suit a corpus: far below a product quantizer of their size, or not worth their training."""
 
 from __future__ import annotations
 
@@ -12,17 +12,24 @@ from ragopt.index.factory import parse_factory
 from ragopt.measure.intervals import paired_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from ragopt.records import Trial
     from ragopt.sweep.estimate_stage import Estimate
     from ragopt.sweep.model_stage import ModelData
+    from ragopt.sweep.race import Costs
 
 MARGIN = 0.10
 """Ten points of recall by code: on text that suits them, RaBitQ and scalar codes lie within seven points of a product
 quantizer of their size (22,067 x 384, table A of 2026-11-23), on data that does not 20 to 50 below (issue 4768)."""
+
+TRAINING_TIMES, TRAINING_GAIN = 100, 0.01
+"""A codec that takes 100 times as long to train must find a point more: every rebuild pays for it again."""
+
+SHORT_TRAINING_SECONDS = 0.1
+"""Shorter training counts as this: what is over in no time says nothing about ratios, and 10 s are nobody's concern."""
 
 ERROR_RATE = 0.05
 N_ROWS = 4096
@@ -100,3 +107,34 @@ def _why(family: str, data: ModelData) -> str:
     if share < 1 / 3:
         return ""
     return f"; RaBitQ needs centred vectors, here the mean holds {share:.0%} of the squared length"
+
+
+def not_worth_training(estimates: Sequence[Estimate], costs: Mapping[Trial, Costs]) -> dict[Trial, str]:
+    """Say which trials take 100 times as long to train as another that costs no more, for less than a point of recall.
+
+    Args:
+        estimates: of one round, all on the same queries.
+        costs: of each of them.
+
+    Returns:
+        The reason, by trial.
+    """
+    quick = sorted(estimates, key=lambda one: (-float(one.recall.mean()), str(one.trial)))
+    found = {}
+    for one in estimates:
+        most = one.train_seconds / TRAINING_TIMES
+        if most < SHORT_TRAINING_SECONDS:
+            continue
+        recall = float(one.recall.mean())
+        for other in quick:
+            gain = recall - float(other.recall.mean())
+            if gain >= TRAINING_GAIN:
+                break
+            if other.train_seconds <= most and costs[other.trial].no_more_than(costs[one.trial]):
+                times = one.train_seconds / max(other.train_seconds, SHORT_TRAINING_SECONDS)
+                found[one.trial] = (
+                    f"not worth its training: {one.train_seconds:,.0f} s, {times:,.0f} times as long as {other.trial}, "
+                    f"which costs no more, for {100 * gain:+.1f} points of recall"
+                )
+                break
+    return found
