@@ -94,3 +94,10 @@ def test_peak_survives_an_error():
         raise ZeroDivisionError
     assert peak._thread is not None
     assert not peak._thread.is_alive()
+
+
+def test_timing_may_end_early_but_not_before_enough():
+    """With no time allowed a hundred searches are timed, and their number is told; without a bound all are."""
+    rows = np.zeros((300, 2), dtype=np.float32)
+    assert time_searches(lambda _row: None, rows, warmup=10, most_seconds=0.0).latency.n_queries == 100
+    assert time_searches(lambda _row: None, rows, warmup=10).latency.n_queries == 290

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 N_BATCHES = 20
 """Batches for the interval of the mean CPU time: 10 to 30 serve, more gain little (Schmeiser 1982, Operations
 Research 30(3):556-568)."""
+
+ENOUGH_TIMED = 100
+"""Searches after which timing may end early: one lies beyond p99."""
 
 MIN_TIMED = 2
 """A spread needs two timed searches."""
@@ -57,14 +61,19 @@ def one_thread() -> Iterator[None]:
 
 
 def time_searches(
-    search_one: Callable[[NDArray[np.float32]], object], queries: NDArray[np.float32], *, warmup: int
-) -> SearchTiming:
+    search_one: Callable[[NDArray[np.float32]], object],
+    queries: NDArray[np.float32],
+    *,
+    warmup: int,
+    most_seconds: float = math.inf,
+) -> SearchTiming:  # fmt: skip
     """Time one search after another on one thread.
 
     Args:
         search_one: searches one query, given as float32 (1, dim).
         queries: float32 (n_queries, dim); the first `warmup` rows warm caches, the rest are timed, each once.
         warmup: rows not timed.
+        most_seconds: no more rows are timed after this, once `ENOUGH_TIMED` are.
 
     Raises:
         InputError: fewer than 2 rows are left to time.
@@ -89,7 +98,10 @@ def time_searches(
             search_one(row)
             wall_ns[i] = time.perf_counter_ns() - wall
             cpu_ns[i] = time.thread_time_ns() - cpu
-    return _summary(wall_ns / 1e6, cpu_ns / 1e6)
+            if i + 1 >= ENOUGH_TIMED and wall_ns[: i + 1].sum() > most_seconds * 1e9:
+                n_timed = i + 1
+                break
+    return _summary(wall_ns[:n_timed] / 1e6, cpu_ns[:n_timed] / 1e6)
 
 
 def _summary(wall_ms: NDArray[np.float64], cpu_ms: NDArray[np.float64]) -> SearchTiming:

@@ -163,10 +163,7 @@ class _Sweep:
         for data in self.material.models:
             results |= self._select(data)
         self._converge(results)
-        orders = {model: selection.order for model, selection in self.selections.items()}
-        Confirmation(self.store, self.settings, self.plan, self.pricing, self.material, orders, self.progress).run(
-            results
-        )
+        Confirmation(self.store, self.settings, self.plan, self.pricing, self.material, self.progress).run(results)
         return list(results.values())
 
     def _converge(self, results: dict[Trial, TrialResult]) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ragopt.choose import Limits, Objective, decide, is_exact
-from ragopt.measure.neighbours import recall_vs_exact
-from ragopt.sweep.confirm_stage import confirm
+from ragopt.measure.neighbours import Neighbours, recall_vs_exact
+from ragopt.sweep.confirm_stage import confirm, gap_rows
 from ragopt.sweep.results import confirmed_result, measured_result
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ def _near_misses(
 class Confirmation:
     """Builds finalists and joins what was measured with what was estimated."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a confirmation is run with
+    def __init__(
         self, store: ArtifactStore, settings: SweepSettings, plan: SearchPlan, pricing: Pricing, material: Material,
-        orders: Mapping[str, np.ndarray], progress: Progress,
+        progress: Progress,
     ) -> None:  # fmt: skip
-        """Prepare; `orders` holds the racing order of the selection queries by model."""
+        """Prepare; nothing is built before `run`."""
         self.store, self.settings, self.plan, self.pricing = store, settings, plan, pricing
-        self.material, self.orders, self.progress = material, orders, progress
+        self.material, self.progress = material, progress
 
     def run(self, results: dict[Trial, TrialResult]) -> None:
         """Build the baselines and the finalists; go on while the best trial is not built."""
@@ -110,17 +110,14 @@ class Confirmation:
             report = self.progress.phase("confirm", f"Building finalists, {data.model}")
             for one in confirm(self.store, data, trials, self.plan, report):
                 measured = measured_result(one, data.confirm_exact, judging, self.pricing)
-                built = self._recall_on_selection(data, results[one.trial], one.select_found)
-                results[one.trial] = confirmed_result(results[one.trial], measured, built_recall=built, k=self.plan.k)
+                gap = self._gap(data, results[one.trial], one.select_found)
+                results[one.trial] = confirmed_result(results[one.trial], measured, estimate_gap=gap)
 
-    def _recall_on_selection(self, data: ModelData, estimated: TrialResult, found: np.ndarray) -> float:
-        """Mean recall of the built index on the very queries that the trial was estimated on."""
-        scores = estimated.per_query.get(f"recall_vs_exact@{self.plan.k}")
-        n_queries = len(found) if scores is None else len(scores)
-        rows = self.orders[data.model][:n_queries]
-        exact = data.select_exact
-        part = type(exact)(exact.ids[rows], exact.scores[rows])
-        return float(recall_vs_exact(found[rows], part, k=self.plan.k).mean())
+    def _gap(self, data: ModelData, estimated: TrialResult, found: np.ndarray) -> float:
+        """Mean of the estimated minus the built recall_vs_exact over the very same selection queries."""
+        rows, exact = gap_rows(data, self.plan), data.select_exact
+        built = recall_vs_exact(found, Neighbours(exact.ids[rows], exact.scores[rows]), k=self.plan.k)
+        return float((estimated.per_query[f"recall_vs_exact@{self.plan.k}"][: len(built)] - built).mean())
 
     def _say_what_was_missed(self, results: dict[Trial, TrialResult]) -> None:
         decision = decide(list(results.values()), self.settings.limits, objective=self.settings.objective,

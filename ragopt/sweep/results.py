@@ -91,20 +91,17 @@ def measured_result(measured: Measured, exact: Neighbours, judging: Judging, pri
     )
 
 
-def confirmed_result(estimated: TrialResult, confirmed: TrialResult, *, built_recall: float, k: int) -> TrialResult:
+def confirmed_result(estimated: TrialResult, confirmed: TrialResult, *, estimate_gap: float) -> TrialResult:
     """Join a finalist's measurement with what the candidates had said of it.
 
     Args:
         estimated: before it was built.
         confirmed: measured on the confirmation queries.
-        built_recall: mean recall_vs_exact of the built index on the queries of the estimate.
-        k: neighbours counted.
+        estimate_gap: estimated minus built recall_vs_exact on the same selection queries.
     """
-    name = f"recall_vs_exact@{k}"
     quality = {
         name: replace(figure, estimated=estimated.quality[name].value) for name, figure in confirmed.quality.items()
     }
     earlier = {SELECTION + name: scores for name, scores in estimated.per_query.items()}
-    gap = estimated.quality[name].value - built_recall
-    return replace(confirmed, quality=quality, estimate_gap=gap, forecast=estimated.forecast,
+    return replace(confirmed, quality=quality, estimate_gap=estimate_gap, forecast=estimated.forecast,
                    per_query={**confirmed.per_query, **earlier})  # fmt: skip

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 UNSUITABLE = ("not suited", "not worth")
 """How the reasons of `suitability` begin, in contrast to those of the race."""
 
-MOST_SCORES = 1 << 23
-"""Scores of one codec held at once, queries x candidates: 32 MB of float32. Where doubling the candidates would pass
+MOST_SCORES = 1 << 22
+"""Scores of one codec held at once, queries x candidates: 16 MB of float32. Where doubling the candidates would pass
 it, the estimate stays marked as an upper bound."""
 
 
