@@ -243,8 +243,9 @@ def exact_of(results: Sequence[TrialResult]) -> TrialResult | None:
 
 
 def decide(
-    results: Sequence[TrialResult], limits: Limits, *, objective: Objective, k: int, to_build: bool = False
-) -> Decision:
+    results: Sequence[TrialResult], limits: Limits, *, objective: Objective, k: int, to_build: bool = False,
+    raced: bool = False,
+) -> Decision:  # fmt: skip
     """Decide which trials meet the limits and in which order they are preferred.
 
     Args:
@@ -254,6 +255,7 @@ def decide(
         k: of recall_vs_exact@k.
         to_build: whether the decision is what to build next: an estimate that is only an upper bound, and a latency
             that only a built index has, then exclude nobody.
+        raced: whether the trials were raced for these limits: what was dropped then comes in when nothing else fits.
 
     Returns:
         The decision; nothing is measured.
@@ -265,7 +267,9 @@ def decide(
     misses = {result.trial: _misses(result, limits, k=k, exact=exact, to_build=to_build) for result in results}
     words = {str(trial): tuple(miss.words for miss in found) for trial, found in misses.items()}
     # Only fitting trials are sorted: one that does not fit must not decide which of them tie.
-    fitting = order([result for result in results if not misses[result.trial]], objective=objective, k=k)
+    fits = [result for result in results if not misses[result.trial]]
+    kept = [result for result in fits if result.status != "dropped"] if raced else fits
+    fitting = order(kept or fits, objective=objective, k=k)
     if fitting:
         return Decision(tuple(str(result.trial) for result in fitting), words, None)
 

@@ -244,3 +244,32 @@ def test_two_folders_of_one_name_are_refused(tmp_path):
     assert done.returncode == 1
     assert "Two of the models are both called mini" in done.stderr
     assert "[embed]" not in done.stderr
+
+
+def test_few_vectors_end_in_a_decision_at_any_scale(tmp_path, rng):
+    """60 vectors, a tier of less than a page, a bill for a million: a decision, and why there is no cold figure."""
+    vectors = rng.standard_normal((60, 64)).astype(np.float32)
+    np.save(tmp_path / "v.npy", vectors)
+    np.save(tmp_path / "q.npy", vectors[:40] + 0.01)
+    (tmp_path / "grid.toml").write_text(
+        '[[grid]]\nfactories = ["SQ8,Refine(SQ8)", "SQ4,Refine(SQ8)"]\nsearch = ["k_factor_rf=2"]\n'
+    )
+    done = run_ragopt("sweep", "--vectors", tmp_path / "v.npy", "--query-vectors", tmp_path / "q.npy", "--grid",
+                      tmp_path / "grid.toml", "--min-recall", "0.5", "--vectors-at-scale", "1M", "--out",
+                      tmp_path / "run", "--cache-dir", tmp_path / "cache")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = pq.read_table(tmp_path / "run" / "trials.parquet").to_pylist()
+    reasons = [row["cold_reason"] for row in rows if row["confirmed"] and "Refine" in row["factory"]]
+    assert reasons
+    assert all("page" in reason for reason in reasons)
+
+
+def test_misspelt_search_strings_are_refused_before_anything_is_measured(tmp_path):
+    """A search parameter that its factory does not have, or that cannot be read, is an error that names it."""
+    for search in ("nprob=4", "k_factor=10", "k_factor_rf = 10", "efSearch=64"):
+        (tmp_path / "grid.toml").write_text(f'[[grid]]\nfactories = ["PQ16x4fs,Refine(SQ8)"]\nsearch = ["{search}"]\n')
+        done = run_ragopt("sweep", TINY, "--grid", tmp_path / "grid.toml", "--out", tmp_path / "run", "--cache-dir",
+                          tmp_path / "cache")  # fmt: skip
+        assert done.returncode == 1
+        assert search in done.stderr
+    assert not (tmp_path / "cache").exists()

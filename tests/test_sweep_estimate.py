@@ -1,5 +1,7 @@
 """Estimates equal built indexes: from real artifacts, with more vectors than candidates, after a change of grid."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ from ragopt.sweep.estimate_stage import estimate
 from ragopt.sweep.forecasting import forecast_of
 from ragopt.sweep.joint_stage import check_joint
 from ragopt.sweep.material import Material
-from ragopt.sweep.model_stage import complete
+from ragopt.sweep.model_stage import complete, find_exact
 from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.progress import Silent
 from ragopt.sweep.query_sample import QuerySample, candidates_wanted
@@ -39,19 +41,24 @@ def scattered(rng, n):
     return rng.normal(size=(n, DIM)).astype(np.float32)
 
 
-def prepare(folder, draw):
+def uneven(rng, n):
+    """Four directions hold nearly all the length: codes that give every direction the same bits fail."""
+    return (rng.normal(size=(n, DIM)) * np.array([3.0] * 4 + [0.05] * (DIM - 4))).astype(np.float32)
+
+
+def prepare(folder, draw, *, n=N, n_select=N_SELECT):
     """A store, the data of one model with 500 candidates a query, the stored vectors as an array, and the split."""
     rng = np.random.default_rng(0)
-    np.save(folder / "v.npy", draw(rng, N))
+    np.save(folder / "v.npy", draw(rng, n))
     store = ArtifactStore(folder / "cache")
     vectors = open_ready_vectors(store, str(folder / "v.npy"), column=None, metric="cosine")
-    asked = draw(rng, N_SELECT + N_FIT)
+    asked = draw(rng, n_select + N_FIT)
     asked /= np.linalg.norm(asked, axis=1, keepdims=True)
     rows = np.arange(len(asked))
-    split = QuerySplit(rows[:N_SELECT], rows[:N_SELECT], holdout=False, fit=rows[N_SELECT:])
+    split = QuerySplit(rows[:n_select], rows[:n_select], holdout=False, fit=rows[n_select:])
     data = complete(store, model="m", device="cpu", vectors=vectors, queries=asked, all_rows=rows, split=split, k=K,
-                    n_candidates=500, metric="cosine", report=lambda _done, _total: None)  # fmt: skip
-    return store, data, vectors.rows(np.arange(N)), split
+                    n_candidates=min(500, n), metric="cosine", report=lambda _done, _total: None)  # fmt: skip
+    return store, data, vectors.rows(np.arange(n)), split
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +150,9 @@ def test_candidates_grow_with_k_and_depth():
 
 def a_selection(prepared, *, min_recall=0.9, n_scale=None):
     store, data, _, split = prepared
-    pricing = Pricing(workload_of(Scale(n_vectors=n_scale), N), PriceBook.load(), "scan", N, K)
-    query_ids, document_ids = [str(row) for row in range(N_SELECT + N_FIT)], [str(row) for row in range(N)]
+    n = data.vectors.n
+    pricing = Pricing(workload_of(Scale(n_vectors=n_scale), n), PriceBook.load(), "scan", n, K)
+    query_ids, document_ids = [str(row) for row in split.rows], [str(row) for row in range(n)]
     material = Material((data,), query_ids, document_ids, {}, None, split, {}, {})
     return Selection(store, data, PLAN, pricing, Limits(min_recall=min_recall), material, Silent())
 
@@ -222,3 +230,46 @@ def test_a_race_settles_every_trial(prepared):
     for trial in TRIALS:
         assert results[trial].status in {"estimated", "dropped", "unsuitable"}
         assert (results[trial].reason == "") is (results[trial].status == "estimated")
+
+
+def test_small_corpora_are_rescored_to_the_full_depth(tmp_path):
+    """Where a depth is more than a fifth of the corpus the shortlist is kept as deep: estimated is as built."""
+    store, data, corpus, _ = prepare(tmp_path, scattered, n=1000)
+    trial = Trial(FULL, "PCAR8,PQ8np,Refine(SQfp16)", "k_factor_rf=40")
+    deep = replace(data, candidates=find_exact(store, data.vectors, data.select_queries, k=K, metric="cosine",
+                                               n_candidates=1000)[1])  # fmt: skip
+    found = estimate(Bench(store, deep, PLAN), [trial], QuerySample.of(deep, np.arange(N_SELECT)), timed=False)[trial]
+    assert abs(float((found.recall - built_recall(data, corpus, trial)).mean())) < 0.002
+
+
+def test_convergence_ends_when_all_vectors_are_candidates(tmp_path):
+    """Behind lists a weak code moves until every vector is a candidate; then there is nothing left to double."""
+    prepared = prepare(tmp_path, scattered, n=1500)
+    selection = a_selection(prepared, min_recall=0.01)
+    trial = Trial(FULL, "IVF4,PQ1np", "nprobe=4")
+    selection.run([trial], "m")
+    rounds = 0
+    while selection.converge([trial]):
+        rounds += 1
+        assert rounds < 5
+    assert selection.settled[trial].estimate.converged
+
+
+def test_a_verdict_outlives_the_later_rounds(tmp_path):
+    """A codec that does not suit the corpus stays unsuitable when there are enough queries for a second round."""
+    prepared = prepare(tmp_path, uneven, n=3000, n_select=600)
+    selection = a_selection(prepared, min_recall=0.3)
+    trials = [Trial(FULL, "SQtqmse1"), Trial(FULL, "PQ4np"), Trial(FULL, "SQ8")]
+    selection.run(trials, "m")
+    result = selection.results(trials)[trials[0]]
+    assert (result.status, result.reason[:28]) == ("unsuitable", "not suited to this corpus: r")
+
+
+def test_a_tier_that_cannot_be_trained_spares_its_neighbours(tmp_path):
+    """Codes of which one trial has an untrainable rescoring tier are estimated for the others."""
+    store, data, _, _ = prepare(tmp_path, scattered, n=200)
+    trials = [Trial(FULL, "SQ4"), Trial(FULL, "SQ4,Refine(SQ8)", "k_factor_rf=2"), Trial(FULL, "SQ4,Refine(PQ8np)")]
+    found = estimate(Bench(store, data, PLAN), trials, QuerySample.of(data, np.arange(N_SELECT)), timed=False)
+    assert "256" in found[trials[2]]
+    assert found[trials[0]].recall.mean() > 0.7
+    assert found[trials[1]].recall.mean() > 0.9

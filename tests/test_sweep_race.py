@@ -65,6 +65,8 @@ def test_a_cheaper_trial_that_surely_meets_the_target_rules_dearer_ones_out():
     assert gone(cheap, runner("SQ4", 1.0, ram=32.0), target=0.9) == {"SQ4"}
     assert gone(cheap, runner("SQ4", 1.0, ram=32.0, scan=0.5), target=0.9) == set()
     assert gone(cheap, runner("SQ4", 1.0), target=0.9) == set(), "equal cost is not cheaper"
+    assert gone(cheap, runner("SQ4", 1.0, scan=2.0, depth=50), target=0.9) == set(), "equal bytes go to quality"
+    assert gone(cheap, runner("SQ4", 1.0, disk=8.0), target=0.9) == {"SQ4"}
 
 
 def test_another_limit_on_quality_keeps_the_dearer_one():

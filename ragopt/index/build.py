@@ -10,7 +10,7 @@ from ragopt.errors import SpecError
 from ragopt.index.blas_training import blas_training
 from ragopt.index.inner import first_transform, inner_index, list_sizes
 from ragopt.index.search_parameters import set_search
-from ragopt.index.seeding import release_training, seed_training
+from ragopt.index.seeding import bound_memory, release_training, seed_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -107,6 +107,7 @@ def train_index(
     _check_sample(factory, sample)
     index = _empty_index(factory, metric)
     held = seed_training(index, seed)
+    bound_memory(index)
     if pca is not None and factory.transform and factory.transform.kind in ("PCA", "PCAR"):
         pca.give_to(first_transform(index))
     if coarse is not None and factory.nlist:

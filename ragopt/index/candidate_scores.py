@@ -57,7 +57,8 @@ class Candidates:
     Attributes:
         rows: int32 or int64 (n_queries, K) corpus rows, exact nearest first.
         by_row: int32 (n_queries, K) places in ascending order of their rows: equal scores go to the lower row.
-        blocks: together every distinct row once.
+        blocks: together every distinct row once; from the highest rows down, so that the last one is a full block, over
+            which a codec can be timed.
     """
 
     rows: NDArray[np.signedinteger[Any]]
@@ -81,7 +82,7 @@ class Candidates:
             of_flat = (flat // n_places, inverse[flat] - start, flat % n_places)
             blocks.append(CandidateBlock(distinct[start : start + block_rows],
                                          *(values.astype(np.int32) for values in of_flat)))  # fmt: skip
-        return cls(rows, np.argsort(rows, axis=1, kind="stable").astype(np.int32), tuple(blocks))
+        return cls(rows, np.argsort(rows, axis=1, kind="stable").astype(np.int32), tuple(reversed(blocks)))
 
     @property
     def n_distinct(self) -> int:

@@ -85,6 +85,13 @@ def _seed_quantizer(quantizer: Any, seed: int) -> None:
 
 def bound_memory(index: Any) -> None:
     """Bound what a residual quantizer allocates while it encodes: FAISS's own bound is 5 GB."""
-    inner = inner_index(index)
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    outer: Any = faiss.downcast_index(index)
+    inner = inner_index(outer.base_index if isinstance(outer, faiss.IndexRefine) else outer)
     if hasattr(inner, "rq"):
         inner.rq.max_mem_distances = MOST_DISTANCE_BYTES
+    if hasattr(inner, "prq"):
+        for part in range(inner.prq.nsplits):
+            quantizer: Any = vars(faiss)["downcast_AdditiveQuantizer"](inner.prq.subquantizer(part))
+            quantizer.max_mem_distances = MOST_DISTANCE_BYTES

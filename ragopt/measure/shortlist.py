@@ -82,6 +82,8 @@ def best_rescored(places: Places, tier_ranks: Places, *, depth: int, n_results: 
     >>> best_rescored(places, tier_ranks, depth=2, n_results=1)
     array([[2]])
     """
+    if depth > places.shape[1] and places.shape[1] < tier_ranks.shape[1]:
+        raise ValueError(f"cannot rescore {depth} of a shortlist of {places.shape[1]}")
     first = places[:, :depth]
     worst = np.int32(np.iinfo(np.int32).max)
     keys = np.where(first < 0, worst, np.take_along_axis(tier_ranks, np.maximum(first, 0), axis=1))

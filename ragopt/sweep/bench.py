@@ -123,8 +123,9 @@ class Bench:
         """Return a function that gives the rows of a block in the entered space, from memory where they fit."""
         candidates = self.candidates(sample, n_candidates)
         mine = (sample.key, n_candidates)
-        kept = self._kept.setdefault(mine, {})
-        others = sum(block.nbytes for key, blocks in self._kept.items() if key != mine for block in blocks.values())
+        with self._lock:
+            kept = self._kept.setdefault(mine, {})
+            others = sum(rows.nbytes for key, blocks in self._kept.items() if key != mine for rows in blocks.values())
         keeps = candidates.n_distinct * self.space.dim * 4 + others <= KEPT_BYTES
 
         def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -133,7 +134,8 @@ class Bench:
                 return kept[first]
             block = self.project(self.data.vectors.rows(rows))
             if keeps:
-                kept[first] = block
+                with self._lock:
+                    kept[first] = block
             return block
 
         return read

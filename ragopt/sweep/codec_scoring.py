@@ -77,17 +77,18 @@ class Scored:
 
 def shortlist_recipe(  # noqa: PLR0913 - everything that the artifact is keyed by
     codec_key: str, sample: QuerySample, plan: SearchPlan, *, nprobes: tuple[int, ...], n_candidates: int,
-    timed: bool, depth: int = 0,
+    kept: int, timed: bool, depth: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """Everything that the shortlists of one codec depend on."""
     return {
         "kind": "shortlist",
-        "format": 2,
+        "format": 3,
         "codec": codec_key,
         "queries": sample.key,
         "n_candidates": n_candidates,
         "nprobes": list(nprobes),
         "n_results": plan.n_results,
+        "kept": kept,
         "timed": timed,
         "depth": depth,
     }
@@ -95,7 +96,7 @@ def shortlist_recipe(  # noqa: PLR0913 - everything that the artifact is keyed b
 
 def score_codec(  # noqa: PLR0913 - everything that its artifact is keyed by
     bench: Bench, codec: TrainedCodec, sample: QuerySample, *, nprobes: tuple[int, ...], n_candidates: int,
-    timed: bool, depth: int = 0,
+    kept: int, timed: bool, depth: int = 0,
 ) -> Scored:  # fmt: skip
     """Score the candidates with one codec and keep its shortlists, or read them back.
 
@@ -105,17 +106,18 @@ def score_codec(  # noqa: PLR0913 - everything that its artifact is keyed by
         sample: queries with at least `n_candidates` candidates.
         nprobes: ascending; (1,) for codes without lists.
         n_candidates: candidates per query.
+        kept: entries of a shortlist that serves every depth, from `kept_depth`.
         timed: whether to time the codes on this machine.
         depth: 0 for a shortlist that serves every depth; else the one depth that is searched at.
     """
-    recipe = shortlist_recipe(codec.key, sample, bench.plan, nprobes=nprobes, n_candidates=n_candidates, timed=timed,
-                              depth=depth)  # fmt: skip
+    recipe = shortlist_recipe(codec.key, sample, bench.plan, nprobes=nprobes, n_candidates=n_candidates, kept=kept,
+                              timed=timed, depth=depth)  # fmt: skip
 
     def make(folder: Path) -> None:
         if depth:
             scored = _search(bench, codec, sample, nprobes=nprobes, n_candidates=n_candidates, depth=depth, timed=timed)
         else:
-            scored = _score(bench, codec, sample, nprobes=nprobes, n_candidates=n_candidates, timed=timed)
+            scored = _score(bench, codec, sample, nprobes=nprobes, n_candidates=n_candidates, kept=kept, timed=timed)
         np.savez(folder / "places.npz", places=np.stack([narrow(places) for places in scored.places]),
                  fewer=np.stack([narrow(places) for places in scored.fewer]))  # fmt: skip
         figures = {"timing": asdict(scored.timing) if scored.timing else None}
@@ -128,11 +130,18 @@ def score_codec(  # noqa: PLR0913 - everything that its artifact is keyed by
     return Scored(nprobes, tuple(places), tuple(fewer), CodecTiming(**timing) if timing else None)
 
 
-def _score(
-    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, nprobes: tuple[int, ...], n_candidates: int, timed: bool
+def _score(  # noqa: PLR0913 - as score_codec
+    bench: Bench,
+    codec: TrainedCodec,
+    sample: QuerySample,
+    *,
+    nprobes: tuple[int, ...],
+    n_candidates: int,
+    kept: int,
+    timed: bool,
 ) -> Scored:
     if scans_all(codec.factory, bench.data.vectors.n, n_candidates, n_queries=len(sample.queries)):
-        return _scan_all(bench, codec, sample, n_candidates=n_candidates, timed=timed)
+        return _scan_all(bench, codec, sample, n_candidates=n_candidates, kept=kept, timed=timed)
     candidates = bench.candidates(sample, n_candidates)
     read, queries = bench.reader(sample, n_candidates), bench.project(sample.queries)
     has_lists, most = codec.factory.nlist > 0, nprobes[-1]
@@ -141,17 +150,21 @@ def _score(
     scores = candidate_scores(codec.index, codec.factory, candidates, read, queries)
     timing = _time(bench, codec.index, sample, nprobe=most) if timed else None
     probed = probe_ranks(codec.index, candidates, read, queries, nprobe=most) if has_lists else None
-    depth = _depth_of(bench, n_candidates)
     places, fewer = [], []
     for nprobe in nprobes:
         masked = scores if probed is None else np.where(probed < nprobe, scores, -np.inf).astype(np.float32)
-        places.append(shortlist(masked, candidates.by_row, depth=depth))
-        fewer.append(shortlist(masked, candidates.by_row, depth=depth, n_places=max(n_candidates // 2, 1)))
+        places.append(shortlist(masked, candidates.by_row, depth=kept))
+        fewer.append(shortlist(masked, candidates.by_row, depth=kept, n_places=max(n_candidates // 2, 1)))
     return Scored(nprobes, tuple(places), tuple(fewer), timing)
 
 
-def _depth_of(bench: Bench, n_candidates: int) -> int:
-    return min(n_candidates, max(bench.plan.n_results, n_candidates // CANDIDATES_PER_DEPTH))
+def kept_depth(deepest: int, n_candidates: int) -> int:
+    """How many of a shortlist are kept: as deep as any trial goes, and as any other with so many candidates would.
+
+    >>> kept_depth(20, 2000), kept_depth(400, 1000), kept_depth(400, 300)
+    (400, 400, 300)
+    """
+    return min(n_candidates, max(deepest, n_candidates // CANDIDATES_PER_DEPTH))
 
 
 def _search(  # noqa: PLR0913 - as score_codec
@@ -167,7 +180,7 @@ def _search(  # noqa: PLR0913 - as score_codec
         if rows is not None:
             index.reset()
             read = bench.reader(sample, n_candidates)
-            for block in candidates.blocks:
+            for block in sorted(candidates.blocks, key=lambda block: int(block.rows[0])):
                 wanted = np.isin(block.rows, rows, assume_unique=True)
                 if wanted.any():
                     index.add(read(block.rows)[wanted])
@@ -227,20 +240,20 @@ def scans_all(factory: Factory, n_vectors: int, n_candidates: int, *, n_queries:
 
 
 def _scan_all(
-    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, n_candidates: int, timed: bool
+    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, n_candidates: int, kept: int, timed: bool
 ) -> Scored:  # fmt: skip
     """Fill the codec with the whole corpus: its shortlists are those of a built index, so nothing can move."""
     index = _filled(bench, codec)
     places = searched_places(index, bench.candidates(sample, n_candidates), bench.project(sample.queries),
-                              depth=_depth_of(bench, n_candidates))  # fmt: skip
+                              depth=kept)  # fmt: skip
     timing = _time(bench, index, sample, nprobe=1) if timed else None
     return Scored((1,), (places,), (places,), timing)
 
 
 def _time(bench: Bench, index: Any, sample: QuerySample, *, nprobe: int) -> CodecTiming:
-    """Time single searches over what the index was left with, the query's own projection included."""
-    rows = sample.queries[: N_TIMED + N_WARMUP]
-    found = time_searches(lambda query: index.search(bench.project(query), bench.plan.n_results), rows,
+    """Time single searches over what the index was left with; projecting the query is no part of the table's shape."""
+    rows = bench.project(sample.queries[: N_TIMED + N_WARMUP])
+    found = time_searches(lambda query: index.search(query, bench.plan.n_results), rows,
                           warmup=min(N_WARMUP, max(len(rows) - 2, 0)))  # fmt: skip
     n_vectors = int(index.ntotal)
     return CodecTiming(found.cpu_ms_per_query, found.cpu_ms_low, found.cpu_ms_high, n_vectors, nprobe)

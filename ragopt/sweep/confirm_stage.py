@@ -10,6 +10,7 @@ import numpy as np
 from ragopt.choose import is_exact
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import project
+from ragopt.errors import InputError, SpecError
 from ragopt.index.build import SharedPca, add_blocks, set_search, train_index
 from ragopt.index.factory import parse_factory
 from ragopt.index.saved import open_index, save_index
@@ -178,8 +179,11 @@ def _measure(folder: Path, data: ModelData, trial: Trial, plan: SearchPlan) -> M
     )  # fmt: skip
     cold, cold_reason = None, ""
     if parse_factory(trial.factory, trial.space.dim).refine:
-        reads = tier_reads(folder, trial.search, into, data.confirm_queries[:N_COLD], plan.n_results)
-        cold, cold_reason = reads.cold, reads.reason
+        try:
+            reads = tier_reads(folder, trial.search, into, data.confirm_queries[:N_COLD], plan.n_results)
+            cold, cold_reason = reads.cold, reads.reason
+        except (SpecError, InputError, OSError) as error:
+            cold_reason = str(error)  # a tier of less than a page, or a file system that tells nothing: no cold figure
     seconds = saved.manifest["seconds"]
     scores = -distances if saved.metric == "l2" else distances
     if part < len(data.confirm_queries):

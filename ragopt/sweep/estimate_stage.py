@@ -16,7 +16,7 @@ from ragopt.index.factory import parse_factory
 from ragopt.measure.latency import one_thread
 from ragopt.measure.neighbours import recall_vs_exact
 from ragopt.measure.shortlist import Places, best_rescored, narrow, ranks, rows_at
-from ragopt.sweep.codec_scoring import CodecTiming, Scored, scans_all, score_codec, searched_at_depth
+from ragopt.sweep.codec_scoring import CodecTiming, Scored, kept_depth, scans_all, score_codec, searched_at_depth
 from ragopt.sweep.graph_stage import estimate_graph
 from ragopt.sweep.groups import PROBING_SEARCH, Group, groups_of, search_value, shortlist_depth
 from ragopt.sweep.query_sample import candidates_wanted
@@ -106,13 +106,13 @@ def estimate(
             tiers = _Tiers(bench, sample)
             work = _Work(bench, sample, tiers, timed=timed, least_candidates=least_candidates)
             for group, found in zip(members, _side_by_side(pool, work, members), strict=True):
-                outcome |= found if isinstance(found, dict) else dict.fromkeys(group.trials, found)
+                outcome |= found if not isinstance(found, str) else dict.fromkeys(group.trials, found)
                 report(len(outcome))
     return outcome
 
 
 def _side_by_side(pool: ThreadPoolExecutor, work: _Work, groups: Sequence[Group]) -> Any:
-    def one(group: Group) -> Mapping[Trial, Estimate] | str:
+    def one(group: Group) -> Mapping[Trial, Estimate | str] | str:
         try:
             with one_thread():
                 return work.group(group)
@@ -132,7 +132,7 @@ class _Work:
         self.bench, self.sample, self.tiers = bench, sample, tiers
         self.timed, self.least = timed, least_candidates
 
-    def group(self, group: Group) -> dict[Trial, Estimate]:
+    def group(self, group: Group) -> Mapping[Trial, Estimate | str]:
         if group.base.is_graph:
             return estimate_graph(self.bench, group, self.sample)
         plan, n = self.bench.plan, self.bench.data.vectors.n
@@ -143,13 +143,17 @@ class _Work:
                 f"{group.base} wants {n_candidates} candidates, there are {self.sample.candidates.shape[1]}"
             )
         codec = self.bench.codec(group.base)
-        found = {}
+        found: dict[Trial, Estimate | str] = {}
+        kept = kept_depth(group.deepest(plan.n_results), n_candidates)
         for trial in group.trials:
             # One shortlist serves all depths, but for codecs whose search itself depends on the depth.
             depth = self._depth(trial, n_candidates) if searched_at_depth(group.base) else 0
             scored = score_codec(self.bench, codec, self.sample, nprobes=group.nprobes, n_candidates=n_candidates,
-                                 depth=depth, timed=self.timed)  # fmt: skip
-            found[trial] = self._trial(trial, codec, scored, n_candidates)
+                                 kept=kept, depth=depth, timed=self.timed)  # fmt: skip
+            try:
+                found[trial] = self._trial(trial, codec, scored, n_candidates)
+            except (SpecError, InputError) as error:
+                found[trial] = str(error)  # its rescoring tier cannot be trained: others of the same codes can
         return found
 
     def _depth(self, trial: Trial, n_candidates: int) -> int:
@@ -177,7 +181,7 @@ class _Work:
             by_code = recall_vs_exact(rows_at(rows, scored.places[number][:, : plan.n_results]), truth, k=plan.k)
         moved = None
         n, n_queries = self.bench.data.vectors.n, len(self.sample.queries)
-        if not scans_all(codec.factory, n, n_candidates, n_queries=n_queries):
+        if n_candidates < n and not scans_all(codec.factory, n, n_candidates, n_queries=n_queries):
             fewer = recall_vs_exact(returned(scored.fewer[number]), truth, k=plan.k)
             moved = float(fewer.mean() - recall.mean())
         return Estimate(trial, found, recall, by_code, moved, n_candidates, seconds, scored.timing,

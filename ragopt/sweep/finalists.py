@@ -44,7 +44,7 @@ def choose_finalists(
         At most `n` trials, preferred first.
     """
     by_name = {str(trial): trial for trial in results}
-    decision = decide(list(results.values()), limits, objective=objective, k=k, to_build=True)
+    decision = decide(list(results.values()), limits, objective=objective, k=k, to_build=True, raced=True)
     fitting = [by_name[name] for name in decision.fitting]
     near = _near_misses(results, limits, fitting, objective=objective, k=k)[: n // NEAR_MISSES_SHARE]
     return [*fitting[: n - len(near)], *near]
@@ -61,7 +61,7 @@ def _near_misses(
         trial: replace(result, quality={**result.quality, name: replace(result.quality[name], low=limits.min_recall)})
         for trial, result in results.items()
         if name in result.quality
-        and result.status != "unsuitable"
+        and result.status not in ("unsuitable", "dropped")
         and result.quality[name].low < limits.min_recall <= result.quality[name].high
     }
     best = results[fitting[0]]
@@ -96,7 +96,7 @@ class Confirmation:
         wanted += choose_finalists(results, limits, objective=objective, k=k, n=self.settings.finalists)
         while wanted:
             self._build(results, list(dict.fromkeys(wanted)))
-            decision = decide(list(results.values()), limits, objective=objective, k=k, to_build=True)
+            decision = decide(list(results.values()), limits, objective=objective, k=k, to_build=True, raced=True)
             best = next((trial for trial in results if decision.fitting and str(trial) == decision.fitting[0]), None)
             wanted = [] if best is None or results[best].confirmed else [best]
         self._say_what_was_missed(results)

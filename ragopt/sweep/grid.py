@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ragopt.embed.spaces import default_dims, default_spaces
 from ragopt.errors import InputError, SpecError
 from ragopt.index.factory import Factory, parse_factory
+from ragopt.index.search_parameters import SEARCH_PART
 from ragopt.records import Space, Trial
 from ragopt.sweep.settings import SELECT_TRAIN_ROWS
 
@@ -163,9 +164,18 @@ def read_grid(path: Path, model: str, full_dim: int) -> tuple[Trial, ...]:
 
 def _check_search(factory: Factory, search: str, path: Path) -> None:
     """Refuse a search string that its factory has no parameter for: FAISS would find out after building."""
+    for part in filter(None, search.split(",")):
+        match = SEARCH_PART.fullmatch(part)
+        if match is None or int(match[2]) < 1:
+            raise SpecError(
+                f"{path}: {part!r} of the search string {search!r} cannot be read",
+                allowed="nprobe=, k_factor_rf=, efSearch= with whole numbers from 1, joined by commas without spaces",
+                next_step="Correct the search string",
+            )
     for name, fits, needs in (
         ("nprobe", factory.nlist > 0, "IVF"),
         ("k_factor_rf", factory.refine is not None, "Refine(...)"),
+        ("efSearch", factory.is_graph, "HNSW"),
     ):
         if f"{name}=" in search and not fits:
             raise SpecError(

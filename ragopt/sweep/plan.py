@@ -13,7 +13,7 @@ from ragopt.artifacts import ArtifactStore, key_of
 from ragopt.errors import RagoptError
 from ragopt.measure.neighbours import MARGIN
 from ragopt.sweep.bench import KEPT_BYTES, Bench
-from ragopt.sweep.codec_scoring import searched_at_depth, shortlist_recipe
+from ragopt.sweep.codec_scoring import kept_depth, searched_at_depth, shortlist_recipe
 from ragopt.sweep.grid import grid_for
 from ragopt.sweep.groups import groups_of
 from ragopt.sweep.material import gather_material
@@ -175,8 +175,9 @@ class _ModelPlan:
                 wanted = self._candidates(group)
                 timed = self.settings.cost_model == "measured"
                 depth = min(group.deepest(self.plan.n_results), wanted) if searched_at_depth(group.base) else 0
+                kept = kept_depth(group.deepest(self.plan.n_results), wanted)
                 shortlists = shortlist_recipe(key_of(recipe), sample, self.plan, nprobes=group.nprobes,
-                                              n_candidates=wanted, timed=timed, depth=depth)  # fmt: skip
+                                              n_candidates=wanted, kept=kept, timed=timed, depth=depth)  # fmt: skip
                 distinct = min(self.data.vectors.n, wanted * len(order))
                 seconds = self.work.scoring(group.base, distinct, len(order) * wanted)
                 scored.append((self.store.has(shortlists), seconds))

@@ -132,7 +132,14 @@ def drops(runners: Sequence[Runner], *, target: float | None, recall_only: bool,
 
 
 def _costs_less(one: Runner, other: Runner) -> bool:
-    return one.costs.no_more_than(other.costs) and one.costs != other.costs
+    """Whether one is preferred to the other whatever their bills and qualities are.
+
+    Bills come in steps, and equal ones go to fewer bytes of code in RAM, then to fewer on disk, then to quality: less
+    scan time or less depth alone would not be preferred.
+    """
+    mine = (one.costs.ram_bytes_per_vector, one.costs.disk_bytes_per_vector)
+    theirs = (other.costs.ram_bytes_per_vector, other.costs.disk_bytes_per_vector)
+    return one.costs.no_more_than(other.costs) and mine < theirs
 
 
 def _better(one: Runner, rivals: Sequence[Runner], confidence: float) -> Runner | None:

@@ -72,7 +72,12 @@ def recommend_from(
         InputError: nothing was measured at all, or a limit speaks of a figure that the run lacks.
     """
     k = int(info["k"])
-    decision = decide(results, limits, objective=objective, k=k)
+    told = info.get("arguments")
+    raced = told is not None and (told.get("min_recall"), told.get("min_ndcg_ratio")) == (
+        limits.min_recall,
+        limits.min_ndcg_ratio,
+    )
+    decision = decide(results, limits, objective=objective, k=k, raced=raced)
     by_name = {str(result.trial): result for result in results}
     fits = bool(decision.fitting)
     name = decision.fitting[0] if fits else decision.closest

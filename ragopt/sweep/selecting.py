@@ -20,6 +20,7 @@ from ragopt.sweep.query_sample import QuerySample, candidates_wanted, racing_ord
 from ragopt.sweep.race import Costs, Runner, drops, rounds_of
 from ragopt.sweep.results import estimated_result
 from ragopt.sweep.suitability import not_worth_training, unsuitable_groups
+from ragopt.sweep.work_cost import TYPICAL_RATE, Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from ragopt.sweep.pricing import Pricing
     from ragopt.sweep.progress import Progress
     from ragopt.sweep.settings import SearchPlan
-
-UNSUITABLE = ("not suited", "not worth")
-"""How the reasons of `suitability` begin, in contrast to those of the race."""
 
 MOST_SCORES = 1 << 22
 """Scores of one codec held at once, queries x candidates: 16 MB of float32. Where doubling the candidates would pass
@@ -67,6 +65,7 @@ class Selection:
         self.order = racing_order(len(data.select_queries), seed=plan.seed)
         self.settled: dict[Trial, Settled] = {}
         self.unsuitable: dict[Trial, str] = {}
+        self.verdicts: dict[Trial, str] = {}
         self._samples: dict[int, QuerySample] = {}
         self._judges: dict[int, Judging] = {}
 
@@ -83,6 +82,7 @@ class Selection:
             live = [trial for trial in live if trial in self.settled]
             if number == 0:
                 self._judge_codecs(live)
+                live = [trial for trial in live if trial not in self.verdicts]
             if n_queries != rounds[-1]:
                 gone = self._drop(live, n_rounds=len(rounds))
                 live = [trial for trial in live if trial not in gone]
@@ -158,9 +158,11 @@ class Selection:
         """Report codecs that do not suit this corpus; their trials stay on record, and out of the decision."""
         estimates = [self.settled[trial].estimate for trial in trials]
         reasons = unsuitable_groups(estimates, self.data, k=self.plan.k)
-        reasons |= not_worth_training(estimates, {trial: self.costs(trial) for trial in trials})
-        for trial, reason in reasons.items():
-            self.settled[trial] = replace(self.settled[trial], reason=reason)
+        costs = {trial: self.costs(trial) for trial in trials}
+        # A decision that no clock enters takes the operations of training for its seconds.
+        by_count = Work(TYPICAL_RATE) if self.pricing.cost_model == "scan" else None
+        reasons |= not_worth_training(estimates, costs, work=by_count)
+        self.verdicts |= reasons
 
     def converge(self, trials: Sequence[Trial]) -> bool:
         """Estimate trials that have not converged once more, with twice the candidates of the loosest of them.
@@ -173,7 +175,7 @@ class Selection:
             return False
         most = max(self.settled[trial].estimate.n_candidates for trial in loose)
         n_candidates = min(2 * most, self.data.vectors.n)
-        if n_candidates * len(self.order) > MOST_SCORES:
+        if n_candidates <= most or n_candidates * len(self.order) > MOST_SCORES:
             return False
         self._need_candidates(n_candidates)
         self._estimate(loose, len(self.order), f"{len(loose):,} trials, {n_candidates:,} candidates",
@@ -201,10 +203,12 @@ class Selection:
         found = estimated_result(settled.estimate, exact, self._judging(settled.n_queries), self.pricing)
         forecast = forecast_of(settled.estimate, k=self.plan.k, n_results=self.plan.n_results,
                                n=self.data.vectors.n, n_scale=self.pricing.workload.n_vectors)  # fmt: skip
-        status = found.status
-        if settled.reason:
-            status = "unsuitable" if settled.reason.startswith(UNSUITABLE) else "dropped"
-        return replace(found, status=status, reason=settled.reason, forecast=forecast)
+        status, reason = found.status, settled.reason
+        if trial in self.verdicts:
+            status, reason = "unsuitable", self.verdicts[trial]
+        elif reason:
+            status = "dropped"
+        return replace(found, status=status, reason=reason, forecast=forecast)
 
     def check_forecast(self, trial: Trial) -> ForecastCheck | None:
         """Compare a forecast from a random tenth of the corpus with what the whole corpus shows; see `forecasting`."""

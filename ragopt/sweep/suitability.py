@@ -10,6 +10,7 @@ import numpy as np
 from ragopt.index.codec_size import code_bytes
 from ragopt.index.factory import parse_factory
 from ragopt.measure.intervals import paired_difference
+from ragopt.sweep.settings import SELECT_TRAIN_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ragopt.sweep.estimate_stage import Estimate
     from ragopt.sweep.model_stage import ModelData
     from ragopt.sweep.race import Costs
+    from ragopt.sweep.work_cost import Work
 
 MARGIN = 0.10
 """Ten points of recall by code: on text that suits them, RaBitQ and scalar codes lie within seven points of a product
@@ -62,7 +64,8 @@ def unsuitable_groups(estimates: Sequence[Estimate], data: ModelData, *, k: int)
     spaces: dict[str, dict[str, list[Estimate]]] = {}
     for one in estimates:
         factory = parse_factory(one.trial.factory, one.trial.space.dim)
-        if one.places is not None and not factory.nlist:
+        # Under a rescoring tier codes that find little by themselves may still be the cheapest that hold.
+        if one.places is not None and not factory.nlist and not factory.refine:
             before = f"{one.trial.space} {factory.transform}"
             spaces.setdefault(before, {}).setdefault(factory.base_text, []).append(one)
     n_codecs = sum(map(len, spaces.values()))
@@ -109,20 +112,24 @@ def _why(family: str, data: ModelData) -> str:
     return f"; RaBitQ needs centred vectors, here the mean holds {share:.0%} of the squared length"
 
 
-def not_worth_training(estimates: Sequence[Estimate], costs: Mapping[Trial, Costs]) -> dict[Trial, str]:
+def not_worth_training(
+    estimates: Sequence[Estimate], costs: Mapping[Trial, Costs], *, work: Work | None = None
+) -> dict[Trial, str]:  # fmt: skip
     """Say which trials take 100 times as long to train as another that costs no more, for less than a point of recall.
 
     Args:
         estimates: of one round, all on the same queries.
         costs: of each of them.
+        work: counts operations instead of taking the clock's seconds; None takes those.
 
     Returns:
         The reason, by trial.
     """
     quick = sorted(estimates, key=lambda one: (-float(one.recall.mean()), str(one.trial)))
+    seconds = {one.trial: _training_seconds(one, work) for one in estimates}
     found = {}
     for one in estimates:
-        most = one.train_seconds / TRAINING_TIMES
+        most = seconds[one.trial] / TRAINING_TIMES
         if most < SHORT_TRAINING_SECONDS:
             continue
         recall = float(one.recall.mean())
@@ -130,11 +137,16 @@ def not_worth_training(estimates: Sequence[Estimate], costs: Mapping[Trial, Cost
             gain = recall - float(other.recall.mean())
             if gain >= TRAINING_GAIN:
                 break
-            if other.train_seconds <= most and costs[other.trial].no_more_than(costs[one.trial]):
-                times = one.train_seconds / max(other.train_seconds, SHORT_TRAINING_SECONDS)
+            if seconds[other.trial] <= most and costs[other.trial].no_more_than(costs[one.trial]):
+                times = seconds[one.trial] / max(seconds[other.trial], SHORT_TRAINING_SECONDS)
                 found[one.trial] = (
-                    f"not worth its training: {one.train_seconds:,.0f} s, {times:,.0f} times as long as {other.trial}, "
-                    f"which costs no more, for {100 * gain:+.1f} points of recall"
+                    f"not worth its training: {seconds[one.trial]:,.0f} s, {times:,.0f} times as long as {other.trial}"
+                    f", which costs no more, for {100 * gain:+.1f} points of recall"
                 )
                 break
     return found
+
+
+def _training_seconds(one: Estimate, work: Work | None) -> float:
+    factory = parse_factory(one.trial.factory, one.trial.space.dim)
+    return one.train_seconds if work is None else work.training(factory, SELECT_TRAIN_ROWS)

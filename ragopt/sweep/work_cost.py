@@ -29,6 +29,9 @@ RESIDUAL_TIMES = 16
 NS_PER_CANDIDATE = 150
 """Scoring one candidate of one query by its code (1,000 x 2,000 candidates in 0.29 to 0.36 s, same machine)."""
 
+TYPICAL_RATE = 4e10
+"""Multiply-adds a second of one thread of that machine: operations are divided by it where no clock may enter."""
+
 BASE_MEMORY_BYTES = 260 * 10**6
 """Python with numpy, scipy, pyarrow, lancedb and FAISS loaded, before any vectors (same machine)."""
 
