@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragopt.embed.spaces import Rotation, default_dims, default_spaces, fit_rotation, project
+from ragopt.embed.spaces import Rotation, default_dims, default_spaces, fit_joint_rotation, fit_rotation, project
 from ragopt.embed.stored_rows import unit_rows
 from ragopt.errors import InputError, SpecError
 from ragopt.records import Space
@@ -170,3 +170,21 @@ def test_pca_without_its_rotation_is_a_programming_error():
     for rotation in (None, wrong):
         with pytest.raises(ValueError, match="needs a rotation of 4"):
             project(unit(2, 4), Space("m", 2, "pca"), rotation=rotation, metric="cosine")
+
+
+def test_joint_directions_by_hand():
+    """Documents along x and y alike, queries along y only: y comes first, with the mean of both shares."""
+    documents = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    queries = np.array([[0, 2, 0]], np.float32)
+    rotation = fit_joint_rotation(documents, queries)
+    np.testing.assert_allclose(rotation.matrix[:2], [[0, 1, 0], [1, 0, 0]], atol=1e-7)
+    np.testing.assert_allclose(rotation.explained, [0.75, 0.25, 0], atol=1e-12)
+
+
+def test_joint_at_full_dimension_keeps_every_product():
+    """The joint rotation is orthonormal: at full dimension search stays exact."""
+    rows, queries = unit(200, 12), unit(30, 12, seed=1)
+    rotation = fit_joint_rotation(rows, queries)
+    space = Space("m", 12, "joint")
+    moved = [project(part, space, rotation=rotation, metric="cosine") for part in (queries, rows)]
+    np.testing.assert_allclose(moved[0] @ moved[1].T, queries @ rows.T, atol=2e-6)

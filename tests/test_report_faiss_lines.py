@@ -6,8 +6,9 @@ import faiss
 import numpy as np
 import pytest
 
+from ragopt.embed.spaces import fit_joint_rotation, project
 from ragopt.index.build import use_reservoirs
-from ragopt.records import Trial
+from ragopt.records import Space, Trial
 from ragopt.report.faiss_lines import plain_faiss_lines
 
 DIM = 32
@@ -38,6 +39,19 @@ def run_lines(text: str, metric: str = "cosine") -> dict[str, np.ndarray]:
     exec(compile(lines, "lines", "exec"), names)  # noqa: S102 - the promise is that they run
     assert np.array_equal(names["vectors"], vectors)
     return names
+
+
+def test_joint_lines_run_with_the_queries_that_were_fitted_on() -> None:
+    """Given `fit_queries`, the lines of a joint space find what exact search in that space finds."""
+    lines = plain_faiss_lines(Trial.parse("m@16:joint | Flat"), full_dim=DIM, metric="cosine", n_train=1000)
+    vectors, queries = data()
+    names = {"vectors": vectors.copy(), "queries": queries[:20].copy(), "fit_queries": queries[20:].copy()}
+    exec(compile(lines, "lines", "exec"), names)  # noqa: S102 - the promise is that they run
+    sample = unit(vectors[np.sort(np.random.default_rng(0).choice(len(vectors), 1000, replace=False, shuffle=False))])
+    space, rotation = Space("m", 16, "joint"), fit_joint_rotation(sample, unit(queries[20:]))
+    moved, asked = (project(unit(x), space, rotation=rotation, metric="cosine") for x in (vectors, queries[:20]))
+    expected = np.argsort(-(asked @ moved.T), axis=1, kind="stable")[:, :10]
+    assert (names["ids"] == expected).mean() > 0.99
 
 
 def unit(x: np.ndarray) -> np.ndarray:

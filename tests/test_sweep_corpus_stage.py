@@ -176,3 +176,17 @@ def test_fewer_than_two_judged_queries_are_refused():
     """One judged query gives no interval: the error says how many are judged."""
     with pytest.raises(InputError, match="judge 1 of the 2 queries"):
         usable_rows(["a", "b"], {"a": {"d1": 1}})
+
+
+def test_queries_are_left_to_fit_on_only_where_something_is_fitted(tmp_path):
+    """Up to 1,000 other queries are kept to fit on, none when under 500 are left or the recipe fits nothing."""
+    assert len(split_queries(np.arange(4100), plan()).fit) == 1000
+    assert len(split_queries(np.arange(3600), plan()).fit) == 600
+    assert len(split_queries(np.arange(3400), plan()).fit) == 0
+    split = split_queries(np.arange(4100), plan())
+    assert not set(split.fit.tolist()) & {*split.select.tolist(), *split.confirm.tolist()}
+    recipe = tmp_path / "grid.toml"
+    recipe.write_text('[[grid]]\nfactories = ["SQ8"]\n')
+    assert len(split_queries(np.arange(4100), plan(grid=str(recipe))).fit) == 0
+    recipe.write_text('[[grid]]\nspaces = ["16:joint"]\nfactories = ["SQ8"]\n')
+    assert len(split_queries(np.arange(4100), plan(grid=str(recipe))).fit) == 1000

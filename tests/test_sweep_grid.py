@@ -189,3 +189,12 @@ def test_search_that_a_factory_cannot_take_is_refused(tmp_path):
     recipe.write_text('[[grid]]\nfactories = ["SQ8", "SQ8,Refine(Flat)"]\nsearch = ["", "k_factor_rf=4"]\n')
     with pytest.raises(SpecError, match="SQ8 has no k_factor_rf"):
         read_grid(recipe, "m", 32)
+
+
+def test_rescoring_inside_a_reduced_space_is_refused(tmp_path):
+    """Refine in a reduced space is an error that says how to write it with the reduction inside the factory."""
+    path = recipe(
+        tmp_path, '[[grid]]\nspaces = ["16:pca"]\nfactories = ["PQ8np,Refine(SQ8)"]\nsearch = ["k_factor_rf=2"]\n'
+    )
+    with pytest.raises(SpecError, match="PCAR16,PQ8np,Refine"):
+        read_grid(path, "m", 32)

@@ -135,7 +135,7 @@ def test_an_unconfirmed_choice_says_so():
     """A trial chosen later with other limits that was never built says where its figures come from."""
     found = recommend([exact_flat(), a_result("SQ4", confirmed=False)])
     assert found.confirmed is False
-    assert "not from a confirmation" in sentence(found, "was not among the finalists")
+    assert "no index was built" in sentence(found, "was not among the finalists")
 
 
 def test_a_confirmed_choice_says_on_which_queries():

@@ -113,6 +113,12 @@ def command(**options: Any) -> int:
 
     if not options["corpus"] and not options["vectors"]:
         raise click.UsageError("Name a CORPUS, or --vectors with --query-vectors.")
+    for name in ("descend", "max_rescored"):
+        given = click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if options["grid"] and given and not (name == "descend" and not options["descend"]):
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} says nothing beside --grid: a recipe is never added to."
+            )
     settings = _settings(options)
     if options["dry_run"]:
         return _show_plan(settings, as_json=options["as_json"])

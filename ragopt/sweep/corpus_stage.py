@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from ragopt.sweep.settings import FEWEST_HOLDOUT_QUERIES, SweepSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
@@ -156,6 +156,8 @@ def split_queries(rows: NDArray[np.int64], settings: SweepSettings) -> QuerySpli
     if len(rest) < FEWEST_HOLDOUT_QUERIES:
         return QuerySplit(select, select, holdout=False, fit=rest[:0])
     left = np.sort(drawn[settings.n_queries + settings.confirm_queries :][:MOST_FIT_QUERIES])
+    if settings.grid and ":joint" not in Path(settings.grid).read_text(encoding="utf-8"):
+        left = left[:0]  # no trial of the recipe is fitted on queries: embedding them would be for nothing
     return QuerySplit(select, rest, holdout=True, fit=left if len(left) >= FEWEST_FIT_QUERIES else left[:0])
 
 

@@ -156,10 +156,21 @@ def read_grid(path: Path, model: str, full_dim: int) -> tuple[Trial, ...]:
             _check_space(space, full_dim, path)
             for factory in _texts(table, "factories", path, default=None):
                 parsed = parse_factory(factory, space.dim)
+                _check_rescoring(parsed, space, path)
                 for search in _texts(table, "search", path, default=[""]):
                     _check_search(parsed, search, path)
                     trials.append(Trial(space, factory, search))
     return tuple(dict.fromkeys(trials))
+
+
+def _check_rescoring(factory: Factory, space: Space, path: Path) -> None:
+    """Refuse rescoring inside a reduced space: it cannot find again what the reduction lost."""
+    if factory.refine is not None and space.reduction != "none":
+        raise SpecError(
+            f"{path}: {factory} would rescore inside {space}, where the model's own vectors are gone",
+            allowed="Refine(...) with the space full, the reduction inside the factory",
+            next_step=f'Write spaces = ["full"] and PCAR{space.dim},{factory}',
+        )
 
 
 def _check_search(factory: Factory, search: str, path: Path) -> None:
