@@ -76,6 +76,50 @@ def frontier() -> str:
     return str(table(json.loads(path.read_text(encoding="utf-8"))))
 
 
+def speed() -> str:
+    """The README's comparison with a plain loop, and what the checks of estimate and race found."""
+    results = sorted(newest("*-sweep-speed-*.json").values(), key=lambda result: result["data"]["n"])
+    about = (
+        "The default grid against a plain FAISS loop over the same trials, from stored vectors to recommendation, "
+        "finalists and report included (`eval/sweep_speed.py`; a loop marked * was timed on some factories and scaled):"
+    )
+    lines = [
+        about,
+        "",
+        "| vectors | trials | factories | ragopt s | loop s | ratio | largest difference of a converged estimate |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        loop = result["loops"]["plain"]
+        star = "" if loop["seconds_are"] == "measured" else "*"
+        largest = result["recall_estimated_minus_built"]["plain"]["converged"]["largest_absolute"]
+        counts = result["counts"]
+        lines.append(
+            f"| {result['name']} | {counts['n_trials']} | {counts['n_factories']} | {result['ragopt']['seconds']:,.0f} "
+            f"| {loop['seconds']:,.0f}{star} | {result['ratios']['plain']:.1f} | {100 * largest:.2f} points |"
+        )
+    races = newest("*-racing.json")["racing"]["rows"]
+    n_races, n_broken = sum(row["n_seeds"] for row in races), sum(row["n_promise_broken"] for row in races)
+    check = newest("*-estimate-check-*.json")["estimate-check-squad22k-minilm"]
+    after = (
+        f"Of {n_races:,} races on real vectors {n_broken} dropped what the full sweep would have recommended "
+        f"(`eval/racing_check.py`). {check_sentence(check)}"
+    )
+    return "\n".join([*lines, "", after])
+
+
+def check_sentence(check: dict[str, Any]) -> str:
+    """What the check that builds every trial found."""
+    same, more = (check["differences"][rows] for rows in ("select", "finalist"))
+    n_trials = sum(part["n_trials"] for part in same.values())
+    largest, trained = (100 * max(part["largest_absolute"] for part in one.values()) for one in (same, more))
+    return (
+        f"Of {n_trials} trials that were built to check, none differed from its estimate by more than {largest:.2f} "
+        f"points when trained on the same rows, by up to {trained:.1f} when trained on all, as finalists are "
+        "(`eval/estimate_check.py`)."
+    )
+
+
 def replaced(readme: str, name: str, make: Callable[[], str]) -> str:
     """Replace what stands between a pair of markers; a README without them is given back as it is."""
     pattern = f"<!-- {name} -->.*<!-- /{name} -->"
@@ -87,7 +131,9 @@ def replaced(readme: str, name: str, make: Callable[[], str]) -> str:
 
 def readme_with_tables(readme: str) -> str:
     """Give the README with its measured parts made anew."""
-    return replaced(replaced(readme, "measured", tables), "frontier", frontier)
+    for name, make in (("measured", tables), ("speed", speed), ("frontier", frontier)):
+        readme = replaced(readme, name, make)
+    return readme
 
 
 def main() -> None:
