@@ -40,7 +40,7 @@ def sweep_row(name: str, result: dict[str, Any]) -> str:
 
 def tables() -> str:
     """The README's measured part."""
-    sweeps = newest("*-sweep-*.json")
+    sweeps = {name: one for name, one in newest("*-sweep-*.json").items() if not name.startswith("sweep-speed")}
     machine = next(iter(sweeps.values()))["machine"]
     about = (
         f"Whole sweeps with an empty cache on {machine['n_cores']} shared cores ({machine['cpu']}), embedding "
