@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from ragopt.sweep.query_sample import QuerySample
     from ragopt.sweep.settings import SearchPlan
 
-KEPT_BYTES = 128 << 20
-"""Candidates of an entered space that are kept in memory rather than read and projected again for every codec: all of
-squad-100k at 256 dimensions, an eighth of what a sweep may use."""
+KEPT_BYTES = 64 << 20
+"""Candidates of an entered space that are kept in memory rather than read and projected again for every codec: a
+sixteenth of what a sweep may use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,14 +144,19 @@ class _Work:
             )
         codec = self.bench.codec(group.base)
         found: dict[Trial, Estimate | str] = {}
+        scored: dict[int, Scored] = {}
         kept = kept_depth(group.deepest(plan.n_results), n_candidates)
         for trial in group.trials:
             # One shortlist serves all depths, but for codecs whose search itself depends on the depth.
             depth = self._depth(trial, n_candidates) if searched_at_depth(group.base) else 0
-            scored = score_codec(self.bench, codec, self.sample, nprobes=group.nprobes, n_candidates=n_candidates,
-                                 kept=kept, depth=depth, timed=self.timed)  # fmt: skip
+            if depth not in scored:
+                # Read once: trials of the same codes share one shortlist in memory.
+                scored[depth] = score_codec(
+                    self.bench, codec, self.sample, nprobes=group.nprobes, n_candidates=n_candidates, kept=kept,
+                    depth=depth, timed=self.timed,
+                )  # fmt: skip
             try:
-                found[trial] = self._trial(trial, codec, scored, n_candidates)
+                found[trial] = self._trial(trial, codec, scored[depth], n_candidates)
             except (SpecError, InputError) as error:
                 found[trial] = str(error)  # its rescoring tier cannot be trained: others of the same codes can
         return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ragopt.embed.spaces import default_dims
 from ragopt.measure.intervals import paired_difference
 from ragopt.records import Space, Trial
-from ragopt.sweep.grid import BASELINE, default_codecs
+from ragopt.sweep.grid import BASELINE, SLOW_CODECS, default_codecs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,10 +65,11 @@ def check_joint(selection: Selection) -> list[JointCheck]:
 
 
 def joint_trials(checks: Sequence[JointCheck], model: str) -> list[Trial]:
-    """Every codec in every joint space that was kept."""
+    """Every codec but the slow ones in every joint space that was kept."""
     return [
         Trial(Space(model, check.dim, "joint"), codec)
         for check in checks
         if check.kept
         for codec in default_codecs(check.dim)
+        if codec not in SLOW_CODECS
     ]
