@@ -39,9 +39,10 @@ N_WARMUP = 50
 MOST_TIMING_SECONDS = 5.0
 """Timing of one finalist ends after this, and after a hundred queries at the least: slow searches vary less."""
 
-N_GAP = 256
-"""Selection queries that are searched again, so that an estimate stands beside the measurement on the same queries: the
-first of the racing order, which every trial was estimated on."""
+N_GAP, MANY_VECTORS = 256, 200_000
+"""Selection queries that are searched again in an index of many vectors, so that an estimate stands beside the
+measurement on the same queries: the first of the racing order, which every trial was estimated on. Over 256 queries the
+gap itself is known to half a point, over 1,000 to a quarter (squad-100k, 2026-11-25)."""
 
 N_COLD = 20
 """Queries timed with the rescoring tier on the disk: each reads up to 1,000 pages one after the other (100 ms on the
@@ -89,7 +90,7 @@ def confirm(
 def _confirmation_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, Any]:
     return {
         "kind": "confirmation",
-        "format": 4,
+        "format": 5,
         **_built_recipe(data, trial, plan),
         "search": trial.search,
         "queries": queries_fingerprint(data.confirm_queries),
@@ -151,8 +152,9 @@ def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, plan: Se
 
 
 def gap_rows(data: ModelData, plan: SearchPlan) -> NDArray[np.int64]:
-    """Which selection queries the built indexes are searched with: the first `N_GAP` of the racing order."""
-    return racing_order(len(data.select_queries), seed=plan.seed)[:N_GAP]
+    """Which selection queries the built indexes are searched with: all, or the first `N_GAP` of a large corpus's."""
+    order = racing_order(len(data.select_queries), seed=plan.seed)
+    return order if data.vectors.n <= MANY_VECTORS else order[:N_GAP]
 
 
 def _measure(folder: Path, data: ModelData, trial: Trial, plan: SearchPlan) -> Measured:
