@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     ReadRows = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
-BLOCK_ROWS = 32_768
-"""Candidate rows encoded at once: 50 MB of 384 dimensions, and enough rows for FastScan to run at its speed."""
+BLOCK_ROWS = 16_384
+"""Candidate rows encoded at once: 25 MB of 384 dimensions, and enough rows for FastScan to run at its speed."""
 
 QUERIES_AT_ONCE = 64
 """Queries searched at once: results of 5,000 candidates each stay small (4 MB), so that memory is used again and not

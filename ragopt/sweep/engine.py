@@ -163,6 +163,8 @@ class _Sweep:
         for data in self.material.models:
             results |= self._select(data)
         self._converge(results)
+        for selection in self.selections.values():
+            selection.release()
         Confirmation(self.store, self.settings, self.plan, self.pricing, self.material, self.progress).run(results)
         return list(results.values())
 

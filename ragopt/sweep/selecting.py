@@ -210,6 +210,13 @@ class Selection:
             status = "dropped"
         return replace(found, status=status, reason=reason, forecast=forecast)
 
+    def release(self) -> None:
+        """Let go of shortlists and ranks once every result is made; a check of the forecast scores anew."""
+        self.settled.clear()
+        self._samples.clear()
+        self.bench.tiers.clear()
+        self.bench.forget_candidates()
+
     def check_forecast(self, trial: Trial) -> ForecastCheck | None:
         """Compare a forecast from a random tenth of the corpus with what the whole corpus shows; see `forecasting`."""
         sample = self.sample(rounds_of(len(self.order))[0])
