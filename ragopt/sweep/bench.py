@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from ragopt.sweep.query_sample import QuerySample
     from ragopt.sweep.settings import SearchPlan
 
-KEPT_BYTES = 64 << 20
+KEPT_BYTES = 32 << 20
 """Candidates of an entered space that are kept in memory rather than read and projected again for every codec: a
-sixteenth of what a sweep may use."""
+thirtieth of what a sweep may use."""
 
 
 @dataclass(frozen=True, slots=True)

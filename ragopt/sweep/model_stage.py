@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[int, int], None]
 
-EXACT_BLOCK_BYTES = 48 << 20
+EXACT_BLOCK_BYTES = 24 << 20
 """Vectors compared with all queries at once: fewer blocks, fewer merges of their candidates."""
 
 SLOW_BLOCK_ROWS = 512
