@@ -85,6 +85,11 @@ class Candidates:
         return cls(rows, np.argsort(rows, axis=1, kind="stable").astype(np.int32), tuple(reversed(blocks)))
 
     @property
+    def distinct(self) -> NDArray[np.int64]:
+        """All distinct rows, int64, ascending."""
+        return np.concatenate([block.rows for block in reversed(self.blocks)])
+
+    @property
     def n_distinct(self) -> int:
         """How many vectors one codec encodes for all queries."""
         return sum(len(block.rows) for block in self.blocks)
@@ -219,12 +224,12 @@ def searched_places(
         candidates: of these queries.
         queries: float32 (n_queries, dim).
         depth: how many results are asked for.
-        rows: int64 (index.ntotal,) ascending corpus rows in the index; None for all of the corpus.
+        rows: int64 (index.ntotal,) corpus rows in the order of the index; None for all of the corpus.
 
     Returns:
         int32 (n_queries, depth) places, best first; -2 for a vector that is no candidate of the query, -1 for none.
     """
-    n = int(index.ntotal) if rows is None else int(rows[-1]) + 1
+    n = int(index.ntotal) if rows is None else int(rows.max()) + 1
     places = np.empty((len(queries), depth), dtype=np.int32)
     for first in range(0, len(queries), QUERIES_AT_ONCE):
         part = slice(first, first + QUERIES_AT_ONCE)

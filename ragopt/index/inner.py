@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import faiss
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def inner_index(index: Any) -> Any:
@@ -31,6 +35,24 @@ def first_transform(index: Any) -> Any:
         return None
     chain: Any = outer.chain
     return faiss.downcast_VectorTransform(chain.at(0))
+
+
+def below_pca(index: Any) -> tuple[Any, Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
+    """Take the PCA off an index: what lies below it, and the map that its vectors and queries go through first.
+
+    Returns:
+        The inner index, owned by the outer one, and a function from float32 (n, dim) to float32 (n, dim_out).
+    """
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    outer: Any = faiss.downcast_index(index)
+    transform = first_transform(outer)
+
+    def into(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        mapped: NDArray[np.float32] = transform.apply(rows)
+        return mapped
+
+    return faiss.downcast_index(outer.index), into
 
 
 def list_sizes(index: faiss.Index) -> list[int] | None:

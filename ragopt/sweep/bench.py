@@ -15,7 +15,9 @@ from ragopt.embed.spaces import project
 from ragopt.index.build import SharedPca, faiss_metric, train_index
 from ragopt.index.candidate_scores import Candidates
 from ragopt.index.coarse import SharedCoarse
+from ragopt.index.inner import below_pca
 from ragopt.measure.memory import release_free_memory
+from ragopt.sweep.gathered import Gathered, GatheredStore
 from ragopt.sweep.model_stage import fitted_on, rotation_of
 from ragopt.sweep.settings import SELECT_TRAIN_ROWS
 
@@ -31,13 +33,10 @@ if TYPE_CHECKING:
     from ragopt.index.factory import Factory
     from ragopt.measure.shortlist import Places
     from ragopt.records import Space
+    from ragopt.sweep.gathered import ReadRows
     from ragopt.sweep.model_stage import ModelData
     from ragopt.sweep.query_sample import QuerySample
     from ragopt.sweep.settings import SearchPlan
-
-KEPT_BYTES = 32 << 20
-"""Candidates of an entered space that are kept in memory rather than read and projected again for every codec: a
-thirtieth of what a sweep may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,20 @@ class TrainedCodec:
     train_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What a codec is filled with and asked for.
+
+    Attributes:
+        index: the codec, below a PCA that others share.
+        read: gives the vectors of candidates as this index takes them. queries: float32 (n_queries, dim), likewise.
+    """
+
+    index: Any
+    read: ReadRows
+    queries: NDArray[np.float32]
+
+
 class Bench:
     """One model's shared parts for the trials of one space at a time; safe for several threads.
 
@@ -68,6 +81,7 @@ class Bench:
         self.tiers: dict[tuple[str, str, str, int], tuple[Places, float]] = {}
         self._rotations: dict[str, Rotation | None] = {}
         self._candidates: dict[tuple[str, int], Candidates] = {}
+        self._gathered = GatheredStore(store.root / "gathered")
 
     @functools.cached_property
     def _full_sample(self) -> NDArray[np.float32]:
@@ -85,7 +99,7 @@ class Bench:
         self.space = space
         release_free_memory()
         self._trained_on: NDArray[np.float32] | None = None
-        self._kept: dict[tuple[str, int], dict[int, NDArray[np.float32]]] = {}
+        self._gathered.clear()
 
     def _sample(self) -> NDArray[np.float32]:
         """The training sample in the entered space. Raises InputError: a sampled row is empty there."""
@@ -115,30 +129,33 @@ class Bench:
     def forget_candidates(self) -> None:
         """Let go of a round's candidates and of what was kept of the last space."""
         self._candidates.clear()
-        self._kept.clear()
+        self._gathered.clear()
         self._trained_on = None
         release_free_memory()
 
-    def reader(self, sample: QuerySample, n_candidates: int) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
-        """Return a function that gives the rows of a block in the entered space, from memory where they fit."""
-        candidates = self.candidates(sample, n_candidates)
-        mine = (sample.key, n_candidates)
-        with self._lock:
-            kept = self._kept.setdefault(mine, {})
-            others = sum(rows.nbytes for key, blocks in self._kept.items() if key != mine for rows in blocks.values())
-        keeps = candidates.n_distinct * self.space.dim * 4 + others <= KEPT_BYTES
+    def reader(self, sample: QuerySample, n_candidates: int) -> ReadRows:
+        """Return a function that gives the vectors of a sample's candidates in the entered space."""
+        return self._gathered_rows((sample.key, n_candidates, ""), sample, n_candidates, self.space.dim).read
 
-        def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-            first = int(rows[0])
-            if first in kept:
-                return kept[first]
-            block = self.project(self.data.vectors.rows(rows))
-            if keeps:
-                with self._lock:
-                    kept[first] = block
-            return block
+    def feed(self, codec: TrainedCodec, sample: QuerySample, n_candidates: int) -> Feed:
+        """Give what a codec is filled with and asked for; all codecs behind one PCA share its turned vectors."""
+        queries = self.project(sample.queries)
+        transform = codec.factory.transform
+        if transform is None or transform.kind not in ("PCA", "PCAR"):
+            return Feed(codec.index, self.reader(sample, n_candidates), queries)
+        index, into = below_pca(codec.index)
+        # One decomposition of one sample serves the space (SharedPca), so kind and dimension name the map.
+        name = (sample.key, n_candidates, f"{transform.kind}{transform.dim_out}")
+        gathered = self._gathered_rows(name, sample, n_candidates, transform.dim_out, into)
+        return Feed(index, gathered.read, into(queries))
 
-        return read
+    def _gathered_rows(
+        self, name: tuple[str, int, str], sample: QuerySample, n_candidates: int, dim: int,
+        into: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda rows: rows,
+    ) -> Gathered:  # fmt: skip
+        blocks = [block.rows for block in self.candidates(sample, n_candidates).blocks]
+        return self._gathered.get((str(self.space), *name), blocks, dim,
+                                  lambda rows: into(self.project(self.data.vectors.rows(rows))))  # fmt: skip
 
     def codec_recipe(self, factory: Factory) -> dict[str, Any]:
         """Everything that a trained codec of the entered space depends on."""

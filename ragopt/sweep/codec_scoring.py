@@ -11,7 +11,7 @@ import numpy as np
 from ragopt.artifacts import canonical_json, write_atomically
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.index.build import set_search
-from ragopt.index.candidate_scores import candidate_scores, probe_ranks, searched_places
+from ragopt.index.candidate_scores import BLOCK_ROWS, candidate_scores, probe_ranks, searched_places
 from ragopt.index.codec_size import code_bytes
 from ragopt.measure.latency import time_searches
 from ragopt.measure.shortlist import Places, narrow, shortlist
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ragopt.index.candidate_scores import Candidates
     from ragopt.index.factory import Factory
-    from ragopt.sweep.bench import Bench, TrainedCodec
+    from ragopt.sweep.bench import Bench, Feed, TrainedCodec
     from ragopt.sweep.query_sample import QuerySample
     from ragopt.sweep.settings import SearchPlan
 
@@ -48,6 +49,9 @@ MOST_KEPT_CODES = 32 << 20
 """Codes of one codec that are kept between rounds: 22,067 vectors at any size, 100,000 at 320 bytes."""
 
 
+NO_ROWS: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class CodecTiming:
     """CPU milliseconds of one search over `n_vectors` codes on one thread, with the ends of its 95 % interval."""
@@ -67,12 +71,71 @@ class Scored:
         nprobes: which nprobe each of the others is for.
         places: (n_queries, depth) each. fewer: the same from half the candidates.
         timing: of a search over the last block of candidates.
+        whole: whether the codes of all vectors were searched, so that nothing is estimated.
     """
 
     nprobes: tuple[int, ...]
     places: tuple[Places, ...]
     fewer: tuple[Places, ...]
     timing: CodecTiming | None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringJob:
+    """One codec and what it is asked.
+
+    Attributes:
+        bench: the model's shared parts, the codec's space entered.
+        codec: trained; its index is refilled.
+        sample: queries with at least `n_candidates` candidates.
+        nprobes: ascending; (1,) for codes without lists.
+        n_candidates: candidates per query.
+        kept: entries of a shortlist that serves every depth, from `kept_depth`.
+        timed: whether to time the codes on this machine.
+        depth: 0 for a shortlist that serves every depth; else the one depth that is searched at.
+    """
+
+    bench: Bench
+    codec: TrainedCodec
+    sample: QuerySample
+    nprobes: tuple[int, ...]
+    n_candidates: int
+    kept: int
+    timed: bool
+    depth: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether the codes of all vectors are searched."""
+        return scans_all(self.codec.factory, self.bench.data.vectors.n, self.n_candidates,
+                         n_queries=len(self.sample.queries))  # fmt: skip
+
+    def run(self) -> Scored:
+        """Score the candidates and keep the shortlists as an artifact, or read them back."""
+        recipe = shortlist_recipe(
+            self.codec.key, self.sample, self.bench.plan, nprobes=self.nprobes, n_candidates=self.n_candidates,
+            kept=self.kept, timed=self.timed, depth=self.depth,
+        )  # fmt: skip
+
+        def make(folder: Path) -> None:
+            scored = self._scored()
+            np.savez(folder / "places.npz", places=np.stack([narrow(places) for places in scored.places]),
+                     fewer=np.stack([narrow(places) for places in scored.fewer]))  # fmt: skip
+            figures = {"timing": asdict(scored.timing) if scored.timing else None, "whole": scored.whole}
+            write_atomically(folder / "figures.json", canonical_json(figures))
+
+        folder = self.bench.store.get_or_make(recipe, make)
+        figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+        timing = CodecTiming(**figures["timing"]) if figures["timing"] else None
+        with np.load(folder / "places.npz") as stored:
+            places, fewer = stored["places"], stored["fewer"]
+        return Scored(self.nprobes, tuple(places), tuple(fewer), timing, figures["whole"])
+
+    def _scored(self) -> Scored:
+        if self.whole:
+            return _scan_all(self)
+        return _search(self) if self.depth else _score(self)
 
 
 def shortlist_recipe(  # noqa: PLR0913 - everything that the artifact is keyed by
@@ -82,7 +145,7 @@ def shortlist_recipe(  # noqa: PLR0913 - everything that the artifact is keyed b
     """Everything that the shortlists of one codec depend on."""
     return {
         "kind": "shortlist",
-        "format": 3,
+        "format": 4,
         "codec": codec_key,
         "queries": sample.key,
         "n_candidates": n_candidates,
@@ -94,67 +157,23 @@ def shortlist_recipe(  # noqa: PLR0913 - everything that the artifact is keyed b
     }
 
 
-def score_codec(  # noqa: PLR0913 - everything that its artifact is keyed by
-    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, nprobes: tuple[int, ...], n_candidates: int,
-    kept: int, timed: bool, depth: int = 0,
-) -> Scored:  # fmt: skip
-    """Score the candidates with one codec and keep its shortlists, or read them back.
-
-    Args:
-        bench: the model's shared parts, the codec's space entered.
-        codec: trained, its index is refilled.
-        sample: queries with at least `n_candidates` candidates.
-        nprobes: ascending; (1,) for codes without lists.
-        n_candidates: candidates per query.
-        kept: entries of a shortlist that serves every depth, from `kept_depth`.
-        timed: whether to time the codes on this machine.
-        depth: 0 for a shortlist that serves every depth; else the one depth that is searched at.
-    """
-    recipe = shortlist_recipe(codec.key, sample, bench.plan, nprobes=nprobes, n_candidates=n_candidates, kept=kept,
-                              timed=timed, depth=depth)  # fmt: skip
-
-    def make(folder: Path) -> None:
-        if depth:
-            scored = _search(bench, codec, sample, nprobes=nprobes, n_candidates=n_candidates, depth=depth, timed=timed)
-        else:
-            scored = _score(bench, codec, sample, nprobes=nprobes, n_candidates=n_candidates, kept=kept, timed=timed)
-        np.savez(folder / "places.npz", places=np.stack([narrow(places) for places in scored.places]),
-                 fewer=np.stack([narrow(places) for places in scored.fewer]))  # fmt: skip
-        figures = {"timing": asdict(scored.timing) if scored.timing else None}
-        write_atomically(folder / "figures.json", canonical_json(figures))
-
-    folder = bench.store.get_or_make(recipe, make)
-    timing = json.loads((folder / "figures.json").read_text(encoding="utf-8"))["timing"]
-    with np.load(folder / "places.npz") as stored:
-        places, fewer = stored["places"], stored["fewer"]
-    return Scored(nprobes, tuple(places), tuple(fewer), CodecTiming(**timing) if timing else None)
-
-
-def _score(  # noqa: PLR0913 - as score_codec
-    bench: Bench,
-    codec: TrainedCodec,
-    sample: QuerySample,
-    *,
-    nprobes: tuple[int, ...],
-    n_candidates: int,
-    kept: int,
-    timed: bool,
-) -> Scored:
-    if scans_all(codec.factory, bench.data.vectors.n, n_candidates, n_queries=len(sample.queries)):
-        return _scan_all(bench, codec, sample, n_candidates=n_candidates, kept=kept, timed=timed)
-    candidates = bench.candidates(sample, n_candidates)
-    read, queries = bench.reader(sample, n_candidates), bench.project(sample.queries)
-    has_lists, most = codec.factory.nlist > 0, nprobes[-1]
+def _score(job: ScoringJob) -> Scored:
+    bench, factory, nprobes = job.bench, job.codec.factory, job.nprobes
+    candidates = bench.candidates(job.sample, job.n_candidates)
+    feed = bench.feed(job.codec, job.sample, job.n_candidates)
+    has_lists, most = factory.nlist > 0, nprobes[-1]
     if has_lists:
-        set_search(codec.index, f"nprobe={most}")
-    scores = candidate_scores(codec.index, codec.factory, candidates, read, queries)
-    timing = _time(bench, codec.index, sample, nprobe=most) if timed else None
-    probed = probe_ranks(codec.index, candidates, read, queries, nprobe=most) if has_lists else None
+        set_search(feed.index, f"nprobe={most}")
+    scores = candidate_scores(feed.index, factory, candidates, feed.read, feed.queries)
+    timing = _time(job, int(feed.index.ntotal)) if job.timed else None
+    probed = None
+    if has_lists:
+        probed = probe_ranks(feed.index, candidates, feed.read, feed.queries, nprobe=most)
     places, fewer = [], []
     for nprobe in nprobes:
         masked = scores if probed is None else np.where(probed < nprobe, scores, -np.inf).astype(np.float32)
-        places.append(shortlist(masked, candidates.by_row, depth=kept))
-        fewer.append(shortlist(masked, candidates.by_row, depth=kept, n_places=max(n_candidates // 2, 1)))
+        places.append(shortlist(masked, candidates.by_row, depth=job.kept))
+        fewer.append(shortlist(masked, candidates.by_row, depth=job.kept, n_places=max(job.n_candidates // 2, 1)))
     return Scored(nprobes, tuple(places), tuple(fewer), timing)
 
 
@@ -167,38 +186,39 @@ def kept_depth(deepest: int, n_candidates: int) -> int:
     return min(n_candidates, max(deepest, n_candidates // CANDIDATES_PER_DEPTH))
 
 
-def _search(  # noqa: PLR0913 - as score_codec
-    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, nprobes: tuple[int, ...], n_candidates: int, depth: int,
-    timed: bool,
-) -> Scored:  # fmt: skip
-    """Search at one depth: all vectors where they are few, else all candidates, and once more half of each query's."""
-    candidates, queries = bench.candidates(sample, n_candidates), bench.project(sample.queries)
-
-    index = codec.index
-
-    def search(rows: NDArray[np.int64] | None) -> tuple[Places, ...]:
-        if rows is not None:
-            index.reset()
-            read = bench.reader(sample, n_candidates)
-            for block in sorted(candidates.blocks, key=lambda block: int(block.rows[0])):
-                wanted = np.isin(block.rows, rows, assume_unique=True)
-                if wanted.any():
-                    index.add(read(block.rows)[wanted])
-        found = []
-        for nprobe in nprobes:
-            if codec.factory.nlist:
-                set_search(index, f"nprobe={nprobe}")
-            found.append(searched_places(index, candidates, queries, depth=depth, rows=rows))
-        return tuple(found)
-
-    if scans_all(codec.factory, bench.data.vectors.n, n_candidates, n_queries=len(sample.queries)):
-        index = _filled(bench, codec)
-        places = fewer = search(None)
+def _search(job: ScoringJob) -> Scored:
+    """Search at one depth: half of each query's candidates first, then all of them."""
+    bench, codec = job.bench, job.codec
+    candidates, feed = bench.candidates(job.sample, job.n_candidates), bench.feed(codec, job.sample, job.n_candidates)
+    near = np.unique(job.sample.candidates[:, : max(job.n_candidates // 2, 1)]).astype(np.int64)
+    every = candidates.distinct
+    feed.index.reset()
+    fewer = _filled_and_searched(job, feed, candidates, near)
+    if codec.factory.codec.depends_on_depth:
+        # Scores that do not tie leave the order to chance: only the other half is encoded.
+        rest = np.setdiff1d(every, near, assume_unique=True)
+        places = _filled_and_searched(job, feed, candidates, rest, before=near)
     else:
-        fewer = search(np.unique(sample.candidates[:, : max(n_candidates // 2, 1)]))
-        places = search(np.unique(sample.candidates[:, :n_candidates]))
-    timing = _time(bench, index, sample, nprobe=nprobes[-1]) if timed else None
-    return Scored(nprobes, places, fewer, timing)
+        feed.index.reset()  # tied codes go to the lower row, as in a built index
+        places = _filled_and_searched(job, feed, candidates, every)
+    timing = _time(job, int(feed.index.ntotal)) if job.timed else None
+    return Scored(job.nprobes, places, fewer, timing)
+
+
+def _filled_and_searched(
+    job: ScoringJob, feed: Feed, candidates: Candidates, rows: NDArray[np.int64],
+    before: NDArray[np.int64] = NO_ROWS,
+) -> tuple[Places, ...]:  # fmt: skip
+    """Add rows to what the index holds `before`, and search it with every nprobe."""
+    for first in range(0, len(rows), BLOCK_ROWS):
+        feed.index.add(feed.read(rows[first : first + BLOCK_ROWS]))
+    found = []
+    for nprobe in job.nprobes:
+        if job.codec.factory.nlist:
+            set_search(feed.index, f"nprobe={nprobe}")
+        found.append(searched_places(feed.index, candidates, feed.queries, depth=job.depth,
+                                     rows=np.concatenate([before, rows])))  # fmt: skip
+    return tuple(found)
 
 
 def _filled(bench: Bench, codec: TrainedCodec) -> Any:
@@ -239,21 +259,21 @@ def scans_all(factory: Factory, n_vectors: int, n_candidates: int, *, n_queries:
     return scan_ms <= n_candidates * MS_PER_CANDIDATE
 
 
-def _scan_all(
-    bench: Bench, codec: TrainedCodec, sample: QuerySample, *, n_candidates: int, kept: int, timed: bool
-) -> Scored:  # fmt: skip
+def _scan_all(job: ScoringJob) -> Scored:
     """Fill the codec with the whole corpus: its shortlists are those of a built index, so nothing can move."""
-    index = _filled(bench, codec)
-    places = searched_places(index, bench.candidates(sample, n_candidates), bench.project(sample.queries),
-                              depth=kept)  # fmt: skip
-    timing = _time(bench, index, sample, nprobe=1) if timed else None
-    return Scored((1,), (places,), (places,), timing)
+    bench = job.bench
+    index = _filled(bench, job.codec)
+    candidates, queries = bench.candidates(job.sample, job.n_candidates), bench.project(job.sample.queries)
+    places = searched_places(index, candidates, queries, depth=job.depth or job.kept)
+    timing = _time(job, int(index.ntotal), index) if job.timed else None
+    return Scored((1,), (places,), (places,), timing, whole=True)
 
 
-def _time(bench: Bench, index: Any, sample: QuerySample, *, nprobe: int) -> CodecTiming:
+def _time(job: ScoringJob, n_vectors: int, index: Any = None) -> CodecTiming:
     """Time single searches over what the index was left with; projecting the query is no part of the table's shape."""
-    rows = bench.project(sample.queries[: N_TIMED + N_WARMUP])
-    found = time_searches(lambda query: index.search(query, bench.plan.n_results), rows,
+    timed = job.codec.index if index is None else index
+    rows = job.bench.project(job.sample.queries[: N_TIMED + N_WARMUP])
+    found = time_searches(lambda query: timed.search(query, job.bench.plan.n_results), rows,
                           warmup=min(N_WARMUP, max(len(rows) - 2, 0)))  # fmt: skip
-    n_vectors = int(index.ntotal)
+    nprobe = job.nprobes[-1]
     return CodecTiming(found.cpu_ms_per_query, found.cpu_ms_low, found.cpu_ms_high, n_vectors, nprobe)

@@ -16,7 +16,7 @@ from ragopt.index.factory import parse_factory
 from ragopt.measure.latency import one_thread
 from ragopt.measure.neighbours import recall_vs_exact
 from ragopt.measure.shortlist import Places, best_rescored, narrow, ranks, rows_at
-from ragopt.sweep.codec_scoring import CodecTiming, Scored, kept_depth, scans_all, score_codec, searched_at_depth
+from ragopt.sweep.codec_scoring import CodecTiming, Scored, ScoringJob, kept_depth, searched_at_depth
 from ragopt.sweep.graph_stage import estimate_graph
 from ragopt.sweep.groups import PROBING_SEARCH, Group, groups_of, search_value, shortlist_depth
 from ragopt.sweep.query_sample import candidates_wanted
@@ -151,10 +151,8 @@ class _Work:
             depth = self._depth(trial, n_candidates) if searched_at_depth(group.base) else 0
             if depth not in scored:
                 # Read once: trials of the same codes share one shortlist in memory.
-                scored[depth] = score_codec(
-                    self.bench, codec, self.sample, nprobes=group.nprobes, n_candidates=n_candidates, kept=kept,
-                    depth=depth, timed=self.timed,
-                )  # fmt: skip
+                job = ScoringJob(self.bench, codec, self.sample, group.nprobes, n_candidates, kept, self.timed, depth)
+                scored[depth] = job.run()
             try:
                 found[trial] = self._trial(trial, codec, scored[depth], n_candidates)
             except (SpecError, InputError) as error:
@@ -185,8 +183,7 @@ class _Work:
         if tier:
             by_code = recall_vs_exact(rows_at(rows, scored.places[number][:, : plan.n_results]), truth, k=plan.k)
         moved = None
-        n, n_queries = self.bench.data.vectors.n, len(self.sample.queries)
-        if n_candidates < n and not scans_all(codec.factory, n, n_candidates, n_queries=n_queries):
+        if n_candidates < self.bench.data.vectors.n and not scored.whole:
             fewer = recall_vs_exact(returned(scored.fewer[number]), truth, k=plan.k)
             moved = float(fewer.mean() - recall.mean())
         return Estimate(trial, found, recall, by_code, moved, n_candidates, seconds, scored.timing,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ragopt.artifacts import ArtifactStore, key_of
 from ragopt.errors import RagoptError
 from ragopt.measure.neighbours import MARGIN
-from ragopt.sweep.bench import KEPT_BYTES, Bench
+from ragopt.sweep.bench import Bench
 from ragopt.sweep.codec_scoring import kept_depth, searched_at_depth, shortlist_recipe
+from ragopt.sweep.gathered import MEMORY_BYTES, MOST_HELD
 from ragopt.sweep.grid import grid_for
 from ragopt.sweep.groups import groups_of
 from ragopt.sweep.material import gather_material
@@ -203,7 +204,8 @@ class _ModelPlan:
         per_query = max(wanted, self.plan.k + MARGIN)
         scores = len(self.data.select_queries) * per_query
         sample = 2 * 4 * dim * min(n, CONFIRM_TRAIN_ROWS)
-        return base_memory_bytes() + sample + min(KEPT_BYTES, 4 * dim * n) + scores * (4 + 4 + 4 + 12 + 2 * 4)
+        gathered = min(MOST_HELD * MEMORY_BYTES, 4 * dim * n)
+        return base_memory_bytes() + sample + gathered + scores * (4 + 4 + 4 + 12 + 2 * 4)
 
 
 def _line(what: str, found: Sequence[tuple[bool, float]]) -> PlanLine:
