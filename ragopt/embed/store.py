@@ -92,6 +92,10 @@ class Vectors:
                 _read_exactly(handle.fileno(), block, first * self.dim * BYTES_PER_VALUE, self.path)
                 yield first, block
 
+    def mapped(self) -> NDArray[np.float32]:
+        """Map all vectors as one read-only float32 (n, dim) array, which FAISS scans without a copy."""
+        return np.asarray(np.memmap(self.path, dtype=np.float32, mode="r", shape=(self.n, self.dim)))
+
     def rows(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Read some rows, in the order asked for; a row may be asked for more than once.
 

@@ -130,6 +130,35 @@ def candidate_scores(
     return scores
 
 
+def scores_at(index: Any, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Score some rows of a filled index for each query, with the index's own arithmetic.
+
+    Args:
+        index: filled FAISS index whose codes can be scored one by one (`Codec.scores_single`), without lists.
+        queries: float32 (n_queries, dim).
+        rows: int64 (n_queries, m), distinct within each query; below 0 for none.
+
+    Returns:
+        float32 (n_queries, m), higher is better; minus infinity where there is no row.
+    """
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    sign = np.float32(-1 if index.metric_type == faiss.METRIC_L2 else 1)
+    scores, stored = np.full(rows.shape, -np.inf, dtype=np.float32), np.arange(index.ntotal)
+    for first in range(0, len(queries), QUERIES_AT_ONCE):
+        part, asked = rows[first : first + QUERIES_AT_ONCE], queries[first : first + QUERIES_AT_ONCE]
+        order = np.argsort(part, axis=1, kind="stable")
+        ascending = np.take_along_axis(part, order, axis=1)
+        query, place = np.nonzero(ascending >= 0)
+        local, places = ascending[query, place].astype(np.int32), order[query, place].astype(np.int32)
+        block = CandidateBlock(stored, query.astype(np.int32), local, places)
+        own = _OwnLists(asked, index.metric_type)
+        own.fill(block)
+        distances, found = own.search(index, asked)
+        _put(scores[first : first + QUERIES_AT_ONCE], block, 0, sign * distances, found)
+    return scores
+
+
 def _put(
     scores: NDArray[np.float32],
     block: CandidateBlock,

@@ -55,6 +55,16 @@ def below_pca(index: Any) -> tuple[Any, Callable[[NDArray[np.float32]], NDArray[
     return faiss.downcast_index(outer.index), into
 
 
+def refined_parts(index: Any) -> tuple[Any, Any]:
+    """The codes' index and the rescoring tier's of an index, both owned by it; None for a tier that is not there."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    outer: Any = faiss.downcast_index(index)
+    if not isinstance(outer, faiss.IndexRefine):
+        return outer, None
+    return faiss.downcast_index(outer.base_index), faiss.downcast_index(outer.refine_index)
+
+
 def list_sizes(index: faiss.Index) -> list[int] | None:
     """Vectors in each inverted list of an index, None when it has no lists."""
     import faiss  # noqa: PLC0415 - loaded when first used

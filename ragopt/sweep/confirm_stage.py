@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ragopt.choose import is_exact
-from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import project
-from ragopt.errors import InputError, SpecError
-from ragopt.index.build import SharedPca, add_blocks, set_search, train_index
+from ragopt.errors import IndexFormatError, InputError, SpecError
+from ragopt.index.build import faiss_metric, set_search
 from ragopt.index.factory import parse_factory
-from ragopt.index.saved import open_index, save_index
-from ragopt.index.serialized import checked_bytes
+from ragopt.index.inner import refined_parts
+from ragopt.index.saved import SavedIndex, open_index
+from ragopt.index.size import index_bytes
 from ragopt.measure.latency import one_thread, time_searches
 from ragopt.measure.tier_reads import tier_reads
-from ragopt.records import Trial
+from ragopt.sweep.built_finalist import build_finalist, built_recipe
+from ragopt.sweep.groups import groups_of, shortlist_depth
 from ragopt.sweep.measured import Measured, check_found, read_measured, write_measured
-from ragopt.sweep.model_stage import ModelData, Report, fitted_on, queries_fingerprint, rotation_of
+from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
 from ragopt.sweep.query_sample import racing_order
-from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SearchPlan
+from ragopt.sweep.shared_scan import SharedScan, can_share
 from ragopt.sweep.workers import worker_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from ragopt.artifacts import ArtifactStore
+    from ragopt.measure.latency import SearchTiming
+    from ragopt.records import LatencyMs, Trial
+    from ragopt.sweep.groups import Group
+    from ragopt.sweep.settings import SearchPlan
 
 N_TIMED = 500
 """Queries timed per finalist: five lie beyond p99."""
-N_WARMUP = 50
+N_WARMUP = 20
 
-MOST_TIMING_SECONDS = 5.0
+MOST_TIMING_SECONDS = 2.5
 """Timing of one finalist ends after this, and after a hundred queries at the least: slow searches vary less."""
 
 N_GAP, MANY_VECTORS = 256, 200_000
@@ -44,9 +50,20 @@ N_GAP, MANY_VECTORS = 256, 200_000
 measurement on the same queries: the first of the racing order, which every trial was estimated on. Over 256 queries the
 gap itself is known to half a point, over 1,000 to a quarter (squad-100k, 2026-11-25)."""
 
+QPS_SECONDS, FEWEST_QPS = 1.0, 64
+"""Throughput on all cores is taken from as many queries as about a second serves, and from 64 at the least: a batch
+gives every core dozens."""
+
+BLAS_VALUES = 128_000
+"""From so many values, queries x dimensions, FAISS compares with BLAS (distance_compute_blas_threshold, FAISS 1.15.1):
+256 queries of 384 dimensions took twelve times as long as 512 (1,000,000 vectors, 2026-11-25)."""
+
 N_COLD = 20
 """Queries timed with the rescoring tier on the disk: each reads up to 1,000 pages one after the other (100 ms on the
 virtual disk of 2026-11)."""
+
+MOST_DIFFERENT = 0.001
+"""Share of results in which a shared scan may differ from a search of its own: vectors of equal score."""
 
 
 def confirm(
@@ -58,6 +75,8 @@ def confirm(
 ) -> list[Measured]:
     """Build each distinct index once and measure every trial of it on the confirmation queries.
 
+    Exact search is measured on the stored vectors themselves: building it would copy them.
+
     Args:
         store: artifact store; built indexes stay in it and are not built twice.
         data: one model's vectors, queries and exact neighbours.
@@ -67,31 +86,36 @@ def confirm(
 
     Returns:
         One record per trial, in the order given.
+
+    Raises:
+        IndexFormatError: a search found too little, or a shared scan other vectors than a search of its own.
     """
     recipes = {trial: _confirmation_recipe(data, trial, plan) for trial in trials}
     missing = [trial for trial in trials if not store.has(recipes[trial])]
-    first_of_each = {(trial.space, trial.factory): trial for trial in reversed(missing)}
+    first_of_each = {(trial.space, trial.factory): trial for trial in reversed(missing) if not is_exact(trial)}
     report(0, len(trials))
     with worker_pool() as pool:
         # Built side by side, measured one after the other: a neighbour at work would spoil the latencies.
         list(pool.map(lambda trial: _build_on_one_thread(store, data, trial, plan), first_of_each.values()))
-    measured = []
-    for number, trial in enumerate(trials):
+    done = len(trials) - len(missing)
+    for group in groups_of(missing):
+        built = _BuiltGroup(store, data, group, plan)
+        for trial in group.trials:
 
-        def make(folder: Path, trial: Trial = trial) -> None:
-            built = build_finalist(store, data, trial, plan)
-            write_measured(folder, [_measure(built, data, trial, plan)])
+            def make(folder: Path, trial: Trial = trial, built: _BuiltGroup = built) -> None:
+                write_measured(folder, [measure_exact(data, trial, plan) if is_exact(trial) else built.measure(trial)])
 
-        measured += read_measured(store.get_or_make(recipes[trial], make))
-        report(number + 1, len(trials))
-    return measured
+            store.get_or_make(recipes[trial], make)
+            done += 1
+            report(done, len(trials))
+    return [one for trial in trials for one in read_measured(store.path_of(recipes[trial]))]
 
 
 def _confirmation_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, Any]:
     return {
         "kind": "confirmation",
-        "format": 5,
-        **_built_recipe(data, trial, plan),
+        "format": 6,
+        **built_recipe(data, trial, plan),
         "search": trial.search,
         "queries": queries_fingerprint(data.confirm_queries),
         "select_queries": queries_fingerprint(data.select_queries),
@@ -104,93 +128,140 @@ def _build_on_one_thread(store: ArtifactStore, data: ModelData, trial: Trial, pl
         build_finalist(store, data, trial, plan)
 
 
-def _built_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, Any]:
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    return {
-        "vectors": data.vectors.fingerprint,
-        "space": str(trial.space),
-        "fitted_on": fitted_on(data, trial.space),
-        "factory": trial.factory,
-        "metric": plan.metric,
-        "seed": plan.seed,
-        "train_rows": CONFIRM_TRAIN_ROWS,
-        "faiss": faiss.__version__,
-    }
-
-
-def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, plan: SearchPlan) -> Path:
-    """Build a trial's index over the whole corpus, or find it built; returns its folder for `open_index`."""
-    recipe: Mapping[str, Any] = {"kind": "built", "format": 2, **_built_recipe(data, trial, plan)}
-
-    def make(folder: Path) -> None:
-        space = trial.space
-        factory = parse_factory(trial.factory, space.dim)
-        sample = training_sample(data.vectors, max_rows=CONFIRM_TRAIN_ROWS, seed=plan.seed)
-        rotation = rotation_of(data, space, sample)
-        projected = project(sample, space, rotation=rotation, metric=plan.metric)
-        began = time.perf_counter()
-        index = train_index(factory, projected, metric=plan.metric, seed=plan.seed, pca=SharedPca(projected))
-        trained = time.perf_counter()
-        blocks = (
-            (start, project(block, space, rotation=rotation, metric=plan.metric, first_row=start))
-            for start, block in data.vectors.blocks()
-        )
-        add_blocks(index, blocks)
-        built = time.perf_counter()
-        save_index(
-            folder,
-            index,
-            trial=Trial(space, trial.factory),
-            metric=plan.metric,
-            index_bytes=checked_bytes(factory, index),
-            rotation=rotation,
-            seconds={"train": trained - began, "build": built - trained},
-        )
-
-    return store.get_or_make(recipe, make)
-
-
 def gap_rows(data: ModelData, plan: SearchPlan) -> NDArray[np.int64]:
     """Which selection queries the built indexes are searched with: all, or the first `N_GAP` of a large corpus's."""
     order = racing_order(len(data.select_queries), seed=plan.seed)
     return order if data.vectors.n <= MANY_VECTORS else order[:N_GAP]
 
 
-def _measure(folder: Path, data: ModelData, trial: Trial, plan: SearchPlan) -> Measured:
-    saved = open_index(folder, verify="full")
+class _BuiltGroup:
+    """Built indexes of the same codes; where they can, their trials share one scan of them."""
 
-    def into(rows: Any) -> Any:
-        return project(rows, trial.space, rotation=saved.rotation, metric=saved.metric)
+    def __init__(self, store: ArtifactStore, data: ModelData, group: Group, plan: SearchPlan) -> None:
+        self._data, self._group, self._plan = data, group, plan
+        self._folders = {
+            trial.factory: build_finalist(store, data, trial, plan) for trial in group.trials if not is_exact(trial)
+        }
+        # Checksums are compared once for all trials of an index.
+        self._saved = {factory: open_index(folder, verify="full") for factory, folder in self._folders.items()}
 
-    set_search(saved.index, trial.search)
-    # Exact search finds the exact neighbours, which are known: a part of the queries shows that it does, and how fast.
-    part = N_GAP if is_exact(trial) else len(data.confirm_queries)
-    queries = into(data.confirm_queries[:part])
-    began = time.perf_counter()
-    distances, found = saved.index.search(queries, plan.n_results)
-    seconds_all_cores = time.perf_counter() - began
-    check_found(trial, found, data.vectors.n)
-    again = data.select_queries[gap_rows(data, plan)]
-    select_found = saved.index.search(into(again), plan.n_results)[1]
-    check_found(trial, select_found, data.vectors.n)
-    timed = data.confirm_queries[: N_TIMED + N_WARMUP]
-    timing = time_searches(
-        lambda query: saved.index.search(into(query), plan.n_results), timed, warmup=min(N_WARMUP, len(timed) // 10),
-        most_seconds=MOST_TIMING_SECONDS,
-    )  # fmt: skip
-    cold, cold_reason = None, ""
-    if parse_factory(trial.factory, trial.space.dim).refine:
+    @functools.cached_property
+    def _scans(self) -> tuple[SharedScan, SharedScan] | None:
+        """Of the confirmation queries and of the selection queries of the gap; None where nothing is shared."""
+        if not can_share(self._group.base, self._group.trials):
+            return None
+        saved = self._saved[self._group.trials[0].factory]
+        codes, depth = refined_parts(saved.index)[0], min(self._group.deepest(self._plan.n_results), saved.n)
+        data = self._data
+        confirm, gap = (
+            SharedScan(codes, _into(saved, queries), depth)
+            for queries in (data.confirm_queries, data.select_queries[gap_rows(data, self._plan)])
+        )
+        return confirm, gap
+
+    def measure(self, trial: Trial) -> Measured:
+        """Search, time and read one trial of the group."""
+        data, plan, saved = self._data, self._plan, self._saved[trial.factory]
+        set_search(saved.index, trial.search)
+        queries = _into(saved, data.confirm_queries)
+        if self._scans is None:
+            distances, found, qps = _searched(saved.index, queries, plan.n_results)
+            again = _into(saved, data.select_queries[gap_rows(data, plan)])
+            select_found = saved.index.search(again, plan.n_results)[1]
+        else:
+            tier, depth = refined_parts(saved.index)[1], min(shortlist_depth(trial, plan.n_results), saved.n)
+            confirm_scan, gap_scan = self._scans
+            distances, found = confirm_scan.results(tier, depth=depth, n_results=plan.n_results)
+            select_found = gap_scan.results(tier, depth=depth, n_results=plan.n_results)[1]
+            qps = _checked_qps(saved.index, trial, queries, found)
+        check_found(trial, found, data.vectors.n)
+        check_found(trial, select_found, data.vectors.n)
+        timing = _timing(lambda query: saved.index.search(_into(saved, query), plan.n_results), data)
+        cold, cold_reason = self._cold(trial)
+        scores, seconds = (-distances if saved.metric == "l2" else distances), saved.manifest["seconds"]
+        return Measured(trial, found, scores, saved.index_bytes, timing, qps, seconds["train"], seconds["build"],
+                        select_found, cold, cold_reason)  # fmt: skip
+
+    def _cold(self, trial: Trial) -> tuple[LatencyMs | None, str]:
+        """Latency with the rescoring tier on the disk, or why there is none; empty without a tier."""
+        if not parse_factory(trial.factory, trial.space.dim).refine:
+            return None, ""
+        saved, queries = self._saved[trial.factory], self._data.confirm_queries[:N_COLD]
         try:
-            reads = tier_reads(folder, trial.search, into, data.confirm_queries[:N_COLD], plan.n_results)
-            cold, cold_reason = reads.cold, reads.reason
+            reads = tier_reads(self._folders[trial.factory], trial.search, lambda rows: _into(saved, rows), queries,
+                               self._plan.n_results)  # fmt: skip
         except (SpecError, InputError, OSError) as error:
-            cold_reason = str(error)  # a tier of less than a page, or a file system that tells nothing: no cold figure
-    seconds = saved.manifest["seconds"]
-    scores = -distances if saved.metric == "l2" else distances
-    if part < len(data.confirm_queries):
-        rest = slice(part, None), slice(plan.n_results)
-        found = np.vstack([found, data.confirm_exact.ids[rest]])
-        scores = np.vstack([scores, data.confirm_exact.scores[rest].astype(np.float32)])
-    return Measured(trial, found, scores, saved.index_bytes, timing, len(queries) / seconds_all_cores,
-                    seconds["train"], seconds["build"], select_found, cold, cold_reason)  # fmt: skip
+            return None, str(error)  # a tier of less than a page, or a file system that tells nothing
+        return reads.cold, reads.reason
+
+
+def _into(saved: SavedIndex, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring full-dimension queries into the space of a built index."""
+    return project(rows, saved.trial.space, rotation=saved.rotation, metric=saved.metric)
+
+
+def _searched(
+    index: Any, queries: NDArray[np.float32], n_results: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64], float]:  # fmt: skip
+    """Distances and rows of a search of all queries on every core, and its queries per second."""
+    began = time.perf_counter()
+    distances, found = index.search(queries, n_results)
+    return distances, found, len(queries) / (time.perf_counter() - began)
+
+
+def _checked_qps(index: Any, trial: Trial, queries: NDArray[np.float32], found: NDArray[np.int64]) -> float:
+    """Queries per second of searches by the index itself, which have to find what the shared scan found.
+
+    Raises:
+        IndexFormatError: they find something else.
+    """
+    n_results, n, seconds, different = found.shape[1], 0, 0.0, 0
+    while n < len(queries) and (n < FEWEST_QPS or seconds < QPS_SECONDS):
+        part = slice(n, n + FEWEST_QPS)
+        began = time.perf_counter()
+        own = index.search(queries[part], n_results)[1]
+        seconds += time.perf_counter() - began
+        # As sets: vectors of equal score may change places.
+        different += int((np.sort(own, axis=1) != np.sort(found[part], axis=1)).sum())
+        n += len(own)
+    if different > MOST_DIFFERENT * n * n_results:
+        raise IndexFormatError(
+            f"{trial}: {different:,} of {n * n_results:,} results of a shared scan are not those of the index itself",
+            allowed=f"{MOST_DIFFERENT:.1%}, for vectors of equal score",
+            next_step="Leave this factory out with --grid and report it",
+        )
+    return n / seconds
+
+
+def _timing(search_one: Callable[[Any], object], data: ModelData) -> SearchTiming:
+    timed = data.confirm_queries[: N_TIMED + N_WARMUP]
+    return time_searches(search_one, timed, warmup=min(N_WARMUP, len(timed) // 10), most_seconds=MOST_TIMING_SECONDS)
+
+
+def measure_exact(data: ModelData, trial: Trial, plan: SearchPlan) -> Measured:
+    """Measure exact search over the stored vectors, with the kernel that FAISS's Flat index runs.
+
+    Exact search finds the exact neighbours, which are known: a part of the queries shows that it does, and how fast.
+
+    Raises:
+        IndexFormatError: it finds other vectors.
+    """
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    vectors, queries, exact = data.vectors.mapped(), data.confirm_queries, data.confirm_exact
+    part = min(-(-BLAS_VALUES // vectors.shape[1]), len(queries))
+
+    def search(rows: NDArray[np.float32]) -> Any:
+        return faiss.knn(rows, vectors, plan.n_results, faiss_metric(plan.metric))
+
+    began = time.perf_counter()
+    distances, found = search(queries[:part])
+    qps = part / (time.perf_counter() - began)
+    check_found(trial, found, data.vectors.n)
+    timing = _timing(search, data)
+    scores, rest = (-distances if plan.metric == "l2" else distances), slice(plan.n_results)
+    found = np.vstack([found, exact.ids[part:, rest]])
+    scores = np.vstack([scores, exact.scores[part:, rest].astype(np.float32)])
+    sizes = index_bytes(parse_factory(trial.factory, trial.space.dim), data.vectors.n)
+    gap = data.select_exact.ids[gap_rows(data, plan)][:, rest]
+    return Measured(trial, found, scores, sizes, timing, qps, 0.0, 0.0, gap)
