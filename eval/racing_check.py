@@ -32,7 +32,7 @@ from ragopt.sweep.grid import grid_for
 from ragopt.sweep.material import gather_material
 from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.progress import Silent
-from ragopt.sweep.race import Runner, drops, rounds_of
+from ragopt.sweep.race import Preference, Runner, drops, rounds_of
 from ragopt.sweep.run_info import machine, versions
 from ragopt.sweep.selecting import Selection
 from ragopt.sweep.settings import ReadyVectors, SearchPlan, SweepSettings
@@ -41,6 +41,7 @@ N_QUERIES, K = 1000, 10
 NAME = f"recall_vs_exact@{K}"
 TARGETS = (0.90, 0.95, 0.99)
 OBJECTIVES = ("ram", "usd")
+FINALISTS = SweepSettings(corpus="python-docs").finalists
 
 
 def score_all(shared: Path, cache: Path) -> tuple[list[TrialResult], Selection, np.ndarray]:
@@ -74,7 +75,9 @@ def winner(results: list[TrialResult], scores: np.ndarray, *, target: float, obj
     return ordered[0] if ordered else None
 
 
-def race(runners: list[Runner], scores: np.ndarray, queries: np.ndarray, *, target: float) -> list[int]:
+def race(
+    runners: list[Runner], scores: np.ndarray, queries: np.ndarray, *, target: float, objective: Any
+) -> list[int]:  # fmt: skip
     """Race one draw of the queries; the numbers of the trials that are left."""
     live = dict(enumerate(runners))
     sizes = rounds_of(N_QUERIES)
@@ -83,7 +86,7 @@ def race(runners: list[Runner], scores: np.ndarray, queries: np.ndarray, *, targ
             number: replace(runner, scores={NAME: scores[number][queries[:size]]}) for number, runner in live.items()
         }
         gone = drops([one for one in raced.values() if not is_exact(one.trial)], target=target, recall_only=True,
-                     n_rounds=len(sizes))  # fmt: skip
+                     n_rounds=len(sizes), preference=Preference(objective, FINALISTS))  # fmt: skip
         live = {number: runner for number, runner in live.items() if runner.trial not in gone}
     return list(live)
 
@@ -93,9 +96,9 @@ def one_seed(
 ) -> list[dict[str, Any]]:
     """Race one draw of the queries and compare with the full decision on it, by both objectives."""
     queries = np.random.default_rng(seed).permutation(scores.shape[1])[:N_QUERIES]
-    kept = race(runners, scores, queries, target=target)
     drawn, found = scores[:, queries], []
     for objective in OBJECTIVES:
+        kept = race(runners, scores, queries, target=target, objective=objective)
         full = winner(results, drawn, target=target, objective=objective)
         left = winner([results[number] for number in kept], drawn[kept], target=target, objective=objective)
         survived = full is None or any(results[number].trial == full.trial for number in kept)
@@ -131,8 +134,7 @@ def main() -> None:
     cache = options.cache or Path(tempfile.mkdtemp())
     results, selection, scores = score_all(Path(os.environ["RAGOPT_SHARED"]), cache)
     runners = [
-        Runner(result.trial, selection.costs(result.trial), {NAME: row}, not result.upper_bound)
-        for result, row in zip(results, scores, strict=True)
+        replace(selection.runner(result.trial), scores={NAME: row}) for result, row in zip(results, scores, strict=True)
     ]
     rows = []
     for target in TARGETS:

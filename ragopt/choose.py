@@ -58,6 +58,11 @@ class Limits:
                 raise InputError(f"{option} {value} is out of range", allowed=f"above 0, at most {high:g}",
                                  next_step=f"Correct {option}")  # fmt: skip
 
+    @property
+    def only_recall(self) -> bool:
+        """Whether recall_vs_exact is the only limit, so that a trial that meets it meets all."""
+        return self.min_ndcg_ratio is None and self.max_p99_ms is None and self.max_usd is None
+
     def printed(self) -> str:
         """Return the limits as command-line options."""
         parts = [

@@ -4,33 +4,33 @@ import numpy as np
 import pytest
 
 from ragopt.records import Trial
-from ragopt.sweep.race import Costs, Runner, drops, rounds_of
+from ragopt.sweep.race import Costs, Preference, Runner, drops, rounds_of
 
 N = 256
 NAME = "recall_vs_exact@10"
 
 
-def runner(name, mean, *, ram=16.0, scan=1.0, depth=0, disk=0.0, sure=True, wobble=0.0, **more):
+def runner(name, mean, *, ram=16.0, scan=1.0, depth=0, disk=0.0, optimism=0.0, ties=False, wobble=0.0, **more):
     """A trial whose scores alternate around a mean."""
     scores = np.full(N, mean, dtype=np.float32)
     scores[::2] += wobble
     scores[1::2] -= wobble
     costs = Costs(ram, ram * 1000, disk, scan, depth)
-    return Runner(Trial.parse(f"m@8:none | {name}"), costs, {NAME: scores, **more}, sure)
+    return Runner(Trial.parse(f"m@8:none | {name}"), costs, {NAME: scores, **more}, optimism, ties)
 
 
-def gone(*runners, target=None, recall_only=True):
-    reasons = drops(runners, target=target, recall_only=recall_only, n_rounds=2)
+def gone(*runners, target=None, recall_only=True, preference=None):
+    reasons = drops(runners, target=target, recall_only=recall_only, n_rounds=2, preference=preference)
     return {trial.factory for trial in reasons}
 
 
-def test_rounds_grow_fourfold_and_end_with_all():
-    """Few queries make one round; more make rounds of 256, 1,024 and so on, the last one with every query."""
+def test_rounds_double_and_end_with_all():
+    """Few queries make one round; more make rounds of 128, 256, 512 and so on, the last one with every query."""
     assert rounds_of(2) == (2,)
-    assert rounds_of(511) == (511,)
-    assert rounds_of(512) == (256, 512)
-    assert rounds_of(1000) == (256, 1000)
-    assert rounds_of(5000) == (256, 1024, 5000)
+    assert rounds_of(255) == (255,)
+    assert rounds_of(256) == (128, 256)
+    assert rounds_of(1000) == (128, 256, 1000)
+    assert rounds_of(5000) == (128, 256, 512, 1024, 2048, 5000)
 
 
 def test_an_upper_bound_below_the_target_ends_the_race():
@@ -82,11 +82,34 @@ def test_every_quality_must_be_no_worse():
     assert gone(worse, runner("SQ4", 0.90, **{"ndcg@10": high + 0.2})) == {"SQ8"}
 
 
-def test_an_upper_bound_rules_only_itself_out():
-    """An estimate that has not converged is an upper bound: it can leave, and cannot send others away."""
-    assert gone(runner("SQ8", 0.80), runner("SQ4", 0.90, sure=False)) == set()
-    assert gone(runner("SQ8", 0.995, sure=False), runner("SQ4", 1.0, ram=32.0), target=0.9) == set()
-    assert gone(runner("SQ8", 0.2, sure=False), target=0.9) == {"SQ8"}
+def test_what_may_be_too_high_rules_out_by_what_surely_remains():
+    """An estimate that has not converged can leave; it sends others away by its lead over what it may lose only."""
+    assert gone(runner("SQ8", 0.80), runner("SQ4", 0.90, optimism=0.11)) == set()
+    assert gone(runner("SQ8", 0.80), runner("SQ4", 0.90, optimism=0.03)) == {"SQ8"}
+    dear = runner("SQ4", 1.0, ram=32.0)
+    assert gone(runner("SQ8", 0.995, optimism=0.1), dear, target=0.9) == set()
+    assert gone(runner("SQ8", 0.995, optimism=0.02), dear, target=0.9) == {"SQ4"}
+    assert gone(runner("SQ8", 0.2, optimism=0.5), target=0.9) == {"SQ8"}
+
+
+def test_dearer_ones_leave_once_enough_that_are_preferred_surely_hold():
+    """By ram, fewer bytes are preferred whatever the scan costs: with two of them to build, the third leaves."""
+    by_ram = Preference("ram", 2)
+    held = [runner("SQ8", 0.995, ram=8.0, scan=9.0), runner("SQ6", 0.995, ram=16.0, scan=9.0, depth=400)]
+    dear = runner("SQ4", 1.0, ram=32.0)
+    assert gone(*held, dear, target=0.9) == set(), "it scans faster"
+    assert gone(*held, dear, target=0.9, preference=by_ram) == {"SQ4"}
+    assert gone(held[0], dear, target=0.9, preference=by_ram) == set(), "one is not enough to build two"
+    assert gone(*held, runner("SQ4", 1.0, ram=16.0), target=0.9, preference=by_ram) == set(), "as few bytes"
+    assert gone(*held, dear, preference=by_ram) == set(), "without a target nothing holds"
+
+
+def test_by_usd_only_bills_that_tie_with_the_least_are_preferred_unmeasured():
+    """By usd, fewer bytes are preferred only of trials whose bill is in the lowest step, however they are measured."""
+    by_usd = Preference("usd", 1)
+    dear = runner("SQ4", 1.0, ram=16.0, disk=9.0, scan=0.5)
+    assert gone(runner("SQ8", 0.995), dear, target=0.9, preference=by_usd) == set()
+    assert gone(runner("SQ8", 0.995, ties=True), dear, target=0.9, preference=by_usd) == {"SQ4"}
 
 
 def test_more_trials_ask_for_more_proof():

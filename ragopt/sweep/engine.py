@@ -20,6 +20,7 @@ from ragopt.sweep.joint_stage import JointCheck, check_joint, joint_trials
 from ragopt.sweep.material import gather_material
 from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.progress import Timed
+from ragopt.sweep.race import Preference
 from ragopt.sweep.recommending import recommend_from
 from ragopt.sweep.run_folder import write_decision
 from ragopt.sweep.run_info import describe_run
@@ -194,8 +195,10 @@ class _Sweep:
             f"{len(trials):,} trials over {len(spaces)} spaces and {len(factories)} factories, "
             f"{len(data.select_queries):,} queries"
         )
-        selection = Selection(self.store, data, self.plan, self.pricing, self.settings.limits, self.material,
-                              self.progress)  # fmt: skip
+        settings = self.settings
+        preference = Preference(settings.objective, settings.finalists) if settings.limits.only_recall else None
+        selection = Selection(self.store, data, self.plan, self.pricing, settings.limits, self.material,
+                              self.progress, preference)  # fmt: skip
         self.selections[data.model] = selection
         selection.run(trials, data.model)
         tried = [*trials]

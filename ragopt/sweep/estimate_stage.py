@@ -5,7 +5,8 @@ Nothing here grows with the corpus: a codec is trained on a bounded sample and e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
 
 MOVED_LIMIT = 0.001
 """An estimate that moves by less than 0.1 point when its candidates are doubled is taken as converged (design.md 3)."""
+
+
+MOST_LEFT = 5
+"""All further doublings together move an estimate by no more than so many times the last one. Where each moves it by r
+times the one before, r / (1 - r) times are left: r was .1 to .6 (facts measured on 2 M and 200 k vectors, 2026-11; the
+last rows of docs/method.md#estimate), which leaves .1 to 1.5 times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,45 @@ class Estimate:
         """Whether more candidates would not change the estimate by as much as `MOVED_LIMIT`."""
         return self.moved is None or self.moved < MOVED_LIMIT
 
+    @property
+    def optimism(self) -> float:
+        """By how much the mean recall may still be too high; 0 once converged."""
+        return 0.0 if self.converged else MOST_LEFT * (self.moved or 0.0)
+
+    def followed_by(self, other: Estimate) -> Estimate:
+        """Join with an estimate of the same trial on further queries.
+
+        Raises:
+            ValueError: the other one has other candidates per query, so that their places cannot be compared.
+        """
+        if (self.trial, self.n_candidates) != (other.trial, other.n_candidates):
+            raise ValueError(f"cannot join {self.trial}, {self.n_candidates} candidates, with {other.trial}, "
+                             f"{other.n_candidates}")  # fmt: skip
+        mine, theirs = len(self.recall), len(other.recall)
+        moved = None
+        if self.moved is not None or other.moved is not None:
+            moved = (mine * (self.moved or 0.0) + theirs * (other.moved or 0.0)) / (mine + theirs)
+        return replace(
+            self,
+            found=np.vstack([self.found, other.found]),
+            recall=np.concatenate([self.recall, other.recall]),
+            by_code=np.concatenate([self.by_code, other.by_code]),
+            moved=moved,
+            places=_stacked(self.places, other.places),
+            tier_ranks=_stacked(self.tier_ranks, other.tier_ranks),
+        )
+
+
+NO_LEAST: Mapping[Trial, int] = MappingProxyType({})
+
+
+def _stacked(first: Places | None, second: Places | None) -> Places | None:
+    """Join by query, as deep as both go: a round whose deepest trials have left keeps shorter shortlists."""
+    if first is None or second is None:
+        return None
+    width = min(first.shape[1], second.shape[1])
+    return np.vstack([first[:, :width], second[:, :width]])
+
 
 Outcome = dict["Trial", "Estimate | str"]
 """What became of each trial; a text is the reason why it cannot be estimated."""
@@ -81,7 +127,7 @@ def estimate(
     sample: QuerySample,
     *,
     timed: bool,
-    least_candidates: int = 0,
+    least_candidates: Mapping[Trial, int] = NO_LEAST,
     report: Callable[[int], None] = lambda _done: None,
 ) -> Outcome:
     """Estimate trials of one model on a sample of its queries.
@@ -91,7 +137,7 @@ def estimate(
         trials: of this model.
         sample: queries with at least as many candidates as the deepest trial wants.
         timed: whether to time every codec on this machine.
-        least_candidates: at least so many candidates per query, where a first estimate had not converged.
+        least_candidates: at least so many candidates per query, by trial: where others were estimated with as many.
         report: called with the number of trials done.
 
     Returns:
@@ -127,7 +173,7 @@ class _Work:
     """Estimates groups of the entered space."""
 
     def __init__(
-        self, bench: Bench, sample: QuerySample, tiers: _Tiers, *, timed: bool, least_candidates: int
+        self, bench: Bench, sample: QuerySample, tiers: _Tiers, *, timed: bool, least_candidates: Mapping[Trial, int]
     ) -> None:  # fmt: skip
         self.bench, self.sample, self.tiers = bench, sample, tiers
         self.timed, self.least = timed, least_candidates
@@ -137,7 +183,8 @@ class _Work:
             return estimate_graph(self.bench, group, self.sample)
         plan, n = self.bench.plan, self.bench.data.vectors.n
         wanted = candidates_wanted(group.deepest(plan.n_results), k=plan.k, n_vectors=n)
-        n_candidates = max(wanted, min(self.least, n))
+        least = max(self.least.get(trial, 0) for trial in group.trials)
+        n_candidates = max(wanted, min(least, n))
         if n_candidates > self.sample.candidates.shape[1]:
             raise ValueError(
                 f"{group.base} wants {n_candidates} candidates, there are {self.sample.candidates.shape[1]}"

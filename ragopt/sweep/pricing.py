@@ -15,6 +15,7 @@ from ragopt.sweep.groups import PROBING_SEARCH, shortlist_depth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from ragopt.bill.price_book import PriceBook
     from ragopt.records import Bill, IndexBytes, Trial
@@ -94,6 +95,11 @@ class Pricing:
             self.workload,
             self.book,
         )
+
+    def cheapest(self, trial: Trial, sizes: IndexBytes, cpu_ms: float) -> Decimal:
+        """Least bill of a trial over its targets, with so much CPU time for a search."""
+        found = self.bills(trial, sizes, CpuPerQuery(cpu_ms, cpu_ms, cpu_ms))
+        return min(bill.usd_per_month for bill in found.values())
 
 
 def code_bytes_per_vector(sizes: IndexBytes, trial: Trial) -> float:

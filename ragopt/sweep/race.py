@@ -1,8 +1,9 @@
 """Which trials a round of the race may drop: pure decisions over scores and costs.
 
 A trial leaves when it cannot be recommended any more: its upper bound is below the target, another one has at least its
-quality at no more of any cost, or another one surely meets the target at less cost. Every bound is corrected for the
-number of tests (Bonferroni), so that over a whole race the chance of one wrong drop stays below 5 %.
+quality at no more of any cost, another one surely meets the target at less cost, or as many as are going to be built
+surely meet it and are preferred whatever is measured of them. Every bound is corrected for the number of tests
+(Bonferroni), so that over a whole race the chance of one wrong drop stays below 5 %.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ragopt.choose import Objective
     from ragopt.records import Trial
 
-FIRST_ROUND = 256
-"""Queries of the first round. A recall of .90 then has a corrected interval of about 5 points: enough to part most
-trials of a default grid from a target of .95 or .99 (22,067 x 384 vectors, 2026-11)."""
+FIRST_ROUND = 128
+"""Queries of the first round. A recall of .80 then has a corrected interval of about 8 points: three in four trials of
+a default grid are told from a target of .95 by that (1,000,000 clustered vectors, 2026-11), and 100 queries are the
+least that an interval is trusted with."""
 
-GROWTH = 4
-"""Each round has four times the queries of the one before: intervals halve."""
+GROWTH = 2
+"""Each round has twice the queries of the one before; only those that are new are scored."""
 
 MOST_RIVALS = 3
 """Paired tests of one trial in one round: against the best rivals by mean only, so that few tests are corrected for."""
@@ -67,20 +70,47 @@ class Runner:
     Attributes:
         trial: which. costs: what it would cost.
         scores: float32 (n_queries,) by quality name, the same queries for all; the first is recall_vs_exact.
-        sure: whether its estimate has converged, so that its lower bound may rule others out.
+        optimism: by how much its scores may be too high in the mean: 0 once its estimate has converged.
+        ties_least: whether its bill is within a tie of the least that any index could have, however it is measured.
     """
 
     trial: Trial
     costs: Costs
     scores: Mapping[str, NDArray[np.float32]]
-    sure: bool
+    optimism: float = 0.0
+    ties_least: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """What is preferred of trials that meet a target on recall, where that is the only limit.
+
+    Attributes:
+        objective: ram or usd, see `ragopt.choose.order`. n_built: trials that are built in the end.
+    """
+
+    objective: Objective
+    n_built: int
+
+    def puts_first(self, one: Runner, other: Runner) -> bool:
+        """Whether one is preferred to the other whatever is measured of them.
+
+        `ram` asks for fewer bytes of code in RAM before anything else. `usd` asks for the bill first, in steps of 1 %:
+        of trials in the lowest step the one with fewer bytes in RAM, then on disk, is preferred.
+        """
+        mine, theirs = one.costs, other.costs
+        if self.objective == "ram":
+            return mine.ram_bytes_per_vector < theirs.ram_bytes_per_vector
+        fewer = (mine.ram_bytes_per_vector, mine.disk_bytes_per_vector) < (
+            theirs.ram_bytes_per_vector, theirs.disk_bytes_per_vector)  # fmt: skip
+        return one.ties_least and fewer
 
 
 def rounds_of(n_queries: int) -> tuple[int, ...]:
     """Number of queries in each round, ascending; the last one has them all.
 
-    >>> rounds_of(1000), rounds_of(300), rounds_of(5000)
-    ((256, 1000), (300,), (256, 1024, 5000))
+    >>> rounds_of(1000), rounds_of(200), rounds_of(3000)
+    ((128, 256, 1000), (200,), (128, 256, 512, 1024, 3000))
     """
     sizes = []
     size = FIRST_ROUND
@@ -90,7 +120,10 @@ def rounds_of(n_queries: int) -> tuple[int, ...]:
     return (*sizes, n_queries)
 
 
-def drops(runners: Sequence[Runner], *, target: float | None, recall_only: bool, n_rounds: int) -> dict[Trial, str]:
+def drops(
+    runners: Sequence[Runner], *, target: float | None, recall_only: bool, n_rounds: int,
+    preference: Preference | None = None,
+) -> dict[Trial, str]:  # fmt: skip
     """Say which trials leave after a round, and why.
 
     Args:
@@ -99,6 +132,7 @@ def drops(runners: Sequence[Runner], *, target: float | None, recall_only: bool,
         recall_only: whether recall is the only limit on quality; otherwise a cheaper trial that meets it rules out
             nobody.
         n_rounds: rounds of the whole race, for the correction.
+        preference: what is preferred of those that meet the target; None where there are other limits.
 
     Returns:
         The reason, by trial that leaves.
@@ -112,8 +146,8 @@ def drops(runners: Sequence[Runner], *, target: float | None, recall_only: bool,
     means = {one.trial: float(one.scores[name].mean()) for one in runners}
     # Cheapest first, so that a chain of better ones leads to its cheapest.
     ordered = sorted(runners, key=lambda one: (one.costs.values(), str(one.trial)))
-    surely = [one for one in ordered if target is not None and recall_only and one.sure
-              and bounds[one.trial].low >= target]  # fmt: skip
+    surely = [one for one in ordered if target is not None and recall_only and
+              bounds[one.trial].low - one.optimism >= target]  # fmt: skip
     gone: dict[Trial, str] = {}
     for one in ordered:
         high = bounds[one.trial].high
@@ -123,6 +157,11 @@ def drops(runners: Sequence[Runner], *, target: float | None, recall_only: bool,
         cheaper = next((other for other in surely if _costs_less(other, one)), None)
         if cheaper is not None:
             gone[one.trial] = f"{cheaper.trial} surely meets {target} and costs less"
+            continue
+        if preference is not None and sum(preference.puts_first(other, one) for other in surely) >= preference.n_built:
+            gone[one.trial] = (
+                f"{preference.n_built} trials surely meet {target} and are preferred by {preference.objective}"
+            )
             continue
         rivals = [other for other in ordered if other.trial not in gone and means[other.trial] > means[one.trial]]
         better = _better(one, sorted(rivals, key=lambda other: -means[other.trial]), confidence)
@@ -144,10 +183,10 @@ def _costs_less(one: Runner, other: Runner) -> bool:
 
 def _better(one: Runner, rivals: Sequence[Runner], confidence: float) -> Runner | None:
     """Return a rival, best first, that surely has at least this trial's quality in every measure at no more cost."""
-    able = [other for other in rivals if other.sure and other.costs.no_more_than(one.costs)]
+    able = [other for other in rivals if other.costs.no_more_than(one.costs)]
     for other in able[:MOST_RIVALS]:
         if all(
-            paired_difference(other.scores[quality], scores, confidence=confidence).low >= 0
+            paired_difference(other.scores[quality], scores, confidence=confidence).low >= other.optimism
             for quality, scores in one.scores.items()
         ):
             return other

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ragopt.choose import NDCG, is_exact
+from ragopt.choose import NDCG, TIE, is_exact
 from ragopt.errors import InputError
 from ragopt.index.factory import parse_factory
 from ragopt.index.size import index_bytes
-from ragopt.records import Trial, TrialResult
+from ragopt.measure.neighbours import Neighbours
+from ragopt.records import IndexBytes, Space, Trial, TrialResult
 from ragopt.sweep.bench import Bench
 from ragopt.sweep.estimate_stage import Estimate, estimate
 from ragopt.sweep.forecasting import check_forecast, forecast_of
 from ragopt.sweep.groups import shortlist_depth
 from ragopt.sweep.model_stage import ModelData, find_exact
 from ragopt.sweep.query_sample import QuerySample, candidates_wanted, racing_order
-from ragopt.sweep.race import Costs, Runner, drops, rounds_of
+from ragopt.sweep.race import Costs, Preference, Runner, drops, rounds_of
 from ragopt.sweep.results import estimated_result
 from ragopt.sweep.suitability import not_worth_training, unsuitable_groups
 from ragopt.sweep.work_cost import TYPICAL_RATE, Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     import numpy as np
     from numpy.typing import NDArray
@@ -42,6 +45,14 @@ MOST_SCORES = 1 << 22
 it, the estimate stays marked as an upper bound."""
 
 
+SLOWER = 4
+"""A built index's searches take at most so many times what the table of scan costs says: 0.5 to 2 times in sweeps of
+2026-11. The table and no clock, so that races are the same on every machine."""
+
+CHECK_QUERIES = 256
+"""Queries of a forecast's check: it scores each candidate of theirs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """Where the race left one trial: its last estimate, on the first `n_queries` of the racing order."""
@@ -56,17 +67,20 @@ class Selection:
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a race is run with
         self, store: ArtifactStore, data: ModelData, plan: SearchPlan, pricing: Pricing, limits: Limits,
-        material: Material, progress: Progress,
+        material: Material, progress: Progress, preference: Preference | None = None,
     ) -> None:  # fmt: skip
-        """Prepare; nothing is computed before `run`."""
+        """Prepare; nothing is computed before `run`.
+
+        With a `preference`, trials leave the race that would be preferred to none of those that are built.
+        """
         self.store, self.data, self.plan, self.pricing, self.limits = store, data, plan, pricing, limits
-        self.material, self.progress = material, progress
+        self.material, self.progress, self.preference = material, progress, preference
         self.bench = Bench(store, data, plan)
         self.order = racing_order(len(data.select_queries), seed=plan.seed)
         self.settled: dict[Trial, Settled] = {}
         self.unsuitable: dict[Trial, str] = {}
         self.verdicts: dict[Trial, str] = {}
-        self._samples: dict[int, QuerySample] = {}
+        self._samples: dict[tuple[int, int], QuerySample] = {}
         self._judges: dict[int, Judging] = {}
 
     def run(self, trials: Sequence[Trial], title: str, *, least_candidates: int = 0) -> None:
@@ -77,7 +91,9 @@ class Selection:
         for number, n_queries in enumerate(rounds):
             if not live:
                 break
-            self._estimate(live, n_queries, f"{title}: {len(live):,} trials, {n_queries:,} queries",
+            # Queries of earlier rounds are not scored again.
+            first = rounds[number - 1] if number else 0
+            self._estimate(live, first, n_queries, f"{title}: {len(live):,} trials, {n_queries:,} queries",
                            least_candidates=least_candidates)  # fmt: skip
             live = [trial for trial in live if trial in self.settled]
             if number == 0:
@@ -90,7 +106,7 @@ class Selection:
     def estimate_all(self, trials: Sequence[Trial]) -> None:
         """Estimate every trial on all selection queries, without a race: what a race is checked against."""
         self._grow_candidates(trials)
-        self._estimate(trials, len(self.order), f"{len(trials):,} trials, no race")
+        self._estimate(trials, 0, len(self.order), f"{len(trials):,} trials, no race")
 
     def recall_of(self, trials: Sequence[Trial]) -> dict[Trial, NDArray[np.float32]]:
         """recall_vs_exact of trials on all selection queries; nothing of them is kept.
@@ -100,7 +116,7 @@ class Selection:
         """
         self._grow_candidates(trials)
         report = self.progress.phase("select", f"{len(trials):,} spaces")
-        found = estimate(self.bench, trials, self.sample(len(self.order)), timed=False,
+        found = estimate(self.bench, trials, self.sample(0, len(self.order)), timed=False,
                          report=lambda done: report(done, len(trials)))  # fmt: skip
         self.bench.forget_candidates()
         recalls = {}
@@ -110,12 +126,20 @@ class Selection:
             recalls[trial] = outcome.recall
         return recalls
 
-    def _estimate(self, trials: Sequence[Trial], n_queries: int, title: str, *, least_candidates: int = 0) -> None:
-        sample = self.sample(n_queries)
+    def _estimate(
+        self, trials: Sequence[Trial], first: int, last: int, title: str, *, least_candidates: int = 0
+    ) -> None:  # fmt: skip
+        """Estimate trials on the queries from `first` to `last`, behind what is known of those before `first`."""
+        sample = self.sample(first, last)
         # Codes are timed in their first round only: more queries do not change what one search costs.
         timed = self.pricing.cost_model == "measured" and not any(trial in self.settled for trial in trials)
+        # As many candidates as in the rounds before: only then can they be joined.
+        least = {
+            trial: max(least_candidates, self.settled[trial].estimate.n_candidates if trial in self.settled else 0)
+            for trial in trials
+        }
         report = self.progress.phase("select", title)
-        found = estimate(self.bench, trials, sample, timed=timed, least_candidates=least_candidates,
+        found = estimate(self.bench, trials, sample, timed=timed, least_candidates=least,
                          report=lambda done: report(done, len(trials)))  # fmt: skip
         self.bench.forget_candidates()
         for trial, outcome in found.items():
@@ -123,23 +147,38 @@ class Selection:
                 self.unsuitable[trial] = outcome
                 continue
             before = self.settled.get(trial)
-            timing = before.estimate.timing if before else outcome.timing
-            self.settled[trial] = Settled(replace(outcome, timing=timing), n_queries)
+            if before is None:
+                self.settled[trial] = Settled(outcome, last)
+            else:
+                fresh = replace(outcome, timing=before.estimate.timing)
+                self.settled[trial] = Settled(before.estimate.followed_by(fresh) if first else fresh, last)
 
     def _drop(self, trials: Sequence[Trial], *, n_rounds: int) -> dict[Trial, str]:
-        runners = [self._runner(trial) for trial in trials if not is_exact(trial)]
+        runners = [self.runner(trial) for trial in trials if not is_exact(trial)]
         gone = drops(runners, target=self.limits.min_recall, recall_only=self.limits.min_ndcg_ratio is None,
-                     n_rounds=n_rounds)  # fmt: skip
+                     n_rounds=n_rounds, preference=self.preference)  # fmt: skip
         for trial, reason in gone.items():
             self.settled[trial] = replace(self.settled[trial], reason=reason)
         return gone
 
-    def _runner(self, trial: Trial) -> Runner:
+    def runner(self, trial: Trial) -> Runner:
+        """A settled trial as the race sees it."""
         settled = self.settled[trial]
         scores = {f"recall_vs_exact@{self.plan.k}": settled.estimate.recall}
         if self.limits.min_ndcg_ratio is not None:
             scores[NDCG] = self.result(trial).per_query[NDCG]
-        return Runner(trial, self.costs(trial), scores, settled.estimate.converged)
+        return Runner(trial, self.costs(trial), scores, settled.estimate.optimism, self._ties_least(trial))
+
+    def _ties_least(self, trial: Trial) -> bool:
+        """Whether a trial's bill ties with the least that any index could have, even if its searches are slow."""
+        sizes = index_bytes(parse_factory(trial.factory, trial.space.dim), self.data.vectors.n)
+        return self.pricing.cheapest(trial, sizes, SLOWER * self.pricing.scan_ms(trial, sizes)) <= self._floor * TIE
+
+    @functools.cached_property
+    def _floor(self) -> Decimal:
+        """The bill of an index without a byte, searched in no time: less than any."""
+        nothing = IndexBytes(0.0, 0, 0.0, 0)
+        return self.pricing.cheapest(Trial(Space(self.data.model, self.data.vectors.dim, "none"), "Flat"), nothing, 0.0)
 
     def costs(self, trial: Trial) -> Costs:
         """What a trial costs on every axis of a bill, the same on every machine."""
@@ -178,7 +217,7 @@ class Selection:
         if n_candidates <= most or n_candidates * len(self.order) > MOST_SCORES:
             return False
         self._need_candidates(n_candidates)
-        self._estimate(loose, len(self.order), f"{len(loose):,} trials, {n_candidates:,} candidates",
+        self._estimate(loose, 0, len(self.order), f"{len(loose):,} trials, {n_candidates:,} candidates",
                        least_candidates=n_candidates)  # fmt: skip
         return True
 
@@ -199,7 +238,7 @@ class Selection:
     def result(self, trial: Trial) -> TrialResult:
         """Judge and bill a settled trial on the queries that it was raced on."""
         settled = self.settled[trial]
-        exact = self.sample(settled.n_queries).exact
+        exact = self._exact(settled.n_queries)
         found = estimated_result(settled.estimate, exact, self._judging(settled.n_queries), self.pricing)
         forecast = forecast_of(settled.estimate, k=self.plan.k, n_results=self.plan.n_results,
                                n=self.data.vectors.n, n_scale=self.pricing.workload.n_vectors)  # fmt: skip
@@ -219,14 +258,18 @@ class Selection:
 
     def check_forecast(self, trial: Trial) -> ForecastCheck | None:
         """Compare a forecast from a random tenth of the corpus with what the whole corpus shows; see `forecasting`."""
-        sample = self.sample(rounds_of(len(self.order))[0])
+        sample = self.sample(0, min(CHECK_QUERIES, len(self.order)))
         return check_forecast(self.bench, trial, sample, seed=self.plan.seed)
 
-    def sample(self, n_queries: int) -> QuerySample:
-        """The first queries of the racing order; made again when the candidates have grown."""
-        if n_queries not in self._samples:
-            self._samples[n_queries] = QuerySample.of(self.data, self.order[:n_queries])
-        return self._samples[n_queries]
+    def sample(self, first: int, last: int) -> QuerySample:
+        """Queries of the racing order from `first` up to `last`; made again when the candidates have grown."""
+        if (first, last) not in self._samples:
+            self._samples[first, last] = QuerySample.of(self.data, self.order[first:last])
+        return self._samples[first, last]
+
+    def _exact(self, n_queries: int) -> Neighbours:
+        rows, exact = self.order[:n_queries], self.data.select_exact
+        return Neighbours(exact.ids[rows], exact.scores[rows])
 
     def _judging(self, n_queries: int) -> Judging:
         if n_queries not in self._judges:
