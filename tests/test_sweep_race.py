@@ -95,7 +95,7 @@ def test_what_may_be_too_high_rules_out_by_what_surely_remains():
 def test_dearer_ones_leave_once_enough_that_are_preferred_surely_hold():
     """By ram, fewer bytes are preferred whatever the scan costs: with two of them to build, the third leaves."""
     by_ram = Preference("ram", 2)
-    held = [runner("SQ8", 0.995, ram=8.0, scan=9.0), runner("SQ6", 0.995, ram=16.0, scan=9.0, depth=400)]
+    held = [runner("SQ8", 0.995, ram=8.0, scan=9.0), runner("SQ6", 0.995, ram=16.0, scan=8.0, depth=400)]
     dear = runner("SQ4", 1.0, ram=32.0)
     assert gone(*held, dear, target=0.9) == set(), "it scans faster"
     assert gone(*held, dear, target=0.9, preference=by_ram) == {"SQ4"}

@@ -35,6 +35,11 @@ MOST_RIVALS = 3
 
 ERROR_RATE = 0.05
 
+HELD_CONFIDENCE = 0.998
+"""Of the bounds by which trials are taken to meet the target when a field of preferred ones ends the race for others.
+Corrected for no number of tests: a wrong end needs every trial of that field to miss in the end, each of them a chance
+of one in a thousand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -148,6 +153,7 @@ def drops(
     ordered = sorted(runners, key=lambda one: (one.costs.values(), str(one.trial)))
     surely = [one for one in ordered if target is not None and recall_only and
               bounds[one.trial].low - one.optimism >= target]  # fmt: skip
+    held = _held(ordered, name, target) if preference is not None and target is not None else []
     gone: dict[Trial, str] = {}
     for one in ordered:
         high = bounds[one.trial].high
@@ -158,9 +164,9 @@ def drops(
         if cheaper is not None:
             gone[one.trial] = f"{cheaper.trial} surely meets {target} and costs less"
             continue
-        if preference is not None and sum(preference.puts_first(other, one) for other in surely) >= preference.n_built:
+        if preference is not None and sum(preference.puts_first(other, one) for other in held) >= preference.n_built:
             gone[one.trial] = (
-                f"{preference.n_built} trials surely meet {target} and are preferred by {preference.objective}"
+                f"{preference.n_built} trials that meet {target} are preferred to it by {preference.objective}"
             )
             continue
         rivals = [other for other in ordered if other.trial not in gone and means[other.trial] > means[one.trial]]
@@ -168,6 +174,14 @@ def drops(
         if better is not None:
             gone[one.trial] = f"{better.trial} finds at least as much and costs no more"
     return gone
+
+
+def _held(runners: Sequence[Runner], name: str, target: float) -> list[Runner]:
+    """Trials that meet the target by what is known of them."""
+    return [
+        one for one in runners
+        if mean_interval(one.scores[name], confidence=HELD_CONFIDENCE).low - one.optimism >= target
+    ]  # fmt: skip
 
 
 def _costs_less(one: Runner, other: Runner) -> bool:
