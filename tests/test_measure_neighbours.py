@@ -63,6 +63,21 @@ def test_keeps_k_and_a_margin_of_a_larger_corpus(metric):
 
 
 @pytest.mark.parametrize("metric", ["ip", "l2"])
+@pytest.mark.parametrize("ascending", [True, False])
+def test_a_block_full_of_near_rows_is_searched_again(metric, ascending):
+    """Rows sorted by their score put all candidates into the last blocks: they are found as in any other order."""
+    rng = np.random.default_rng(6)
+    corpus = rng.normal(size=(6000, 8)).astype(np.float32)
+    queries = np.vstack([np.eye(8, dtype=np.float32)[:1], rng.normal(size=(5, 8)).astype(np.float32)])
+    order = np.argsort(corpus[:, 0])
+    corpus = corpus[order if ascending else order[::-1]].copy()
+    found = search(corpus, queries, k=10, metric=metric, cuts=range(500, 6000, 500), n_candidates=400)
+    whole = search(corpus, queries, k=10, metric=metric, n_candidates=400)
+    np.testing.assert_array_equal(np.sort(found.ids, axis=1), np.sort(whole.ids, axis=1))
+    np.testing.assert_array_equal(found.ids[:, :42], brute_force(corpus, queries, metric)[0][:, :42])
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2"])
 def test_candidates_go_on_behind_the_neighbours(metric):
     """Asked for 500 candidates, the best 500 rows come back in the order of brute force, neighbours first."""
     rng = np.random.default_rng(7)

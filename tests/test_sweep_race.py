@@ -27,9 +27,9 @@ def gone(*runners, target=None, recall_only=True, preference=None):
 def test_rounds_double_and_end_with_all():
     """Few queries make one round; more make rounds of 128, 256, 512 and so on, the last one with every query."""
     assert rounds_of(2) == (2,)
-    assert rounds_of(255) == (255,)
-    assert rounds_of(256) == (128, 256)
-    assert rounds_of(1000) == (128, 256, 1000)
+    assert rounds_of(191) == (191,)
+    assert rounds_of(192) == (128, 192)
+    assert rounds_of(1000) == (128, 256, 512, 1000)
     assert rounds_of(5000) == (128, 256, 512, 1024, 2048, 5000)
 
 

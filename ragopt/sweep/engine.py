@@ -205,7 +205,7 @@ class _Sweep:
         if not self.settings.grid:
             tried += self._joint(selection)
         target = self.settings.limits.min_recall
-        if self.settings.descend and not self.settings.grid and target is not None:
+        if self.settings.descends and target is not None:
             tried += Descent(selection, target=target, max_rescored=self.settings.max_rescored).run(trials)
         results = selection.results(list(dict.fromkeys(tried)))
         self._tell(data.model, results, selection)

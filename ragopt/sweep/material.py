@@ -10,11 +10,12 @@ from ragopt.embed.open_embedder import open_embedder
 from ragopt.errors import InputError
 from ragopt.measure.judged import Judge
 from ragopt.sweep.corpus_stage import Corpus, QuerySplit, load_corpus, split_queries, usable_rows
+from ragopt.sweep.descend import most_factor
 from ragopt.sweep.grid import grid_for, read_grid
 from ragopt.sweep.groups import shortlist_depth
 from ragopt.sweep.judging import Judging
 from ragopt.sweep.model_stage import ModelData, complete, embed_corpus, embed_queries, open_ready
-from ragopt.sweep.query_sample import candidates_wanted
+from ragopt.sweep.query_sample import MOST_SCORES, candidates_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from ragopt.embed.store import Vectors
     from ragopt.sweep.progress import Progress
     from ragopt.sweep.settings import SweepSettings
+
+SPARSE = 20
+"""Candidates are doubled beforehand where they are less than a twentieth of the corpus: with more, hardly any estimate
+of the sweeps of 2026-11 had not converged."""
 
 READY_MODEL = "vectors"
 """Printed model of vectors that the user has embedded: ragopt does not know by what."""
@@ -73,12 +78,21 @@ def gather_material(settings: SweepSettings, store: ArtifactStore, progress: Pro
     return _material(settings, store, progress)
 
 
-def _candidates_of(settings: SweepSettings, model: str, vectors: Vectors) -> int:
-    """Candidates per query that the deepest trial of a model's grid starts with."""
-    n_results = settings.n_results(vectors.n)
-    trials = grid_for(settings, model, vectors.dim, vectors.n)
-    deepest = max(shortlist_depth(trial, n_results) for trial in trials)
-    return candidates_wanted(deepest, k=settings.k, n_vectors=vectors.n)
+def candidates_of(settings: SweepSettings, model: str, vectors: Vectors, n_queries: int) -> int:
+    """Candidates per query to find in the one exact pass: all that the sweep of a model is going to ask for.
+
+    Those of the deepest trial of its grid or of the search below it; twice as many as the grid's where its estimates
+    may have to be sharpened: where they do not see most of the corpus.
+    """
+    n, n_results = vectors.n, settings.n_results(vectors.n)
+    deepest = max(shortlist_depth(trial, n_results) for trial in grid_for(settings, model, vectors.dim, n))
+    wanted = candidates_wanted(deepest, k=settings.k, n_vectors=n)
+    if 2 * wanted * n_queries <= MOST_SCORES and SPARSE * wanted < n:
+        wanted *= 2
+    if settings.descends:
+        below = n_results * most_factor(n, n_results, settings.max_rescored)
+        wanted = max(wanted, candidates_wanted(below, k=settings.k, n_vectors=n))
+    return wanted
 
 
 def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
@@ -117,11 +131,11 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress)
             store, corpus.queries, rows, embedder, settings.metric, progress.phase("queries", "Embedding queries")
         )
         report = progress.phase("exact", "Exact neighbours")
+        n_candidates = candidates_of(settings, embedder.name, vectors, len(split.select))
         models.append(
             complete(store, model=embedder.name, device=embedder.device, vectors=vectors, queries=queries,
                      all_rows=rows, split=split, k=settings.k,
-                     n_candidates=_candidates_of(settings, embedder.name, vectors), metric=settings.metric,
-                     report=report)
+                     n_candidates=n_candidates, metric=settings.metric, report=report)
         )  # fmt: skip
     return Material(
         tuple(models),
@@ -162,7 +176,7 @@ def _ready_material(settings: SweepSettings, store: ArtifactStore, progress: Pro
     data = complete(
         store, model=READY_MODEL, device="ready", vectors=opened.vectors, queries=opened.queries.rows(rows),
         all_rows=rows, split=split, k=settings.k,
-        n_candidates=_candidates_of(settings, READY_MODEL, opened.vectors), metric=settings.metric,
+        n_candidates=candidates_of(settings, READY_MODEL, opened.vectors, len(split.select)), metric=settings.metric,
         report=progress.phase("exact", "Exact neighbours"),
     )  # fmt: skip
     n = opened.vectors.n

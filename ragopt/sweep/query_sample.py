@@ -24,6 +24,11 @@ CANDIDATES_PER_DEPTH = 5
 most 0.13 (22,067 vectors, 2026-11)."""
 
 
+MOST_SCORES = 1 << 22
+"""Scores of one codec held at once, queries x candidates: 16 MB of float32. Where doubling the candidates would pass
+it, the estimate stays marked as an upper bound."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuerySample:
     """Some queries of one model.

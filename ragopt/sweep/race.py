@@ -30,6 +30,9 @@ least that an interval is trusted with."""
 GROWTH = 2
 """Each round has twice the queries of the one before; only those that are new are scored."""
 
+LAST_GROWTH = 1.5
+"""A round before the last one leaves it at least so many times its queries."""
+
 MOST_RIVALS = 3
 """Paired tests of one trial in one round: against the best rivals by mean only, so that few tests are corrected for."""
 
@@ -114,12 +117,12 @@ class Preference:
 def rounds_of(n_queries: int) -> tuple[int, ...]:
     """Number of queries in each round, ascending; the last one has them all.
 
-    >>> rounds_of(1000), rounds_of(200), rounds_of(3000)
-    ((128, 256, 1000), (200,), (128, 256, 512, 1024, 3000))
+    >>> rounds_of(1000), rounds_of(200), rounds_of(3100)
+    ((128, 256, 512, 1000), (128, 200), (128, 256, 512, 1024, 2048, 3100))
     """
     sizes = []
     size = FIRST_ROUND
-    while size * 2 <= n_queries:
+    while size * LAST_GROWTH <= n_queries:
         sizes.append(size)
         size *= GROWTH
     return (*sizes, n_queries)

@@ -18,7 +18,7 @@ from ragopt.sweep.estimate_stage import Estimate, estimate
 from ragopt.sweep.forecasting import check_forecast, forecast_of
 from ragopt.sweep.groups import shortlist_depth
 from ragopt.sweep.model_stage import ModelData, find_exact
-from ragopt.sweep.query_sample import QuerySample, candidates_wanted, racing_order
+from ragopt.sweep.query_sample import MOST_SCORES, QuerySample, candidates_wanted, racing_order
 from ragopt.sweep.race import Costs, Preference, Runner, drops, rounds_of
 from ragopt.sweep.results import estimated_result
 from ragopt.sweep.suitability import not_worth_training, unsuitable_groups
@@ -39,11 +39,6 @@ if TYPE_CHECKING:
     from ragopt.sweep.pricing import Pricing
     from ragopt.sweep.progress import Progress
     from ragopt.sweep.settings import SearchPlan
-
-MOST_SCORES = 1 << 22
-"""Scores of one codec held at once, queries x candidates: 16 MB of float32. Where doubling the candidates would pass
-it, the estimate stays marked as an upper bound."""
-
 
 SLOWER = 4
 """A built index's searches take at most so many times what the table of scan costs says: 0.5 to 2 times in sweeps of

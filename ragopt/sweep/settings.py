@@ -118,6 +118,11 @@ class SweepSettings:
     out: Path = Path("ragopt-run")
     cache_dir: Path = Path("ragopt-cache")
 
+    @property
+    def descends(self) -> bool:
+        """Whether fewer bytes are searched for below the grid."""
+        return self.descend and not self.grid and self.limits.min_recall is not None
+
     def n_results(self, n_vectors: int) -> int:
         """Results that every search asks for: k, and at least the ten that judged quality looks at."""
         return min(max(self.k, JUDGED_DEPTH), n_vectors)

@@ -8,7 +8,7 @@ any of these finalists goes, and each tier rescores as much of that as its trial
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +52,7 @@ class SharedScan:
     index: Any
     queries: NDArray[np.float32]
     depth: int
+    _rescored: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @functools.cached_property
     def shortlist(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -62,11 +63,14 @@ class SharedScan:
         ]
         return np.vstack([part[0] for part in parts]), np.vstack([part[1] for part in parts])
 
-    def results(self, tier: Any, *, depth: int, n_results: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """What a search with this tier and depth returns.
+    def results(
+        self, tier: Any, name: str, *, depth: int, n_results: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:  # fmt: skip
+        """Give what a search with this tier and depth returns.
 
         Args:
             tier: filled FAISS index of the rescoring vectors; None for the codes alone.
+            name: of the tier; it rescores the whole shortlist once.
             depth: how many of the shortlist are rescored.
             n_results: how many are returned.
 
@@ -76,8 +80,9 @@ class SharedScan:
         distances, rows = self.shortlist
         if tier is None:
             return distances[:, :n_results], rows[:, :n_results]
-        first = np.ascontiguousarray(rows[:, :depth])
-        scores = scores_at(tier, self.queries, first)
+        if name not in self._rescored:
+            self._rescored[name] = scores_at(tier, self.queries, rows)
+        first, scores = rows[:, :depth], self._rescored[name][:, :depth]
         order = np.argsort(-scores, axis=1, kind="stable")[:, :n_results]
         found = np.take_along_axis(scores, order, axis=1)
         return (found if is_similarity(tier) else -found), np.take_along_axis(first, order, axis=1)
