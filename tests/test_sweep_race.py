@@ -25,12 +25,12 @@ def gone(*runners, target=None, recall_only=True, preference=None):
 
 
 def test_rounds_double_and_end_with_all():
-    """Few queries make one round; more make rounds of 128, 256, 512 and so on, the last one with every query."""
+    """Few queries make one round; more make rounds of 100, 200, 400 and so on, the last one with every query."""
     assert rounds_of(2) == (2,)
-    assert rounds_of(191) == (191,)
-    assert rounds_of(192) == (128, 192)
-    assert rounds_of(1000) == (128, 256, 512, 1000)
-    assert rounds_of(5000) == (128, 256, 512, 1024, 2048, 5000)
+    assert rounds_of(149) == (149,)
+    assert rounds_of(150) == (100, 150)
+    assert rounds_of(1000) == (100, 200, 400, 1000)
+    assert rounds_of(5000) == (100, 200, 400, 800, 1600, 3200, 5000)
 
 
 def test_an_upper_bound_below_the_target_ends_the_race():

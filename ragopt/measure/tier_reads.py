@@ -41,7 +41,7 @@ class TierReads:
 
     Attributes:
         cold: each query with no page of the tier in RAM; None unless `cold_verified`.
-        warm: the same queries with all that they read in RAM.
+        warm: the same queries with all that they read in RAM; None where it was not asked for.
         major_faults_per_query: pages that a cold query waited for, mean; None unless `cold_verified`.
         bytes_read_per_query: bytes that a cold query fetched from the disk, mean; None unless `cold_verified` or where
             the kernel does not say (``/proc/thread-self/io``).
@@ -51,7 +51,7 @@ class TierReads:
     """
 
     cold: LatencyMs | None
-    warm: LatencyMs
+    warm: LatencyMs | None
     major_faults_per_query: float | None
     bytes_read_per_query: float | None
     n_queries: int
@@ -136,8 +136,9 @@ class _Tier:
 
 
 def tier_reads(
-    folder: Path, search: str, project: Callable[[Vectors], Vectors], queries: Vectors, n_results: int
-) -> TierReads:
+    folder: Path, search: str, project: Callable[[Vectors], Vectors], queries: Vectors, n_results: int,
+    *, with_warm: bool = True,
+) -> TierReads:  # fmt: skip
     """Time single searches with the rescoring tier on the disk, then with it in RAM.
 
     Before each cold query the tier's pages are dropped from the page cache, and mincore(2) has to find none of them
@@ -150,6 +151,7 @@ def tier_reads(
         project: brings float32 (1, full dimension) query rows into the trial's space.
         queries: float32 (n_queries, full dimension), at least 2.
         n_results: neighbours that a search returns.
+        with_warm: whether to time the searches with the tier in RAM too.
 
     Raises:
         InputError: fewer than 2 queries.
@@ -182,12 +184,14 @@ def tier_reads(
         return index.search(project(row), n_results)
 
     tier.load_codes()
-    # Once untimed: it maps the codes into this process and wakes FAISS and the projection.
-    time_searches(search_one, queries, warmup=0)
+    # A scan maps all codes into this process and wakes FAISS and the projection.
+    time_searches(search_one, queries[:MIN_TIMED], warmup=0)
     cold, faults, bytes_read, reason = _cold(tier, search_one, queries)
-    # Once untimed again: the last drop has left the tier on the disk.
-    time_searches(search_one, queries, warmup=0)
-    warm = time_searches(search_one, queries, warmup=0).latency
+    warm = None
+    if with_warm:
+        # Once untimed: the last drop has left the tier on the disk.
+        time_searches(search_one, queries, warmup=0)
+        warm = time_searches(search_one, queries, warmup=0).latency
     return TierReads(cold, warm, faults, bytes_read, len(queries), not reason, reason)
 
 

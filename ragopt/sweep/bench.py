@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ragopt.artifacts import canonical_json, key_of, write_atomically
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import project
@@ -17,7 +19,7 @@ from ragopt.index.candidate_scores import Candidates
 from ragopt.index.coarse import SharedCoarse
 from ragopt.index.inner import below_pca
 from ragopt.measure.memory import release_free_memory
-from ragopt.sweep.gathered import Gathered, GatheredStore
+from ragopt.sweep.gathered import MEMORY_BYTES, GatheredStore
 from ragopt.sweep.model_stage import fitted_on, rotation_of
 from ragopt.sweep.settings import SELECT_TRAIN_ROWS
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from ragopt.artifacts import ArtifactStore
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
     from ragopt.sweep.model_stage import ModelData
     from ragopt.sweep.query_sample import QuerySample
     from ragopt.sweep.settings import SearchPlan
+
+    Map = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def identity(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Leave vectors as they are."""
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +143,7 @@ class Bench:
 
     def reader(self, sample: QuerySample, n_candidates: int) -> ReadRows:
         """Return a function that gives the vectors of a sample's candidates in the entered space."""
-        return self._gathered_rows((sample.key, n_candidates, ""), sample, n_candidates, self.space.dim).read
+        return self._gathered_rows(sample, n_candidates)
 
     def feed(self, codec: TrainedCodec, sample: QuerySample, n_candidates: int) -> Feed:
         """Give what a codec is filled with and asked for; all codecs behind one PCA share its turned vectors."""
@@ -145,17 +153,21 @@ class Bench:
             return Feed(codec.index, self.reader(sample, n_candidates), queries)
         index, into = below_pca(codec.index)
         # One decomposition of one sample serves the space (SharedPca), so kind and dimension name the map.
-        name = (sample.key, n_candidates, f"{transform.kind}{transform.dim_out}")
-        gathered = self._gathered_rows(name, sample, n_candidates, transform.dim_out, into)
-        return Feed(index, gathered.read, into(queries))
+        name = f"{transform.kind}{transform.dim_out}"
+        return Feed(index, self._gathered_rows(sample, n_candidates, name, transform.dim_out, into), into(queries))
 
     def _gathered_rows(
-        self, name: tuple[str, int, str], sample: QuerySample, n_candidates: int, dim: int,
-        into: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda rows: rows,
-    ) -> Gathered:  # fmt: skip
-        blocks = [block.rows for block in self.candidates(sample, n_candidates).blocks]
-        return self._gathered.get((str(self.space), *name), blocks, dim,
-                                  lambda rows: into(self.project(self.data.vectors.rows(rows))))  # fmt: skip
+        self, sample: QuerySample, n_candidates: int, transform: str = "", dim: int = 0, into: Map = identity
+    ) -> ReadRows:  # fmt: skip
+        """Give the candidates' vectors in the entered space, mapped by `into`; each kind is made once."""
+        candidates, stored = self.candidates(sample, n_candidates), self.data.vectors
+        if self.space.reduction == "none" and not transform and 4 * candidates.n_distinct * stored.dim > MEMORY_BYTES:
+            # As they are stored: a copy for every codec costs less than to gather them all.
+            return functools.partial(np.take, stored.mapped(), axis=0)
+        name = (str(self.space), sample.key, n_candidates, transform)
+        blocks, mapped = [block.rows for block in candidates.blocks], stored.mapped()
+        return self._gathered.get(name, blocks, dim or self.space.dim,
+                                  lambda rows: into(self.project(mapped[rows]))).read  # fmt: skip
 
     def codec_recipe(self, factory: Factory) -> dict[str, Any]:
         """Everything that a trained codec of the entered space depends on."""

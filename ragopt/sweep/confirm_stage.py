@@ -189,7 +189,7 @@ class _BuiltGroup:
         saved, queries = self._saved[trial.factory], self._data.confirm_queries[:N_COLD]
         try:
             reads = tier_reads(self._folders[trial.factory], trial.search, lambda rows: _into(saved, rows), queries,
-                               self._plan.n_results)  # fmt: skip
+                               self._plan.n_results, with_warm=False)  # fmt: skip
         except (SpecError, InputError, OSError) as error:
             return None, str(error)  # a tier of less than a page, or a file system that tells nothing
         return reads.cold, reads.reason

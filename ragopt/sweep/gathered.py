@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -87,20 +86,13 @@ class GatheredStore:
     def _gather(self, blocks: Sequence[NDArray[np.int64]], dim: int, read: ReadRows) -> Gathered:
         ascending = sorted(blocks, key=lambda block: int(block[0]))
         rows = np.concatenate(ascending)
-        vectors = self._empty(len(rows), dim)
-        start = 0
-        for block in ascending:
-            vectors[start : start + len(block)] = read(block)
-            start += len(block)
-        return Gathered(rows, vectors)
-
-    def _empty(self, n: int, dim: int) -> NDArray[np.float32]:
-        size = n * dim * np.dtype(np.float32).itemsize
-        if size <= MEMORY_BYTES:
-            return np.empty((n, dim), dtype=np.float32)
+        shape = (len(rows), dim)
+        if 4 * len(rows) * dim <= MEMORY_BYTES:
+            return Gathered(rows, np.concatenate([read(block) for block in ascending]))
         with storage_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder) as file:
-                # Space is taken beforehand: a page that the disk has no room for would end the process (SIGBUS).
-                os.posix_fallocate(file.fileno(), 0, size)
-                return np.asarray(np.memmap(file, dtype=np.float32, mode="r+", shape=(n, dim)))
+                for block in ascending:
+                    file.write(np.ascontiguousarray(read(block), dtype=np.float32).data)
+                file.flush()
+                return Gathered(rows, np.asarray(np.memmap(file, dtype=np.float32, mode="r", shape=shape)))
