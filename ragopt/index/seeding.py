@@ -6,6 +6,11 @@ from typing import Any
 
 from ragopt.index.inner import first_transform, inner_index
 
+ROWS_ENCODED_AT_ONCE = 512
+"""Rows whose distances to all centroids a product quantizer of 16 and more dimensions a part holds at once; FAISS's own
+262,144 are 400 MB for PQ24np of 16,384 rows, and take three times as long (19 against 6.8 microseconds a vector of 384
+dimensions, the same codes; FAISS 1.15.1, 2026-11-25)."""
+
 MOST_DISTANCE_BYTES = 64 << 20
 """Distances between residuals and codebook entries held at once; blocks of vectors are split to fit."""
 
@@ -84,9 +89,13 @@ def _seed_quantizer(quantizer: Any, seed: int) -> None:
 
 
 def bound_memory(index: Any) -> None:
-    """Bound what a residual quantizer allocates while it encodes: FAISS's own bound is 5 GB."""
+    """Bound what product and residual quantizers allocate while they encode: FAISS's own bounds are gigabytes.
+
+    That of product quantizers is one of the process, and leaves every code as it is.
+    """
     import faiss  # noqa: PLC0415 - loaded when first used
 
+    faiss.cvar.product_quantizer_compute_codes_bs = ROWS_ENCODED_AT_ONCE
     outer: Any = faiss.downcast_index(index)
     inner = inner_index(outer.base_index if isinstance(outer, faiss.IndexRefine) else outer)
     if hasattr(inner, "rq"):

@@ -21,6 +21,8 @@ from ragopt.sweep.codec_scoring import CodecTiming, Scored, ScoringJob, kept_dep
 from ragopt.sweep.graph_stage import estimate_graph
 from ragopt.sweep.groups import PROBING_SEARCH, Group, groups_of, search_value, shortlist_depth
 from ragopt.sweep.query_sample import candidates_wanted
+from ragopt.sweep.settings import SELECT_TRAIN_ROWS
+from ragopt.sweep.work_cost import TYPICAL_RATE, Work
 from ragopt.sweep.workers import worker_pool
 
 if TYPE_CHECKING:
@@ -147,7 +149,7 @@ def estimate(
     outcome: Outcome = {}
     with worker_pool() as pool:
         for space in dict.fromkeys(group.space for group in groups):
-            members = [group for group in groups if group.space == space]
+            members = _costliest_first([group for group in groups if group.space == space])
             bench.enter(space)
             tiers = _Tiers(bench, sample)
             work = _Work(bench, sample, tiers, timed=timed, least_candidates=least_candidates)
@@ -155,6 +157,20 @@ def estimate(
                 outcome |= found if not isinstance(found, str) else dict.fromkeys(group.trials, found)
                 report(len(outcome))
     return outcome
+
+
+def _costliest_first(groups: Sequence[Group]) -> list[Group]:
+    """Order the groups of a space: by their rotation, which the vectors are turned by once, then the costly ones first.
+
+    The last ones are cheap, so that no core waits long for another.
+    """
+    work, rotations = Work(TYPICAL_RATE), list(dict.fromkeys(group.base.transform for group in groups))
+
+    def key(group: Group) -> tuple[int, float]:
+        seconds = work.training(group.base, SELECT_TRAIN_ROWS) + work.encoding(group.base, SELECT_TRAIN_ROWS)
+        return rotations.index(group.base.transform), -seconds
+
+    return sorted(groups, key=key)
 
 
 def _side_by_side(pool: ThreadPoolExecutor, work: _Work, groups: Sequence[Group]) -> Any:
