@@ -95,7 +95,7 @@ def bound_memory(index: Any) -> None:
     """
     import faiss  # noqa: PLC0415 - loaded when first used
 
-    faiss.cvar.product_quantizer_compute_codes_bs = ROWS_ENCODED_AT_ONCE
+    vars(faiss)["cvar"].product_quantizer_compute_codes_bs = ROWS_ENCODED_AT_ONCE
     outer: Any = faiss.downcast_index(index)
     inner = inner_index(outer.base_index if isinstance(outer, faiss.IndexRefine) else outer)
     if hasattr(inner, "rq"):

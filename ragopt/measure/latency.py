@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,13 +48,22 @@ class SearchTiming:
     cpu_ms_high: float
 
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> contextlib.AbstractContextManager[None]:
     """Let FAISS use one thread, and give back the former number afterwards."""
+    return _threads(1)
+
+
+def every_core() -> contextlib.AbstractContextManager[None]:
+    """Let FAISS use a thread per core, and give back the former number afterwards."""
+    return _threads(os.cpu_count() or 1)
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
+    faiss.omp_set_num_threads(number)
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ from ragopt.index.build import SharedPca, faiss_metric, train_index
 from ragopt.index.candidate_scores import Candidates
 from ragopt.index.coarse import SharedCoarse
 from ragopt.index.inner import below_pca
+from ragopt.measure.latency import every_core
 from ragopt.measure.memory import release_free_memory
 from ragopt.sweep.gathered import MEMORY_BYTES, GatheredStore
 from ragopt.sweep.model_stage import fitted_on, rotation_of
@@ -166,8 +167,12 @@ class Bench:
             return functools.partial(np.take, stored.mapped(), axis=0)
         name = (str(self.space), sample.key, n_candidates, transform)
         blocks, mapped = [block.rows for block in candidates.blocks], stored.mapped()
-        return self._gathered.get(name, blocks, dim or self.space.dim,
-                                  lambda rows: into(self.project(mapped[rows]))).read  # fmt: skip
+
+        def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            with every_core():  # the others wait for these vectors
+                return into(self.project(mapped[rows]))
+
+        return self._gathered.get(name, blocks, dim or self.space.dim, read).read
 
     def codec_recipe(self, factory: Factory) -> dict[str, Any]:
         """Everything that a trained codec of the entered space depends on."""

@@ -18,7 +18,7 @@ from ragopt.index.saved import SavedIndex, open_index
 from ragopt.index.size import index_bytes
 from ragopt.measure.latency import one_thread, time_searches
 from ragopt.measure.tier_reads import tier_reads
-from ragopt.sweep.built_finalist import build_finalist, built_recipe
+from ragopt.sweep.built_finalist import build_codes, build_finalist, built_recipe
 from ragopt.sweep.groups import groups_of, shortlist_depth
 from ragopt.sweep.measured import Measured, check_found, read_measured, write_measured
 from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 
     from ragopt.artifacts import ArtifactStore
     from ragopt.measure.latency import SearchTiming
-    from ragopt.records import LatencyMs, Trial
+    from ragopt.records import LatencyMs, Space, Trial
     from ragopt.sweep.groups import Group
     from ragopt.sweep.settings import SearchPlan
+
+    Build = Callable[[ArtifactStore, ModelData, Trial, SearchPlan], Path]
 
 N_TIMED = 500
 """Queries timed per finalist: five lie beyond p99."""
@@ -92,12 +94,16 @@ def confirm(
     """
     recipes = {trial: _confirmation_recipe(data, trial, plan) for trial in trials}
     missing = [trial for trial in trials if not store.has(recipes[trial])]
-    first_of_each = {(trial.space, trial.factory): trial for trial in reversed(missing) if not is_exact(trial)}
-    report(0, len(trials))
+    done = len(trials) - len(missing)
+    report(done, len(trials))
     with worker_pool() as pool:
         # Built side by side, measured one after the other: a neighbour at work would spoil the latencies.
-        list(pool.map(lambda trial: _build_on_one_thread(store, data, trial, plan), first_of_each.values()))
-    done = len(trials) - len(missing)
+        to_build = [trial for trial in missing if not is_exact(trial)]
+        for build, trials_of in (
+            (build_codes, _first_of(to_build, codes_only=True)),
+            (build_finalist, _first_of(to_build)),
+        ):
+            list(pool.map(functools.partial(_on_one_thread, build, store, data, plan), trials_of))
     for group in groups_of(missing):
         built = _BuiltGroup(store, data, group, plan)
         for trial in group.trials:
@@ -123,9 +129,18 @@ def _confirmation_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dic
     }
 
 
-def _build_on_one_thread(store: ArtifactStore, data: ModelData, trial: Trial, plan: SearchPlan) -> None:
+def _first_of(trials: Sequence[Trial], *, codes_only: bool = False) -> list[Trial]:
+    """One trial of each distinct index, or of each distinct set of codes."""
+    firsts: dict[tuple[Space, str], Trial] = {}
+    for trial in trials:
+        factory = parse_factory(trial.factory, trial.space.dim)
+        firsts.setdefault((trial.space, factory.base_text if codes_only else factory.text), trial)
+    return list(firsts.values())
+
+
+def _on_one_thread(build: Build, store: ArtifactStore, data: ModelData, plan: SearchPlan, trial: Trial) -> None:
     with one_thread():
-        build_finalist(store, data, trial, plan)
+        build(store, data, trial, plan)
 
 
 def gap_rows(data: ModelData, plan: SearchPlan) -> NDArray[np.int64]:
