@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from ragopt.index.build import set_search, train_index
-from ragopt.index.candidate_scores import BEYOND, Candidates, candidate_scores, probe_ranks, searched_places
+from ragopt.index.candidate_scores import (
+    BEYOND,
+    Candidates,
+    candidate_scores,
+    probe_ranks,
+    searched_near_and_all,
+    searched_places,
+)
 from ragopt.index.factory import parse_factory
 from ragopt.measure.shortlist import rows_at, shortlist
 
@@ -125,3 +132,24 @@ def test_callers_arrays_stay_as_they_are(data):
     for now, then in zip((rows, corpus, queries), before, strict=True):
         np.testing.assert_array_equal(now, then)
     assert isinstance(index, faiss.Index)
+
+
+def test_one_search_gives_the_shortlists_of_all_and_of_the_near_half(data):
+    """Of an index of all candidates, one search tells what it finds and what an index of the near half would find."""
+    corpus, queries = data
+    factory = parse_factory("PQ16x4fs", DIM)
+    rows = exact_rows(corpus, queries, 300, "cosine")
+    candidates = Candidates.of(rows, block_rows=700)
+    near = np.unique(rows[:, :150])
+    index = train_index(factory, corpus, metric="cosine", seed=1)
+    index.add(corpus[candidates.distinct])
+    every, fewer = searched_near_and_all(index, candidates, queries, depth=20, rows=candidates.distinct, near=near)
+    np.testing.assert_array_equal(
+        every, searched_places(index, candidates, queries, depth=20, rows=candidates.distinct)
+    )  # fmt: skip
+    index.reset()
+    index.add(corpus[near])
+    alone = searched_places(index, candidates, queries, depth=20, rows=near)
+    # FastScan's rounded scores tie: which of the last ones comes is the index's own affair.
+    same = np.mean([len(set(a) & set(b)) / 20 for a, b in zip(fewer.tolist(), alone.tolist(), strict=True)])
+    assert same > 0.97

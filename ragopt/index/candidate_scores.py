@@ -29,6 +29,12 @@ QUERIES_AT_ONCE = 64
 asked for anew."""
 
 
+SPARE = 4
+"""A shortlist from half the candidates is read off a search four times as deep: about half of it counts."""
+
+DENSE = 4
+"""Found rows of a block are put into a table of all its rows where they are a quarter of these, else looked up."""
+
 BEYOND = -2
 """Place of a vector that a search found and that is none of its query's candidates: too far to be a neighbour."""
 
@@ -170,8 +176,15 @@ def _put(
     start, stop = np.searchsorted(block.queries, (first, first + len(local)))
     if start == stop:
         return
-    size = len(block.rows)
-    keys = (block.queries[start:stop] - first).astype(np.int64) * size + block.local[start:stop]
+    size, part = len(block.rows), slice(start, stop)
+    if DENSE * local.shape[1] >= size:
+        # Every row of the block gets a column, and one more takes what was not found (-1).
+        dense = np.full((len(local), size + 1), -np.inf, dtype=np.float32)
+        np.put_along_axis(dense, local, found_scores, axis=1)
+        dense[:, -1] = -np.inf
+        scores[block.queries[part], block.places[part]] = dense[block.queries[part] - first, block.local[part]]
+        return
+    keys = (block.queries[part] - first).astype(np.int64) * size + block.local[part]
     asked = np.arange(len(local))[:, None] * size + local
     at = np.searchsorted(keys, asked.reshape(-1)).reshape(asked.shape)
     hit = (local >= 0) & (keys[np.minimum(at, len(keys) - 1)] == asked)
@@ -258,21 +271,56 @@ def searched_places(
     Returns:
         int32 (n_queries, depth) places, best first; -2 for a vector that is no candidate of the query, -1 for none.
     """
-    n = int(index.ntotal) if rows is None else int(rows.max()) + 1
     places = np.empty((len(queries), depth), dtype=np.int32)
     for first in range(0, len(queries), QUERIES_AT_ONCE):
         part = slice(first, first + QUERIES_AT_ONCE)
         found = index.search(queries[part], depth)[1]
-        if rows is not None:
-            found = np.where(found < 0, -1, rows[found])
-        by_row = candidates.by_row[part]
-        offsets = np.arange(len(found))[:, None] * n
-        keys = (np.take_along_axis(candidates.rows[part], by_row, axis=1) + offsets).reshape(-1)
-        asked = (found + offsets).reshape(-1)
-        at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
-        place = np.where(keys[at] == asked, by_row.reshape(-1)[at], BEYOND).reshape(found.shape)
-        places[part] = np.where(found < 0, -1, place)
+        places[part] = _places_of(candidates, part, found if rows is None else np.where(found < 0, -1, rows[found]))
     return places
+
+
+def searched_near_and_all(
+    index: Any, candidates: Candidates, queries: NDArray[np.float32], *, depth: int, rows: NDArray[np.int64],
+    near: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:  # fmt: skip
+    """Shortlists of a filled index, and those it would give had it held the `near` rows only.
+
+    One search serves both: it goes `SPARE` times as deep, and the second shortlist skips what is not near.
+
+    Args:
+        index: FAISS index filled with `rows`, whose first results do not depend on how many are asked for.
+        candidates: of these queries.
+        queries: float32 (n_queries, dim).
+        depth: entries of a shortlist.
+        rows: int64 (index.ntotal,) ascending.
+        near: int64, ascending, some of them.
+
+    Returns:
+        int32 (n_queries, depth) places from all rows, and from the near ones, as `searched_places` gives them.
+    """
+    is_near = np.isin(rows, near, assume_unique=True)
+    every, fewer = (np.empty((len(queries), depth), dtype=np.int32) for _ in range(2))
+    for first in range(0, len(queries), QUERIES_AT_ONCE):
+        part = slice(first, first + QUERIES_AT_ONCE)
+        local = index.search(queries[part], min(SPARE * depth, len(rows)))[1]
+        found = np.where(local < 0, -1, rows[local])
+        kept = np.where((local >= 0) & is_near[local], found, -1)
+        near_first = np.argsort(kept < 0, axis=1, kind="stable")[:, :depth]
+        every[part] = _places_of(candidates, part, found[:, :depth])
+        fewer[part] = _places_of(candidates, part, np.take_along_axis(kept, near_first, axis=1))
+    return every, fewer
+
+
+def _places_of(candidates: Candidates, part: slice, found: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Places of found rows among their queries' candidates: -2 for a row that is none of them, -1 for no row."""
+    by_row = candidates.by_row[part]
+    sorted_rows = np.take_along_axis(candidates.rows[part], by_row, axis=1)
+    n = max(int(sorted_rows.max()), int(found.max())) + 1
+    offsets = np.arange(len(found))[:, None] * n
+    keys, asked = (sorted_rows + offsets).reshape(-1), (found + offsets).reshape(-1)
+    at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+    place = np.where(keys[at] == asked, by_row.reshape(-1)[at], BEYOND).reshape(found.shape)
+    return np.where(found < 0, -1, place).astype(np.int32)
 
 
 def probe_ranks(index: Any, candidates: Candidates, read_rows: ReadRows, queries: NDArray[np.float32],

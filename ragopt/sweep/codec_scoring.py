@@ -11,7 +11,13 @@ import numpy as np
 from ragopt.artifacts import canonical_json, write_atomically
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.index.build import set_search
-from ragopt.index.candidate_scores import BLOCK_ROWS, candidate_scores, probe_ranks, searched_places
+from ragopt.index.candidate_scores import (
+    BLOCK_ROWS,
+    candidate_scores,
+    probe_ranks,
+    searched_near_and_all,
+    searched_places,
+)
 from ragopt.index.codec_size import code_bytes
 from ragopt.measure.latency import time_searches
 from ragopt.measure.shortlist import Places, narrow, shortlist
@@ -135,7 +141,10 @@ class ScoringJob:
     def _scored(self) -> Scored:
         if self.whole:
             return _scan_all(self)
-        return _search(self) if self.depth else _score(self)
+        if self.depth:
+            return _search(self)
+        factory = self.codec.factory
+        return _search_union(self) if factory.codec.is_fast_scan and not factory.nlist else _score(self)
 
 
 def shortlist_recipe(  # noqa: PLR0913 - everything that the artifact is keyed by
@@ -145,7 +154,7 @@ def shortlist_recipe(  # noqa: PLR0913 - everything that the artifact is keyed b
     """Everything that the shortlists of one codec depend on."""
     return {
         "kind": "shortlist",
-        "format": 4,
+        "format": 5,
         "codec": codec_key,
         "queries": sample.key,
         "n_candidates": n_candidates,
@@ -186,12 +195,29 @@ def kept_depth(deepest: int, n_candidates: int) -> int:
     return min(n_candidates, max(deepest, n_candidates // CANDIDATES_PER_DEPTH))
 
 
+def _search_union(job: ScoringJob) -> Scored:
+    """Search all distinct candidates at once: FastScan scores no single vector, and a scan of them is soon done."""
+    candidates = job.bench.candidates(job.sample, job.n_candidates)
+    feed, rows = job.bench.feed(job.codec, job.sample, job.n_candidates), candidates.distinct
+    feed.index.reset()
+    for first in range(0, len(rows), BLOCK_ROWS):
+        feed.index.add(feed.read(rows[first : first + BLOCK_ROWS]))
+    places, fewer = searched_near_and_all(feed.index, candidates, feed.queries, depth=job.kept, rows=rows,
+                                          near=_near_rows(job))  # fmt: skip
+    timing = _time(job, int(feed.index.ntotal)) if job.timed else None
+    return Scored((1,), (places,), (fewer,), timing)
+
+
+def _near_rows(job: ScoringJob) -> NDArray[np.int64]:
+    """Distinct rows of the nearer half of each query's candidates, ascending."""
+    return np.unique(job.sample.candidates[:, : max(job.n_candidates // 2, 1)]).astype(np.int64)
+
+
 def _search(job: ScoringJob) -> Scored:
     """Search at one depth: half of each query's candidates first, then all of them."""
     bench, codec = job.bench, job.codec
     candidates, feed = bench.candidates(job.sample, job.n_candidates), bench.feed(codec, job.sample, job.n_candidates)
-    near = np.unique(job.sample.candidates[:, : max(job.n_candidates // 2, 1)]).astype(np.int64)
-    every = candidates.distinct
+    near, every = _near_rows(job), candidates.distinct
     feed.index.reset()
     fewer = _filled_and_searched(job, feed, candidates, near)
     if codec.factory.codec.depends_on_depth:
