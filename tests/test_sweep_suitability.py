@@ -32,7 +32,7 @@ def estimate(factory, recall, *, seconds=0.1, by_code=None, search=""):
     code = scores if by_code is None else np.full(N, by_code, dtype=np.float32)
     places = np.zeros((N, 10), dtype=np.int16)
     trial = Trial.parse(f"m@64:none | {factory}" + (f" | {search}" if search else ""))
-    return Estimate(trial, np.zeros((N, 10)), scores, code, 0.0, 500, seconds, None, places)
+    return Estimate(trial, np.zeros((N, 10)), scores, code, 0.0, 500, seconds, None, (places,))
 
 
 def data(mean=0.0):

@@ -171,9 +171,10 @@ class Descent:
         return low
 
     def _low_at(self, found: Estimate, factor: int) -> float:
-        if found.places is None or found.tier_ranks is None:
-            raise ValueError(f"{found.trial} has no shortlist to rescore")
-        sample = self.selection.sample(0, len(found.places))
-        places = best_rescored(found.places, found.tier_ranks, depth=factor * self.n_results, n_results=self.n_results)
+        shortlist, ranks = found.shortlist(), found.ranks()
+        if ranks is None:
+            raise ValueError(f"{found.trial} has no tier to rescore with")
+        sample = self.selection.sample(0, len(shortlist))
+        places = best_rescored(shortlist, ranks, depth=factor * self.n_results, n_results=self.n_results)
         recall = recall_vs_exact(rows_at(sample.candidates, places), sample.exact, k=self.selection.plan.k)
         return mean_interval(recall).low

@@ -59,8 +59,9 @@ class Estimate:
         n_candidates: candidates per query.
         train_seconds: wall time of training codes and rescoring tier.
         timing: of the codes; None when it was not asked for.
-        places: (n_queries, depth) the codes' shortlist as places among the candidates; None when built.
-        tier_ranks: (n_queries, n_candidates) of the rescoring tier; None without one or when built.
+        shortlists: the codes' shortlists as places among the candidates, (queries of the part, depth) for each part of
+            the queries that was estimated by itself; empty when built. Trials of the same codes share them.
+        tier_ranks: (queries of the part, n_candidates) of the rescoring tier, likewise; empty without one.
     """
 
     trial: Trial
@@ -71,8 +72,17 @@ class Estimate:
     n_candidates: int
     train_seconds: float
     timing: CodecTiming | None
-    places: Places | None = None
-    tier_ranks: Places | None = None
+    shortlists: tuple[Places, ...] = ()
+    tier_ranks: tuple[Places, ...] = ()
+
+    def shortlist(self) -> Places:
+        """Shortlists of all queries as one new array, as deep as every part goes: later ones may be shorter."""
+        depth = min(part.shape[1] for part in self.shortlists)
+        return np.vstack([part[:, :depth] for part in self.shortlists])
+
+    def ranks(self) -> Places | None:
+        """Ranks of the rescoring tier for all queries as one new array; None without one."""
+        return np.vstack(self.tier_ranks) if self.tier_ranks else None
 
     @property
     def converged(self) -> bool:
@@ -103,20 +113,12 @@ class Estimate:
             recall=np.concatenate([self.recall, other.recall]),
             by_code=np.concatenate([self.by_code, other.by_code]),
             moved=moved,
-            places=_stacked(self.places, other.places),
-            tier_ranks=_stacked(self.tier_ranks, other.tier_ranks),
+            shortlists=self.shortlists + other.shortlists,
+            tier_ranks=self.tier_ranks + other.tier_ranks,
         )
 
 
 NO_LEAST: Mapping[Trial, int] = MappingProxyType({})
-
-
-def _stacked(first: Places | None, second: Places | None) -> Places | None:
-    """Join by query, as deep as both go: a round whose deepest trials have left keeps shorter shortlists."""
-    if first is None or second is None:
-        return None
-    width = min(first.shape[1], second.shape[1])
-    return np.vstack([first[:, :width], second[:, :width]])
 
 
 Outcome = dict["Trial", "Estimate | str"]
@@ -250,7 +252,7 @@ class _Work:
             fewer = recall_vs_exact(returned(scored.fewer[number]), truth, k=plan.k)
             moved = float(fewer.mean() - recall.mean())
         return Estimate(trial, found, recall, by_code, moved, n_candidates, seconds, scored.timing,
-                        scored.places[number], tier_ranks)  # fmt: skip
+                        (scored.places[number],), () if tier_ranks is None else (tier_ranks,))  # fmt: skip
 
 
 class _Tiers:

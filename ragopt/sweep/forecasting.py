@@ -36,10 +36,10 @@ def forecast_of(estimate: Estimate, *, k: int, n_results: int, n: int, n_scale: 
         n: vectors in the corpus.
         n_scale: vectors that are billed.
     """
-    if estimate.places is None or n_scale <= n:
+    if not estimate.shortlists or n_scale <= n:
         return None
-    depth = shortlist_depth(estimate.trial, n_results) if estimate.tier_ranks is not None else None
-    return forecast_recall(estimate.places, estimate.tier_ranks, k=k, depth=depth, n=n, n_scale=n_scale)
+    depth = shortlist_depth(estimate.trial, n_results) if estimate.tier_ranks else None
+    return forecast_recall(estimate.shortlist(), estimate.ranks(), k=k, depth=depth, n=n, n_scale=n_scale)
 
 
 def check_forecast(bench: Bench, trial: Trial, sample: QuerySample, *, seed: int) -> ForecastCheck | None:

@@ -65,7 +65,7 @@ def unsuitable_groups(estimates: Sequence[Estimate], data: ModelData, *, k: int)
     for one in estimates:
         factory = parse_factory(one.trial.factory, one.trial.space.dim)
         # Under a rescoring tier codes that find little by themselves may still be the cheapest that hold.
-        if one.places is not None and not factory.nlist and not factory.refine:
+        if one.shortlists and not factory.nlist and not factory.refine:
             before = f"{one.trial.space} {factory.transform}"
             spaces.setdefault(before, {}).setdefault(factory.base_text, []).append(one)
     n_codecs = sum(map(len, spaces.values()))
