@@ -260,7 +260,8 @@ def decide(
         k: of recall_vs_exact@k.
         to_build: whether the decision is what to build next: an estimate that is only an upper bound, and a latency
             that only a built index has, then exclude nobody.
-        raced: whether the trials were raced for these limits: what was dropped then comes in when nothing else fits.
+        raced: whether the trials were raced for these limits: what was dropped then comes in when nothing but exact
+            search fits.
 
     Returns:
         The decision; nothing is measured.
@@ -274,7 +275,9 @@ def decide(
     # Only fitting trials are sorted: one that does not fit must not decide which of them tie.
     fits = [result for result in results if not misses[result.trial]]
     kept = [result for result in fits if result.status != "dropped"] if raced else fits
-    fitting = order(kept or fits, objective=objective, k=k)
+    # Exact search always fits: it is no reason to leave out what was dropped.
+    compressed = any(not is_exact(result.trial) for result in kept)
+    fitting = order(kept if compressed else fits, objective=objective, k=k)
     if fitting:
         return Decision(tuple(str(result.trial) for result in fitting), words, None)
 

@@ -119,9 +119,9 @@ def test_depth_grows_with_k_and_stops_at_the_corpus():
         ("IVF64,SQ8", "quantizer_nprobe=2", "quantizer_nprobe=2"),
     ],
 )
-def test_an_unknown_part_says_to_measure(factory, search, part):
-    """What the table has no figure for is a SpecError that names it and --cost-model measured."""
-    with pytest.raises(SpecError, match=f"no figure for '{part}' of .*--cost-model measured"):
+def test_an_unknown_part_is_named(factory, search, part):
+    """What the table has no figure for is a SpecError that names it and says to leave it out."""
+    with pytest.raises(SpecError, match=f"no figure for '{part}' of .*Leave it out"):
         scan_cpu_ms(factory, 128, search, 1000, code_bytes=16)
 
 

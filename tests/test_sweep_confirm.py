@@ -115,8 +115,41 @@ def test_a_shared_scan_that_is_not_the_index_is_refused(prepared, tmp_path, monk
         return distances, (rows + 1) % N
 
     monkeypatch.setattr(confirm_stage.SharedScan, "results", other)
-    with pytest.raises(IndexFormatError, match="of a shared scan are not those of the index itself"):
+    with pytest.raises(IndexFormatError, match="are not those that the index itself finds"):
         confirm(ArtifactStore(tmp_path), data, SHARING[:2], PLAN, silent)
+
+
+def test_exact_search_that_finds_other_vectors_is_refused(prepared, tmp_path):
+    """Were the neighbours that everything is compared with not those of the stored vectors, it would be said."""
+    _, data = prepared
+    wrong = replace(data.confirm_exact, ids=(data.confirm_exact.ids + 1) % N)
+    with pytest.raises(IndexFormatError, match="exact search finds 0.0"):
+        confirm(ArtifactStore(tmp_path), replace(data, confirm_exact=wrong), [Trial(FULL, "Flat")], PLAN, silent)
+
+
+def test_exact_codes_under_a_tier_are_built_beside_exact_search(prepared, tmp_path):
+    """Flat is measured on the stored vectors and Flat,Refine(SQ8) is built, although their codes are the same."""
+    _, data = prepared
+    flat, tiered = Trial(FULL, "Flat"), Trial(FULL, "Flat,Refine(SQ8)", "k_factor_rf=2")
+    first, second = confirm(ArtifactStore(tmp_path), data, [flat, tiered], PLAN, silent)
+    assert first.cold is None
+    assert recall_vs_exact(second.found, data.confirm_exact, k=K).mean() > 0.95
+
+
+def test_cold_reads_come_after_all_timings_of_an_index(prepared, tmp_path, monkeypatch):
+    """Dropping the tier from RAM would slow the timed searches of the next depth of the same index."""
+    _, data = prepared
+    steps = []
+    for name in ("_timing", "tier_reads"):
+        honest = getattr(confirm_stage, name)
+
+        def step(*given, name=name, honest=honest, **more):
+            steps.append(name)
+            return honest(*given, **more)
+
+        monkeypatch.setattr(confirm_stage, name, step)
+    confirm(ArtifactStore(tmp_path), data, SHARING[:3], PLAN, silent)
+    assert steps == ["_timing"] * 3 + ["tier_reads"] * 3
 
 
 def test_scores_at_are_those_that_a_search_gives(prepared):

@@ -9,6 +9,7 @@ from ragopt.artifacts import ArtifactStore
 from ragopt.bill.price_book import PriceBook
 from ragopt.choose import Limits
 from ragopt.embed.ready import open_ready_vectors
+from ragopt.embed.sample import training_sample
 from ragopt.index.build import add_blocks, set_search, train_index
 from ragopt.index.factory import parse_factory
 from ragopt.measure.neighbours import recall_vs_exact
@@ -23,9 +24,9 @@ from ragopt.sweep.material import Material
 from ragopt.sweep.model_stage import complete, find_exact
 from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.progress import Silent
-from ragopt.sweep.query_sample import QuerySample, candidates_wanted
+from ragopt.sweep.query_sample import QuerySample, candidates_wanted, racing_order
 from ragopt.sweep.selecting import Selection
-from ragopt.sweep.settings import Scale, SearchPlan
+from ragopt.sweep.settings import SELECT_TRAIN_ROWS, Scale, SearchPlan
 
 N, DIM, N_SELECT, N_FIT, K = 6000, 32, 120, 500, 10
 PLAN = SearchPlan("cosine", K, K, 0)
@@ -273,3 +274,75 @@ def test_a_tier_that_cannot_be_trained_spares_its_neighbours(tmp_path):
     assert "256" in found[trials[2]]
     assert found[trials[0]].recall.mean() > 0.7
     assert found[trials[1]].recall.mean() > 0.9
+
+
+def test_rounds_joined_are_the_estimate_of_all_queries(prepared):
+    """Queries estimated in two parts give each of them the same recall as all at once, and the mean move of both."""
+    store, data, _, _ = prepared
+    bench = Bench(store, data, PLAN)
+    trials = [trial for trial in TRIALS if "x4fs" not in trial.factory]  # FastScan searches all candidates of a round
+    parts = [estimate(bench, trials, QuerySample.of(data, rows), timed=False)
+             for rows in (np.arange(40), np.arange(40, N_SELECT))]  # fmt: skip
+    whole = estimate(bench, trials, QuerySample.of(data, np.arange(N_SELECT)), timed=False)
+    for trial in trials:
+        joined = parts[0][trial].followed_by(parts[1][trial])
+        np.testing.assert_array_equal(joined.recall, whole[trial].recall, err_msg=str(trial))
+        np.testing.assert_array_equal(joined.found, whole[trial].found, err_msg=str(trial))
+        if joined.moved is not None and whole[trial].moved is not None:
+            assert joined.moved == pytest.approx(whole[trial].moved, abs=1e-6)
+        if joined.shortlists:
+            assert len(joined.shortlist()) == N_SELECT
+
+
+def test_estimates_with_other_candidates_are_not_joined(prepared):
+    """Places among 500 candidates say nothing among 600."""
+    store, data, _, _ = prepared
+    trial = TRIALS[2]
+    one = estimate(Bench(store, data, PLAN), [trial], QuerySample.of(data, np.arange(40)), timed=False)[trial]
+    with pytest.raises(ValueError, match="cannot join"):
+        one.followed_by(replace(one, n_candidates=600))
+
+
+def test_one_deep_trial_does_not_keep_others_from_converging(prepared, monkeypatch):
+    """Where twice a deep trial's candidates are too many, a shallow one's are doubled all the same."""
+    selection = a_selection(prepared, min_recall=0.01)
+    shallow, deep = Trial(FULL, "IVF4,PQ1np", "nprobe=4"), Trial(FULL, "IVF4,PQ2np", "nprobe=4")
+    selection.run([shallow, deep], "m")
+    for trial, n_candidates in ((shallow, 500), (deep, 4000)):
+        settled = selection.settled[trial]
+        loose = replace(settled.estimate, n_candidates=n_candidates, moved=0.05)
+        selection.settled[trial] = replace(settled, estimate=loose)
+    monkeypatch.setattr("ragopt.sweep.selecting.MOST_SCORES", 1000 * N_SELECT)
+    assert selection.converge([shallow, deep])
+    assert selection.settled[shallow].estimate.n_candidates == 1000
+    assert selection.settled[deep].estimate.n_candidates == 4000
+
+
+def test_a_trial_that_fails_in_a_later_round_is_unsuitable(tmp_path):
+    """A vector that a space leaves empty may be a candidate of the last queries only: the trial ends there."""
+    n, n_select = 17_000, 300
+    rng = np.random.default_rng(0)
+    vectors, asked = clustered(rng, n), clustered(rng, n_select)
+    np.save(tmp_path / "v.npy", vectors)
+    store = ArtifactStore(tmp_path / "cache")
+    stored = open_ready_vectors(store, str(tmp_path / "v.npy"), column=None, metric="cosine")
+    sampled = {row.tobytes() for row in training_sample(stored, max_rows=SELECT_TRAIN_ROWS, seed=0)}
+    every = stored.rows(np.arange(n))
+    outside = next(number for number, row in enumerate(every) if row.tobytes() not in sampled)
+    alone = np.zeros(DIM, np.float32)
+    alone[-1] = 1
+    vectors[outside] = alone
+    asked[racing_order(n_select, seed=0)[-1]] = alone + 0.01
+    np.save(tmp_path / "v2.npy", vectors)
+    stored = open_ready_vectors(store, str(tmp_path / "v2.npy"), column=None, metric="cosine")
+    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    rows = np.arange(n_select)
+    split = QuerySplit(rows, rows, holdout=False, fit=rows[:0])
+    data = complete(store, model="m", device="cpu", vectors=stored, queries=asked, all_rows=rows, split=split, k=K,
+                    n_candidates=500, metric="cosine", report=lambda _done, _total: None)  # fmt: skip
+    selection = a_selection((store, data, None, split), min_recall=0.01)
+    trial = Trial(Space("m", 16, "trunc"), "IVF4,SQ8", "nprobe=4")
+    selection.run([trial], "m")
+    assert outside in data.candidates
+    assert "no component left" in selection.unsuitable[trial]
+    assert selection.results([trial])[trial].status == "unsuitable"

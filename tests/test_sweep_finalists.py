@@ -2,10 +2,16 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
 
 from ragopt.choose import Limits, decide
+from ragopt.measure.neighbours import Neighbours
 from ragopt.records import Quality
-from ragopt.sweep.finalists import choose_finalists
+from ragopt.sweep.finalists import Confirmation, choose_finalists
+from ragopt.sweep.query_sample import racing_order
 from tests.helpers import RECALL, a_result, exact_flat
 
 LIMITS = Limits(min_recall=0.95)
@@ -67,3 +73,17 @@ def test_a_limit_on_money_holds_for_hopes_too():
     hope = replace(near("PQ2np", 2, 0.945, 0.953), bills=a_result("SQ8", "50.00").bills)
     limits = Limits(min_recall=0.95, max_usd=Decimal(20))
     assert chosen(exact_flat("5.00"), a_result("SQ8", "10.00", ram=8, low=0.96), hope, limits=limits) == ["SQ8", "Flat"]
+
+
+def test_what_comes_back_into_a_race_is_compared_on_its_own_queries():
+    """A trial that left after 100 queries has its gap taken over those, not over all that its index was searched with."""
+    rng = np.random.default_rng(0)
+    ids = rng.permutation(1000)[:300].reshape(30, 10)
+    exact = Neighbours(ids, np.tile(-np.arange(10.0), (30, 1)))
+    order = racing_order(30, seed=0)
+    half = replace(a_result("SQ4"), per_query={RECALL: np.full(12, 0.75, np.float32)})
+    found = ids[order].copy()
+    found[:, 5:] = -1  # the built index finds half of the neighbours
+    data = SimpleNamespace(select_exact=exact, select_queries=ids, vectors=SimpleNamespace(n=1000))
+    confirmation = Confirmation(None, None, SimpleNamespace(seed=0, k=10), None, None, None)
+    assert confirmation._gap(data, half, found) == pytest.approx(0.25)

@@ -92,24 +92,41 @@ def test_what_may_be_too_high_rules_out_by_what_surely_remains():
     assert gone(runner("SQ8", 0.2, optimism=0.5), target=0.9) == {"SQ8"}
 
 
-def test_dearer_ones_leave_once_enough_that_are_preferred_surely_hold():
-    """By ram, fewer bytes are preferred whatever the scan costs: with two of them to build, the third leaves."""
-    by_ram = Preference("ram", 2)
-    held = [runner("SQ8", 0.995, ram=8.0, scan=9.0), runner("SQ6", 0.995, ram=16.0, scan=8.0, depth=400)]
+def test_dearer_ones_leave_once_enough_that_are_preferred_hold():
+    """By ram, fewer bytes are preferred whatever the scan costs: with three of them to build, the fourth leaves."""
+    by_ram = Preference("ram", 3)
+    held = [runner(name, 0.995, ram=ram, scan=9.0 - ram / 8, depth=int(ram))
+            for name, ram in (("PQ1np", 8.0), ("PQ2np", 16.0), ("PQ4np", 24.0))]  # fmt: skip
     dear = runner("SQ4", 1.0, ram=32.0)
     assert gone(*held, dear, target=0.9) == set(), "it scans faster"
     assert gone(*held, dear, target=0.9, preference=by_ram) == {"SQ4"}
-    assert gone(held[0], dear, target=0.9, preference=by_ram) == set(), "one is not enough to build two"
-    assert gone(*held, runner("SQ4", 1.0, ram=16.0), target=0.9, preference=by_ram) == set(), "as few bytes"
+    assert gone(*held[1:], dear, target=0.9, preference=by_ram) == set(), "two are not enough to build three"
+    assert gone(*held[1:], dear, target=0.9, preference=Preference("ram", 1)) == set(), "nor ever enough"
+    assert gone(*held, runner("SQ4", 1.0, ram=24.0), target=0.9, preference=by_ram) == set(), "as few bytes"
     assert gone(*held, dear, preference=by_ram) == set(), "without a target nothing holds"
+
+
+def test_depths_of_the_same_codes_are_no_field_of_their_own():
+    """Three depths over one codec may all miss together: they end the race for nobody."""
+    deep = [runner(f"PQ1np,Refine({tier})", 0.995, ram=8.0 + number, scan=9.0 - number, depth=number)
+            for number, tier in enumerate(("SQ8", "SQfp16", "SQ4"))]  # fmt: skip
+    dear = runner("SQ4", 1.0, ram=32.0)
+    assert gone(*deep, dear, target=0.9, preference=Preference("ram", 3)) == set()
 
 
 def test_by_usd_only_bills_that_tie_with_the_least_are_preferred_unmeasured():
     """By usd, fewer bytes are preferred only of trials whose bill is in the lowest step, however they are measured."""
-    by_usd = Preference("usd", 1)
+    by_usd = Preference("usd", 3)
     dear = runner("SQ4", 1.0, ram=16.0, disk=9.0, scan=0.5)
-    assert gone(runner("SQ8", 0.995), dear, target=0.9, preference=by_usd) == set()
-    assert gone(runner("SQ8", 0.995, ties=True), dear, target=0.9, preference=by_usd) == {"SQ4"}
+    for ties, left in ((False, set()), (True, {"SQ4"})):
+        held = [runner(f"PQ{number}np", 0.995, ram=8.0 + number, scan=9.0 - number, ties=ties) for number in (1, 2, 4)]
+        assert gone(*held, dear, target=0.9, preference=by_usd) == left
+
+
+def test_a_limit_on_latency_leaves_the_table_out():
+    """A better trial that is cheaper by the table of scan costs may be slower by the clock."""
+    pair = runner("SQ8", 0.80), runner("SQ4", 0.90)
+    assert set(drops(pair, target=None, recall_only=False, n_rounds=2, by_table=False)) == set()
 
 
 def test_more_trials_ask_for_more_proof():

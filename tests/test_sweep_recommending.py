@@ -218,3 +218,36 @@ def test_loss_vs_exact_pairs_the_same_stage():
 def test_loss_vs_exact_is_of_judged_qualities_only():
     """recall_vs_exact is already against exact search; without judgements there is no loss to give."""
     assert loss_vs_exact(a_result("SQ4", confirmed=True), exact_flat()) == {}
+
+
+RACED = {"objective": "ram", "min_recall": 0.95, "min_ndcg_ratio": None, "max_p99_ms": None, "max_usd": None}
+
+
+def raced_info():
+    return {**info(), "arguments": RACED}
+
+
+@pytest.mark.parametrize(
+    ("limits", "objective", "chosen"),
+    [
+        (Limits(), "ram", "SQ4"),
+        (Limits(), "usd", "SQ8"),
+        (Limits(max_p99_ms=9.0), "ram", "PQ1np"),
+        (Limits(0.9), "ram", "PQ1np"),
+    ],
+)
+def test_a_race_counts_for_the_limits_and_objective_that_it_was_run_for(limits, objective, chosen):
+    """Decided again by another objective or other limits, what the race dropped is as good as any other trial."""
+    cheap = replace(a_result("SQ8", "1.00", ram=8), status="dropped")
+    small = replace(a_result("PQ1np", "90.00", ram=1), status="dropped")
+    found = recommend_from([exact_flat(), a_result("SQ4", "50.00", ram=4), cheap, small], limits, objective=objective,
+                           info=raced_info())  # fmt: skip
+    assert found.trial.factory == chosen
+
+
+def test_what_was_dropped_comes_back_before_exact_search():
+    """Exact search always fits: where nothing else does, a trial that the race dropped is preferred to it."""
+    dropped = replace(a_result("SQ8", "1.00", ram=8), status="dropped")
+    missed = a_result("SQ4", "50.00", ram=4, low=0.5)
+    found = recommend_from([exact_flat(), missed, dropped], Limits(), objective="ram", info=raced_info())
+    assert found.trial == dropped.trial

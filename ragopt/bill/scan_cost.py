@@ -112,8 +112,7 @@ def scan_cpu_ms(factory: str, dim: int, search: str, n_vectors: int, *, code_byt
         k: neighbours asked for.
 
     Raises:
-        SpecError: a factory that cannot be read, or a part that the table has no figure for; `--cost-model measured`
-            bills any index.
+        SpecError: a factory that cannot be read, or a part that the table has no figure for.
         InputError: a dimension, count or size that is not above 0.
     """
     for name, value in {"dim": dim, "n_vectors": n_vectors, "code_bytes": code_bytes, "k": k}.items():
@@ -191,5 +190,5 @@ def _unknown(part: str, parsed: Factory) -> SpecError:
     return SpecError(
         f"The scan cost table has no figure for {part!r} of {parsed.text!r}",
         allowed=f"Refine of {', '.join(NS_PER_RESCORED_DIM)}; nprobe, k_factor_rf and k_factor; efSearch for HNSW",
-        next_step="Use --cost-model measured, which times every index",
+        next_step="Leave it out of the grid, or write another part",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ def below_pca(index: Any) -> tuple[Any, Callable[[NDArray[np.float32]], NDArray[
         return mapped
 
     return faiss.downcast_index(outer.index), into
+
+
+def transform_fingerprint(index: Any) -> str:
+    """SHA-256 of the first linear map before the codes."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    transform = first_transform(index)
+    digest = hashlib.sha256(faiss.vector_to_array(transform.A).tobytes())
+    digest.update(faiss.vector_to_array(transform.b).tobytes())
+    return digest.hexdigest()
 
 
 def refined_parts(index: Any) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from ragopt.embed.spaces import project
 from ragopt.index.build import SharedPca, faiss_metric, train_index
 from ragopt.index.candidate_scores import Candidates
 from ragopt.index.coarse import SharedCoarse
-from ragopt.index.inner import below_pca
+from ragopt.index.inner import below_pca, transform_fingerprint
 from ragopt.measure.latency import every_core
 from ragopt.measure.memory import release_free_memory
 from ragopt.sweep.gathered import MEMORY_BYTES, GatheredStore
@@ -153,8 +153,9 @@ class Bench:
         if transform is None or transform.kind not in ("PCA", "PCAR"):
             return Feed(codec.index, self.reader(sample, n_candidates), queries)
         index, into = below_pca(codec.index)
-        # One decomposition of one sample serves the space (SharedPca), so kind and dimension name the map.
-        name = f"{transform.kind}{transform.dim_out}"
+        # One decomposition serves the space (SharedPca). Its numbers name it all the same: a codec of another run may
+        # have been trained on another machine.
+        name = transform_fingerprint(codec.index)
         return Feed(index, self._gathered_rows(sample, n_candidates, name, transform.dim_out, into), into(queries))
 
     def _gathered_rows(

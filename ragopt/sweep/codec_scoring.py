@@ -158,6 +158,7 @@ def shortlist_recipe(  # noqa: PLR0913 - everything that the artifact is keyed b
         "codec": codec_key,
         "queries": sample.key,
         "n_candidates": n_candidates,
+        "candidates": sample.candidates_key(n_candidates),
         "nprobes": list(nprobes),
         "n_results": plan.n_results,
         "kept": kept,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ragopt.index.inner import refined_parts
 from ragopt.index.saved import SavedIndex, open_index
 from ragopt.index.size import index_bytes
 from ragopt.measure.latency import one_thread, time_searches
+from ragopt.measure.neighbours import Neighbours, recall_vs_exact
 from ragopt.measure.tier_reads import tier_reads
 from ragopt.sweep.built_finalist import build_codes, build_finalist, built_recipe
 from ragopt.sweep.groups import groups_of, shortlist_depth
@@ -90,7 +92,7 @@ def confirm(
         One record per trial, in the order given.
 
     Raises:
-        IndexFormatError: a search found too little, or a shared scan other vectors than a search of its own.
+        IndexFormatError: a search found too little, or other vectors than a search in batches; see `_checked_qps`.
     """
     recipes = {trial: _confirmation_recipe(data, trial, plan) for trial in trials}
     missing = [trial for trial in trials if not store.has(recipes[trial])]
@@ -105,15 +107,16 @@ def confirm(
         ):
             list(pool.map(functools.partial(_on_one_thread, build, store, data, plan), trials_of))
     for group in groups_of(missing):
-        built = _BuiltGroup(store, data, group, plan)
-        for trial in group.trials:
+        measured = [measure_exact(data, trial, plan) for trial in group.trials if is_exact(trial)]
+        measured += _BuiltGroup(store, data, group, plan).measure()
+        for one in measured:
 
-            def make(folder: Path, trial: Trial = trial, built: _BuiltGroup = built) -> None:
-                write_measured(folder, [measure_exact(data, trial, plan) if is_exact(trial) else built.measure(trial)])
+            def make(folder: Path, one: Measured = one) -> None:
+                write_measured(folder, [one])
 
-            store.get_or_make(recipes[trial], make)
+            store.get_or_make(recipes[one.trial], make)
             done += 1
-            report(done, len(trials))
+        report(done, len(trials))
     return [one for trial in trials for one in read_measured(store.path_of(recipes[trial]))]
 
 
@@ -154,9 +157,8 @@ class _BuiltGroup:
 
     def __init__(self, store: ArtifactStore, data: ModelData, group: Group, plan: SearchPlan) -> None:
         self._data, self._group, self._plan = data, group, plan
-        self._folders = {
-            trial.factory: build_finalist(store, data, trial, plan) for trial in group.trials if not is_exact(trial)
-        }
+        self._trials = [trial for trial in group.trials if not is_exact(trial)]
+        self._folders = {trial.factory: build_finalist(store, data, trial, plan) for trial in self._trials}
         # Checksums are compared once for all trials of an index.
         self._saved = {factory: open_index(folder, verify="full") for factory, folder in self._folders.items()}
 
@@ -165,7 +167,7 @@ class _BuiltGroup:
         """Of the confirmation queries and of the selection queries of the gap; None where nothing is shared."""
         if not can_share(self._group.base, self._group.trials):
             return None
-        saved = self._saved[self._group.trials[0].factory]
+        saved = self._saved[self._trials[0].factory]
         codes, depth = refined_parts(saved.index)[0], min(self._group.deepest(self._plan.n_results), saved.n)
         data = self._data
         confirm, gap = (
@@ -174,13 +176,20 @@ class _BuiltGroup:
         )
         return confirm, gap
 
-    def measure(self, trial: Trial) -> Measured:
-        """Search, time and read one trial of the group."""
+    def measure(self) -> list[Measured]:
+        """Search and time every trial, then read each cold: that drops pages which the others are timed with."""
+        found = []
+        for one in [self._warm(trial) for trial in self._trials]:
+            cold, reason = self._cold(one.trial)
+            found.append(replace(one, cold=cold, cold_reason=reason))
+        return found
+
+    def _warm(self, trial: Trial) -> Measured:
         data, plan, saved = self._data, self._plan, self._saved[trial.factory]
         set_search(saved.index, trial.search)
         queries = _into(saved, data.confirm_queries)
         if self._scans is None:
-            distances, found, qps = _searched(saved.index, queries, plan.n_results)
+            distances, found = saved.index.search(queries, plan.n_results)
             again = _into(saved, data.select_queries[gap_rows(data, plan)])
             select_found = saved.index.search(again, plan.n_results)[1]
         else:
@@ -188,14 +197,13 @@ class _BuiltGroup:
             confirm_scan, gap_scan = self._scans
             distances, found = confirm_scan.results(tier, trial.factory, depth=depth, n_results=plan.n_results)
             select_found = gap_scan.results(tier, trial.factory, depth=depth, n_results=plan.n_results)[1]
-            qps = _checked_qps(saved.index, trial, queries, found)
         check_found(trial, found, data.vectors.n)
         check_found(trial, select_found, data.vectors.n)
+        qps = _checked_qps(saved.index, trial, queries, found)
         timing = _timing(lambda query: saved.index.search(_into(saved, query), plan.n_results), data)
-        cold, cold_reason = self._cold(trial)
         scores, seconds = (-distances if saved.metric == "l2" else distances), saved.manifest["seconds"]
         return Measured(trial, found, scores, saved.index_bytes, timing, qps, seconds["train"], seconds["build"],
-                        select_found, cold, cold_reason)  # fmt: skip
+                        select_found)  # fmt: skip
 
     def _cold(self, trial: Trial) -> tuple[LatencyMs | None, str]:
         """Latency with the rescoring tier on the disk, or why there is none; empty without a tier."""
@@ -215,17 +223,8 @@ def _into(saved: SavedIndex, rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return project(rows, saved.trial.space, rotation=saved.rotation, metric=saved.metric)
 
 
-def _searched(
-    index: Any, queries: NDArray[np.float32], n_results: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64], float]:  # fmt: skip
-    """Distances and rows of a search of all queries on every core, and its queries per second."""
-    began = time.perf_counter()
-    distances, found = index.search(queries, n_results)
-    return distances, found, len(queries) / (time.perf_counter() - began)
-
-
 def _checked_qps(index: Any, trial: Trial, queries: NDArray[np.float32], found: NDArray[np.int64]) -> float:
-    """Queries per second of searches by the index itself, which have to find what the shared scan found.
+    """Queries per second of batches on every core, which have to find what was found before, by a shared scan or not.
 
     Raises:
         IndexFormatError: they find something else.
@@ -241,7 +240,7 @@ def _checked_qps(index: Any, trial: Trial, queries: NDArray[np.float32], found: 
         n += len(own)
     if different > MOST_DIFFERENT * n * n_results:
         raise IndexFormatError(
-            f"{trial}: {different:,} of {n * n_results:,} results of a shared scan are not those of the index itself",
+            f"{trial}: {different:,} of {n * n_results:,} results are not those that the index itself finds in batches",
             allowed=f"{MOST_DIFFERENT:.1%}, for vectors of equal score",
             next_step="Leave this factory out with --grid and report it",
         )
@@ -273,6 +272,13 @@ def measure_exact(data: ModelData, trial: Trial, plan: SearchPlan) -> Measured:
     distances, found = search(queries[:part])
     qps = part / (time.perf_counter() - began)
     check_found(trial, found, data.vectors.n)
+    recall = recall_vs_exact(found, Neighbours(exact.ids[:part], exact.scores[:part]), k=plan.k).mean()
+    if recall < 1 - MOST_DIFFERENT:
+        raise IndexFormatError(
+            f"{trial}: exact search finds {recall:.4f} of the exact neighbours",
+            allowed=f"{1 - MOST_DIFFERENT}, for rounding at the last place",
+            next_step="Delete the cache folder, or name another one with --cache-dir, and sweep again",
+        )
     timing = _timing(search, data)
     scores, rest = (-distances if plan.metric == "l2" else distances), slice(plan.n_results)
     found = np.vstack([found, exact.ids[part:, rest]])

@@ -272,7 +272,8 @@ class _Tiers:
     def _make(self, text: str, n_candidates: int) -> tuple[Places, float]:
         bench, sample = self._bench, self._sample
         codec = bench.codec(parse_factory(text, bench.space.dim))
-        recipe = {"kind": "tier", "format": 1, "codec": codec.key, "queries": sample.key, "n_candidates": n_candidates}
+        recipe = {"kind": "tier", "format": 2, "codec": codec.key, "queries": sample.key, "n_candidates": n_candidates,
+                  "candidates": sample.candidates_key(n_candidates)}  # fmt: skip
 
         def make(folder: Path) -> None:
             candidates = bench.candidates(sample, n_candidates)

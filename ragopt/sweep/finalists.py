@@ -117,7 +117,10 @@ class Confirmation:
         """Mean of the estimated minus the built recall_vs_exact over the very same selection queries."""
         rows, exact = gap_rows(data, self.plan), data.select_exact
         built = recall_vs_exact(found, Neighbours(exact.ids[rows], exact.scores[rows]), k=self.plan.k)
-        return float((estimated.per_query[f"recall_vs_exact@{self.plan.k}"][: len(built)] - built).mean())
+        scores = estimated.per_query[f"recall_vs_exact@{self.plan.k}"]
+        # Both are in racing order; a trial that left the race and came back was estimated on the first of them only.
+        n = min(len(built), len(scores))
+        return float((scores[:n] - built[:n]).mean())
 
     def _say_what_was_missed(self, results: dict[Trial, TrialResult]) -> None:
         decision = decide(list(results.values()), self.settings.limits, objective=self.settings.objective,

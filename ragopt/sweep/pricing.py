@@ -50,9 +50,8 @@ class Pricing:
     k: int
 
     def check(self, trial: Trial) -> None:
-        """Make sure that the cost model can bill a trial. Raises SpecError: its table knows no such codec."""
-        if self.cost_model == "scan":
-            self._scanned(trial, index_bytes(parse_factory(trial.factory, trial.space.dim), self.n_vectors))
+        """Make sure that the table of scan costs, by which trials are raced, knows a trial. Raises SpecError."""
+        self._scanned(trial, index_bytes(parse_factory(trial.factory, trial.space.dim), self.n_vectors))
 
     def _scanned(self, trial: Trial, sizes: IndexBytes) -> float:
         code_bytes = code_bytes_per_vector(sizes, trial)

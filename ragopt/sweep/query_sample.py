@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,10 @@ class QuerySample:
         chosen, exact = data.select_queries[rows], data.select_exact
         return cls(chosen, Neighbours(exact.ids[rows], exact.scores[rows]), data.candidates[rows],
                    queries_fingerprint(chosen))  # fmt: skip
+
+    def candidates_key(self, n_candidates: int) -> str:
+        """SHA-256 of the first `n_candidates` candidates: equal scores may come in another order from another pass."""
+        return hashlib.sha256(np.ascontiguousarray(self.candidates[:, :n_candidates]).data).hexdigest()
 
 
 def candidates_wanted(depth: int, *, k: int, n_vectors: int) -> int:

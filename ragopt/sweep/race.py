@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ragopt.index.factory import parse_factory
 from ragopt.measure.intervals import mean_interval, paired_difference
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ MOST_RIVALS = 3
 """Paired tests of one trial in one round: against the best rivals by mean only, so that few tests are corrected for."""
 
 ERROR_RATE = 0.05
+
+FEWEST_HELD, FEWEST_CODES = 3, 2
+"""A race ends for others only with at least so many trials of at least so many codes that hold: rescoring depths of the
+same codes may all miss together."""
 
 HELD_CONFIDENCE = 0.998
 """Of the bounds by which trials are taken to meet the target when a field of preferred ones ends the race for others.
@@ -100,6 +105,12 @@ class Preference:
     objective: Objective
     n_built: int
 
+    def is_settled_without(self, one: Runner, held: Sequence[Runner]) -> bool:
+        """Whether enough trials that meet the target are preferred to one, by codes that are not all the same."""
+        first = [other.trial for other in held if self.puts_first(other, one)]
+        codes = {(trial.space, parse_factory(trial.factory, trial.space.dim).base_text) for trial in first}
+        return len(first) >= max(self.n_built, FEWEST_HELD) and len(codes) >= FEWEST_CODES
+
     def puts_first(self, one: Runner, other: Runner) -> bool:
         """Whether one is preferred to the other whatever is measured of them.
 
@@ -130,17 +141,18 @@ def rounds_of(n_queries: int) -> tuple[int, ...]:
 
 def drops(
     runners: Sequence[Runner], *, target: float | None, recall_only: bool, n_rounds: int,
-    preference: Preference | None = None,
+    preference: Preference | None = None, by_table: bool = True,
 ) -> dict[Trial, str]:  # fmt: skip
     """Say which trials leave after a round, and why.
 
     Args:
         runners: the trials in the race, scored on the same queries.
         target: least lower bound of recall_vs_exact; None for none.
-        recall_only: whether recall is the only limit on quality; otherwise a cheaper trial that meets it rules out
-            nobody.
+        recall_only: whether recall is the only limit; otherwise a cheaper trial that meets it rules out nobody.
         n_rounds: rounds of the whole race, for the correction.
         preference: what is preferred of those that meet the target; None where there are other limits.
+        by_table: whether a better trial that costs no more by the table rules another one out: a limit on latency is
+            met or missed by the clock.
 
     Returns:
         The reason, by trial that leaves.
@@ -167,13 +179,15 @@ def drops(
         if cheaper is not None:
             gone[one.trial] = f"{cheaper.trial} surely meets {target} and costs less"
             continue
-        if preference is not None and sum(preference.puts_first(other, one) for other in held) >= preference.n_built:
+        if preference is not None and preference.is_settled_without(one, [o for o in held if o.trial not in gone]):
             gone[one.trial] = (
                 f"{preference.n_built} trials that meet {target} are preferred to it by {preference.objective}"
             )
             continue
         rivals = [other for other in ordered if other.trial not in gone and means[other.trial] > means[one.trial]]
-        better = _better(one, sorted(rivals, key=lambda other: -means[other.trial]), confidence)
+        better = None
+        if by_table:
+            better = _better(one, sorted(rivals, key=lambda other: -means[other.trial]), confidence)
         if better is not None:
             gone[one.trial] = f"{better.trial} finds at least as much and costs no more"
     return gone

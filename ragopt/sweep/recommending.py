@@ -54,6 +54,17 @@ def loss_vs_exact(result: TrialResult, exact: TrialResult) -> dict[str, Quality]
     return losses
 
 
+def _raced_for(info: Mapping[str, Any], limits: Limits, objective: Objective) -> bool:
+    """Whether the trials of a run were raced for these very limits and this objective: others need what was dropped."""
+    told = info.get("arguments")
+    if told is None:
+        return False
+    usd = None if limits.max_usd is None else str(limits.max_usd)
+    wanted = {"objective": objective, "min_recall": limits.min_recall, "min_ndcg_ratio": limits.min_ndcg_ratio,
+              "max_p99_ms": limits.max_p99_ms, "max_usd": usd}  # fmt: skip
+    return all(told.get(name) == value for name, value in wanted.items())
+
+
 def recommend_from(
     results: Sequence[TrialResult], limits: Limits, *, objective: Objective, info: Mapping[str, Any]
 ) -> Recommendation:  # fmt: skip
@@ -72,12 +83,7 @@ def recommend_from(
         InputError: nothing was measured at all, or a limit speaks of a figure that the run lacks.
     """
     k = int(info["k"])
-    told = info.get("arguments")
-    raced = told is not None and (told.get("min_recall"), told.get("min_ndcg_ratio")) == (
-        limits.min_recall,
-        limits.min_ndcg_ratio,
-    )
-    decision = decide(results, limits, objective=objective, k=k, raced=raced)
+    decision = decide(results, limits, objective=objective, k=k, raced=_raced_for(info, limits, objective))
     by_name = {str(result.trial): result for result in results}
     fits = bool(decision.fitting)
     name = decision.fitting[0] if fits else decision.closest

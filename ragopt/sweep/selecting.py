@@ -90,7 +90,7 @@ class Selection:
             first = rounds[number - 1] if number else 0
             self._estimate(live, first, n_queries, f"{title}: {len(live):,} trials, {n_queries:,} queries",
                            least_candidates=least_candidates)  # fmt: skip
-            live = [trial for trial in live if trial in self.settled]
+            live = [trial for trial in live if trial not in self.unsuitable]
             if number == 0:
                 self._judge_codecs(live)
                 live = [trial for trial in live if trial not in self.verdicts]
@@ -139,6 +139,8 @@ class Selection:
         self.bench.forget_candidates()
         for trial, outcome in found.items():
             if isinstance(outcome, str):
+                # It may have been estimated on the queries of a round before.
+                self.settled.pop(trial, None)
                 self.unsuitable[trial] = outcome
                 continue
             before = self.settled.get(trial)
@@ -150,8 +152,8 @@ class Selection:
 
     def _drop(self, trials: Sequence[Trial], *, n_rounds: int) -> dict[Trial, str]:
         runners = [self.runner(trial) for trial in trials if not is_exact(trial)]
-        gone = drops(runners, target=self.limits.min_recall, recall_only=self.limits.min_ndcg_ratio is None,
-                     n_rounds=n_rounds, preference=self.preference)  # fmt: skip
+        gone = drops(runners, target=self.limits.min_recall, recall_only=self.limits.only_recall, n_rounds=n_rounds,
+                     preference=self.preference, by_table=self.limits.max_p99_ms is None)  # fmt: skip
         for trial, reason in gone.items():
             self.settled[trial] = replace(self.settled[trial], reason=reason)
         return gone
@@ -204,17 +206,20 @@ class Selection:
         Returns:
             Whether anything was estimated: nothing is where all have converged, or memory bounds the candidates.
         """
-        loose = [trial for trial in trials if not self.settled[trial].estimate.converged]
+        loose = [trial for trial in trials if self._can_double(self.settled[trial].estimate)]
         if not loose:
             return False
         most = max(self.settled[trial].estimate.n_candidates for trial in loose)
         n_candidates = min(2 * most, self.data.vectors.n)
-        if n_candidates <= most or n_candidates * len(self.order) > MOST_SCORES:
-            return False
         self._need_candidates(n_candidates)
         self._estimate(loose, 0, len(self.order), f"{len(loose):,} trials, {n_candidates:,} candidates",
                        least_candidates=n_candidates)  # fmt: skip
         return True
+
+    def _can_double(self, found: Estimate) -> bool:
+        """Whether an estimate has not converged, and twice its candidates are there and fit into memory."""
+        doubled = min(2 * found.n_candidates, self.data.vectors.n)
+        return not found.converged and doubled > found.n_candidates and doubled * len(self.order) <= MOST_SCORES
 
     def _grow_candidates(self, trials: Sequence[Trial]) -> None:
         deepest = max((shortlist_depth(trial, self.plan.n_results) for trial in trials), default=1)

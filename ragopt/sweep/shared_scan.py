@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ragopt.choose import is_exact
 from ragopt.index.candidate_scores import scores_at
 from ragopt.sweep.codec_scoring import searched_at_depth
 
@@ -35,7 +36,8 @@ def can_share(base: Factory, trials: Sequence[Trial]) -> bool:
     scores tie and whose scan costs next to nothing, nor for lists and graphs, which read few codes.
     """
     return (
-        len(trials) > 1 and base.codec.scores_single and not searched_at_depth(base) and not base.nlist
+        sum(not is_exact(trial) for trial in trials) > 1
+        and base.codec.scores_single and not searched_at_depth(base) and not base.nlist
         and not base.is_graph
     )  # fmt: skip
 
