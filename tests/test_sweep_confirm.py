@@ -123,7 +123,7 @@ def test_exact_search_that_finds_other_vectors_is_refused(prepared, tmp_path):
     """Were the neighbours that everything is compared with not those of the stored vectors, it would be said."""
     _, data = prepared
     wrong = replace(data.confirm_exact, ids=(data.confirm_exact.ids + 1) % N)
-    with pytest.raises(IndexFormatError, match="exact search finds 0.0"):
+    with pytest.raises(IndexFormatError, match=r"exact search finds 0\.0"):
         confirm(ArtifactStore(tmp_path), replace(data, confirm_exact=wrong), [Trial(FULL, "Flat")], PLAN, silent)
 
 

@@ -76,7 +76,7 @@ def test_a_limit_on_money_holds_for_hopes_too():
 
 
 def test_what_comes_back_into_a_race_is_compared_on_its_own_queries():
-    """A trial that left after 100 queries has its gap taken over those, not over all that its index was searched with."""
+    """A trial that left after 12 queries has its gap taken over those, not over all that its index searched."""
     rng = np.random.default_rng(0)
     ids = rng.permutation(1000)[:300].reshape(30, 10)
     exact = Neighbours(ids, np.tile(-np.arange(10.0), (30, 1)))

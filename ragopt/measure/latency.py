@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,16 +49,12 @@ class SearchTiming:
 
 def one_thread() -> contextlib.AbstractContextManager[None]:
     """Let FAISS use one thread, and give back the former number afterwards."""
-    return _threads(1)
-
-
-def every_core() -> contextlib.AbstractContextManager[None]:
-    """Let FAISS use a thread per core, and give back the former number afterwards."""
-    return _threads(os.cpu_count() or 1)
+    return use_threads(1)
 
 
 @contextlib.contextmanager
-def _threads(number: int) -> Iterator[None]:
+def use_threads(number: int) -> Iterator[None]:
+    """Let FAISS use so many threads where this thread calls it, and give back the former number afterwards."""
     import faiss  # noqa: PLC0415 - loaded when first used
 
     before = faiss.omp_get_max_threads()

@@ -18,11 +18,12 @@ from ragopt.index.build import SharedPca, faiss_metric, train_index
 from ragopt.index.candidate_scores import Candidates
 from ragopt.index.coarse import SharedCoarse
 from ragopt.index.inner import below_pca, transform_fingerprint
-from ragopt.measure.latency import every_core
+from ragopt.measure.latency import use_threads
 from ragopt.measure.memory import release_free_memory
 from ragopt.sweep.gathered import MEMORY_BYTES, GatheredStore
 from ragopt.sweep.model_stage import fitted_on, rotation_of
 from ragopt.sweep.settings import SELECT_TRAIN_ROWS
+from ragopt.sweep.workers import n_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,7 +171,7 @@ class Bench:
         blocks, mapped = [block.rows for block in candidates.blocks], stored.mapped()
 
         def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-            with every_core():  # the others wait for these vectors
+            with use_threads(n_workers()):  # the others wait for these vectors
                 return into(self.project(mapped[rows]))
 
         return self._gathered.get(name, blocks, dim or self.space.dim, read).read

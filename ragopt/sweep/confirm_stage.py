@@ -123,7 +123,7 @@ def confirm(
 def _confirmation_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, Any]:
     return {
         "kind": "confirmation",
-        "format": 6,
+        "format": 7,
         **built_recipe(data, trial, plan),
         "search": trial.search,
         "queries": queries_fingerprint(data.confirm_queries),
