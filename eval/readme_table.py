@@ -82,8 +82,8 @@ def speed() -> str:
     about = (
         "The default grid against a plain FAISS loop over the same trials, from stored vectors to recommendation, "
         "finalists and report included (`eval/sweep_speed.py`; a loop marked * was timed on some factories and "
-        "scaled). Converged estimates are compared on the queries that they are of, 100 where a trial left early; the loop "
-        "trains codebooks of its own, as FAISS does by default:"
+        "scaled). Converged estimates are compared on the queries that they are of, 100 where a trial left early; the "
+        "loop trains codebooks of its own, as FAISS does by default:"
     )
     lines = [
         about,
