@@ -1,5 +1,6 @@
 """Estimates equal built indexes: from real artifacts, with more vectors than candidates, after a change of grid."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -312,7 +313,7 @@ def test_one_deep_trial_does_not_keep_others_from_converging(prepared, monkeypat
         settled = selection.settled[trial]
         loose = replace(settled.estimate, n_candidates=n_candidates, moved=0.05)
         selection.settled[trial] = replace(settled, estimate=loose)
-    monkeypatch.setattr("ragopt.sweep.selecting.MOST_SCORES", 1000 * N_SELECT)
+    monkeypatch.setattr(sys.modules[Selection.__module__], "MOST_SCORES", 1000 * N_SELECT)
     assert selection.converge([shallow, deep])
     assert selection.settled[shallow].estimate.n_candidates == 1000
     assert selection.settled[deep].estimate.n_candidates == 4000
