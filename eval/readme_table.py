@@ -101,7 +101,7 @@ def speed() -> str:
             f"| {result['name']} | {counts['n_trials']} | {counts['n_factories']} | {result['ragopt']['seconds']:,.0f} "
             f"| {loop['seconds']:,.0f}{star} | {result['ratios']['plain']:.1f} | {mean:.2f}, {largest:.2f} points |"
         )
-    races = newest("*-racing.json")["racing"]["rows"]
+    races = [row for name in ("racing", "racing-candidates") for row in newest(f"*-{name}.json")[name]["rows"]]
     n_races, n_broken = sum(row["n_seeds"] for row in races), sum(row["n_promise_broken"] for row in races)
     check = newest("*-estimate-check-*.json")["estimate-check-squad22k-minilm"]
     after = (
