@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
+import numpy as np
 import vl_convert
 from clustered_vectors import write_clustered
 
@@ -74,11 +75,12 @@ def estimate_one(folder: Path) -> dict[str, Any]:
         training = sum(
             {t.factory.split(",Refine")[0]: s.estimate.train_seconds for t, s in selection.settled.items()}.values()
         )
+        most = max(settled.estimate.n_candidates for settled in selection.settled.values())
         return {
             "n": data.vectors.n,
             "n_trials": len(selection.settled),
             "n_queries": N_QUERIES,
-            "n_distinct_candidates": len(set(data.candidates.reshape(-1).tolist())),
+            "n_distinct_candidates": len(np.unique(data.candidates[:, :most])),
             "read_and_exact_seconds": round(exact_seconds, 2),
             "estimate_seconds": round(seconds, 2),
             "of_it_training_cpu_seconds": round(training, 2),
