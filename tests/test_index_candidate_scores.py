@@ -5,14 +5,9 @@ import numpy as np
 import pytest
 
 from ragopt.index.build import set_search, train_index
-from ragopt.index.candidate_scores import (
-    BEYOND,
-    Candidates,
-    candidate_scores,
-    probe_ranks,
-    searched_near_and_all,
-    searched_places,
-)
+from ragopt.index.candidate_scores import candidate_scores
+from ragopt.index.candidate_search import BEYOND, probe_ranks, searched_near_and_all, searched_places
+from ragopt.index.candidates import Candidates
 from ragopt.index.factory import parse_factory
 from ragopt.measure.shortlist import rows_at, shortlist
 

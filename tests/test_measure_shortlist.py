@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.index.build import train_index
-from ragopt.index.candidate_scores import Candidates, candidate_scores
+from ragopt.index.candidate_scores import candidate_scores
+from ragopt.index.candidates import Candidates
 from ragopt.index.factory import parse_factory
 from ragopt.measure.shortlist import best_rescored, narrow, ranks, rows_at, shortlist
 

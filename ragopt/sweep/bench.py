@@ -15,7 +15,7 @@ from ragopt.artifacts import canonical_json, key_of, write_atomically
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import project
 from ragopt.index.build import SharedPca, faiss_metric, train_index
-from ragopt.index.candidate_scores import Candidates
+from ragopt.index.candidates import Candidates
 from ragopt.index.coarse import SharedCoarse
 from ragopt.index.inner import below_pca, transform_fingerprint
 from ragopt.measure.latency import use_threads

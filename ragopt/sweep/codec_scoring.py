@@ -11,17 +11,13 @@ import numpy as np
 from ragopt.artifacts import canonical_json, write_atomically
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.index.build import set_search
-from ragopt.index.candidate_scores import (
-    BLOCK_ROWS,
-    candidate_scores,
-    probe_ranks,
-    searched_near_and_all,
-    searched_places,
-)
+from ragopt.index.candidate_scores import candidate_scores
+from ragopt.index.candidate_search import probe_ranks, searched_near_and_all, searched_places
+from ragopt.index.candidates import BLOCK_ROWS
 from ragopt.index.codec_size import code_bytes
-from ragopt.measure.latency import time_searches
 from ragopt.measure.shortlist import Places, narrow, shortlist
 from ragopt.sweep.bench import prepared
+from ragopt.sweep.codec_timing import CodecTiming, time_codec
 from ragopt.sweep.query_sample import CANDIDATES_PER_DEPTH
 
 if TYPE_CHECKING:
@@ -29,14 +25,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ragopt.index.candidate_scores import Candidates
+    from ragopt.index.candidates import Candidates
     from ragopt.index.factory import Factory
     from ragopt.sweep.bench import Bench, Feed, TrainedCodec
     from ragopt.sweep.query_sample import QuerySample
     from ragopt.sweep.settings import SearchPlan
-
-N_TIMED, N_WARMUP = 40, 8
-"""Queries that time one codec: two batches of batch means each, 2 ms of each query on a block of candidates."""
 
 MS_PER_CANDIDATE = 350e-6
 """Scoring one candidate of one query by itself (150 ns) and sorting it twice (200 ns), on one core (1,000 queries x
@@ -56,17 +49,6 @@ MOST_KEPT_CODES = 32 << 20
 
 
 NO_ROWS: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class CodecTiming:
-    """CPU milliseconds of one search over `n_vectors` codes on one thread, with the ends of its 95 % interval."""
-
-    cpu_ms: float
-    low: float
-    high: float
-    n_vectors: int
-    nprobe: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +157,7 @@ def _score(job: ScoringJob) -> Scored:
     if has_lists:
         set_search(feed.index, f"nprobe={most}")
     scores = candidate_scores(feed.index, factory, candidates, feed.read, feed.queries)
-    timing = _time(job, int(feed.index.ntotal)) if job.timed else None
+    timing = time_codec(job.codec.index, job, n_vectors=int(feed.index.ntotal)) if job.timed else None
     probed = None
     if has_lists:
         probed = probe_ranks(feed.index, candidates, feed.read, feed.queries, nprobe=most)
@@ -205,7 +187,7 @@ def _search_union(job: ScoringJob) -> Scored:
         feed.index.add(feed.read(rows[first : first + BLOCK_ROWS]))
     places, fewer = searched_near_and_all(feed.index, candidates, feed.queries, depth=job.kept, rows=rows,
                                           near=_near_rows(job))  # fmt: skip
-    timing = _time(job, int(feed.index.ntotal)) if job.timed else None
+    timing = time_codec(job.codec.index, job, n_vectors=int(feed.index.ntotal)) if job.timed else None
     return Scored((1,), (places,), (fewer,), timing)
 
 
@@ -228,7 +210,7 @@ def _search(job: ScoringJob) -> Scored:
     else:
         feed.index.reset()  # tied codes go to the lower row, as in a built index
         places = _filled_and_searched(job, feed, candidates, every)
-    timing = _time(job, int(feed.index.ntotal)) if job.timed else None
+    timing = time_codec(job.codec.index, job, n_vectors=int(feed.index.ntotal)) if job.timed else None
     return Scored(job.nprobes, places, fewer, timing)
 
 
@@ -292,15 +274,5 @@ def _scan_all(job: ScoringJob) -> Scored:
     index = _filled(bench, job.codec)
     candidates, queries = bench.candidates(job.sample, job.n_candidates), bench.project(job.sample.queries)
     places = searched_places(index, candidates, queries, depth=job.depth or job.kept)
-    timing = _time(job, int(index.ntotal), index) if job.timed else None
+    timing = time_codec(index, job, n_vectors=int(index.ntotal)) if job.timed else None
     return Scored((1,), (places,), (places,), timing, whole=True)
-
-
-def _time(job: ScoringJob, n_vectors: int, index: Any = None) -> CodecTiming:
-    """Time single searches over what the index was left with; projecting the query is no part of the table's shape."""
-    timed = job.codec.index if index is None else index
-    rows = job.bench.project(job.sample.queries[: N_TIMED + N_WARMUP])
-    found = time_searches(lambda query: timed.search(query, job.bench.plan.n_results), rows,
-                          warmup=min(N_WARMUP, max(len(rows) - 2, 0)))  # fmt: skip
-    nprobe = job.nprobes[-1]
-    return CodecTiming(found.cpu_ms_per_query, found.cpu_ms_low, found.cpu_ms_high, n_vectors, nprobe)

@@ -42,17 +42,16 @@ if TYPE_CHECKING:
 
     Build = Callable[[ArtifactStore, ModelData, Trial, SearchPlan], Path]
 
-N_TIMED = 500
-"""Queries timed per finalist: five lie beyond p99."""
-N_WARMUP = 10
+N_TIMED, N_WARMUP = 500, 10
+"""Queries timed per finalist, and those before them that are not: of 500, five lie beyond p99."""
 
 MOST_TIMING_SECONDS = 1.5
 """Timing of one finalist ends after this, and after a hundred queries at the least: slow searches vary less."""
 
 N_GAP, MANY_VECTORS = 256, 200_000
 """Selection queries that are searched again in an index of many vectors, so that an estimate stands beside the
-measurement on the same queries: the first of the racing order, which every trial was estimated on. Over 256 queries the
-gap itself is known to half a point, over 1,000 to a quarter (squad-100k, 2026-11-25)."""
+measurement on the same queries: the first of the racing order. Over 256 queries the gap is known to half a point,
+over 1,000 to a quarter (squad-100k, 2026-11-25)."""
 
 QPS_SECONDS, FEWEST_QPS = 0.5, 64
 """Throughput on all cores is taken from as many queries as half a second serves, and from 64 at the least: a batch
@@ -67,7 +66,7 @@ N_COLD = 20
 virtual disk of 2026-11)."""
 
 MOST_DIFFERENT = 0.001
-"""Share of results in which a shared scan may differ from a search of its own: vectors of equal score."""
+"""Share of results in which searches of the same queries may differ: vectors of equal score."""
 
 
 def confirm(

@@ -17,7 +17,7 @@ from ragopt.index.factory import parse_factory
 from ragopt.measure.latency import one_thread
 from ragopt.measure.neighbours import recall_vs_exact
 from ragopt.measure.shortlist import Places, best_rescored, narrow, ranks, rows_at
-from ragopt.sweep.codec_scoring import CodecTiming, Scored, ScoringJob, kept_depth, searched_at_depth
+from ragopt.sweep.codec_scoring import Scored, ScoringJob, kept_depth, searched_at_depth
 from ragopt.sweep.graph_stage import estimate_graph
 from ragopt.sweep.groups import PROBING_SEARCH, Group, groups_of, search_value, shortlist_depth
 from ragopt.sweep.query_sample import candidates_wanted
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ragopt.records import Trial
     from ragopt.sweep.bench import Bench, TrainedCodec
+    from ragopt.sweep.codec_timing import CodecTiming
     from ragopt.sweep.query_sample import QuerySample
 
 MOVED_LIMIT = 0.001

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ragopt.bill.price_book import PriceBook
     from ragopt.records import Bill, IndexBytes, Trial
-    from ragopt.sweep.codec_scoring import CodecTiming
+    from ragopt.sweep.codec_timing import CodecTiming
     from ragopt.sweep.measured import Measured
     from ragopt.sweep.settings import CostModel, Scale
 
