@@ -145,6 +145,14 @@ def test_command_quotes_and_leaves_unset_options_out():
     )
 
 
+@pytest.mark.parametrize(("descend", "words"), [(True, ""), (False, " --no-descend")])
+def test_command_writes_flags_as_flags(descend, words):
+    """A setting that is on or off is a flag, not an option with a value."""
+    run = example_run()
+    given = replace(run, info={**run.info, "arguments": {**run.info["arguments"], "descend": descend}})
+    assert reproduce_command(given) == reproduce_command(run) + words
+
+
 def test_command_uses_options_that_exist():
     """The command line parses every word of the printed command."""
     run = example_run()

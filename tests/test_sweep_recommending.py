@@ -251,3 +251,13 @@ def test_what_was_dropped_comes_back_before_exact_search():
     missed = a_result("SQ4", "50.00", ram=4, low=0.5)
     found = recommend_from([exact_flat(), missed, dropped], Limits(), objective="ram", info=raced_info())
     assert found.trial == dropped.trial
+
+
+def test_what_a_race_dropped_is_counted_among_those_that_meet_the_limits():
+    """The number of trials that meet the limits does not depend on which of them were built."""
+    dropped = [replace(a_result(name, "50.00", ram=9), status="dropped") for name in ("SQ8", "SQ6", "PQ2np")]
+    found = recommend_from([exact_flat("60.00"), a_result("SQ4", "50.00", ram=4), *dropped], Limits(), objective="usd",
+                           info={**raced_info(), "arguments": {**RACED, "objective": "usd"}})  # fmt: skip
+    assert found.trial.factory == "SQ4"
+    assert found.why[0].startswith("5 of 5 measured trials meet --min-recall 0.95")
+    assert found.why[1].startswith("4 fitting trials cost the same")

@@ -202,7 +202,7 @@ OPTION_NAMES = {
 
 
 def reproduce_command(run: Run) -> str:
-    """The shell line that repeats the run, from the settings in ``run.json``; unset ones are left out."""
+    """The shell line that repeats the run, from the settings in ``run.json``; what is unset, or on, is left out."""
     settings = dict(_flat(run.info["arguments"]))
     corpus = settings.pop("corpus", None)
     words = ["ragopt", "sweep", *([str(corpus)] if corpus else [])]
@@ -211,7 +211,9 @@ def reproduce_command(run: Run) -> str:
         words.append("--no-chunk")
     for name, value in settings.items():
         option = OPTION_NAMES.get(name) or "--" + name.rpartition(".")[2].replace("_", "-")
-        if value is not None:
+        if isinstance(value, bool):
+            words += [] if value else ["--no-" + option.removeprefix("--")]
+        elif value is not None:
             for one in value if isinstance(value, list | tuple) else [value]:
                 words += [option, str(one)]
     return shlex.join(words)

@@ -29,7 +29,7 @@ class Measured:
         found: int64 (n_queries, n_results) rows, best first. scores: float32, higher is better.
         index_bytes: where its bytes live.
         timing: of single searches on one thread.
-        qps_all_cores: queries per second of batches of 64 on every core; of exact search, of one larger batch.
+        qps_all_cores: queries per second of one batch on every core.
         train_seconds, build_seconds: wall time of the build, rescoring tier included.
         cold: latency with no page of the rescoring tier in RAM; None without a tier, or with `cold_reason`.
         select_found: int64 (n_select, n_results) rows of the selection queries, to compare with their estimate.

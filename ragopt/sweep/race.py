@@ -177,7 +177,7 @@ def drops(
             continue
         cheaper = next((other for other in surely if _costs_less(other, one)), None)
         if cheaper is not None:
-            gone[one.trial] = f"{cheaper.trial} surely meets {target} and costs less"
+            gone[one.trial] = f"{cheaper.trial} surely meets {target} with fewer bytes, at no more of any cost"
             continue
         if preference is not None and preference.is_settled_without(one, [o for o in held if o.trial not in gone]):
             gone[one.trial] = (

@@ -152,11 +152,12 @@ def _why(  # noqa: PLR0913, PLR0917 - everything that a reason may speak of
 def _fit_reasons(results: Sequence[TrialResult], decision: Decision, limits: Limits, objective: Objective) -> list[str]:
     n_measured = sum(bool(result.quality) for result in results)
     least = "least monthly bill" if objective == "usd" else "fewest RAM code bytes"
-    share = f"{len(decision.fitting)} of {n_measured} measured trials meet {limits.printed()}"
+    # What a race dropped counts too: it met the limits by its estimate, and others were preferred.
+    fitting = {trial for trial, missed in decision.misses.items() if not missed}
+    share = f"{len(fitting)} of {n_measured} measured trials meet {limits.printed()}"
     if limits.printed() == NO_LIMIT:
         share = f"No limit was set for the {n_measured} measured trials"
     first = f"{share}; this one has the {least} among them."
-    fitting = set(decision.fitting)
     bills = [cheapest_bill(result) for result in results if str(result.trial) in fitting]
     usd = [bill.usd_per_month for bill in bills if bill]
     # Ties are counted from the least bill, which need not be the chosen one's.
