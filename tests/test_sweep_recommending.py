@@ -243,6 +243,8 @@ def test_a_race_counts_for_the_limits_and_objective_that_it_was_run_for(limits, 
     found = recommend_from([exact_flat(), a_result("SQ4", "50.00", ram=4), cheap, small], limits, objective=objective,
                            info=raced_info())  # fmt: skip
     assert found.trial.factory == chosen
+    told = [text for text in found.why if "was raced for other limits or another objective" in text]
+    assert len(told) == (0 if (limits, objective) == (Limits(), "ram") else 1)
 
 
 def test_what_was_dropped_comes_back_before_exact_search():

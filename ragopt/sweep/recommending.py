@@ -141,12 +141,28 @@ def _why(  # noqa: PLR0913, PLR0917 - everything that a reason may speak of
     )
     reasons += _bytes_reason(chosen, baseline)
     reasons += _confirmation_reason(chosen, decision, results, info)
+    if info.get("arguments") and not _raced_for(info, limits, objective):
+        reasons += _other_race_reason(results)
     reasons += _forecast_reason(chosen, limits, name)
     reasons += _model_reasons(chosen, results)
     if info["queries"]["synthetic"]:
         reasons.append("All judged figures come from synthetic queries made from the corpus, not from your users.")
     warning = few_queries_warning(quality.n_queries)
     return [*reasons, warning] if warning else reasons
+
+
+def _other_race_reason(results: Sequence[TrialResult]) -> list[str]:
+    """Say what a run that was raced for other limits cannot tell; nothing where no trial left its race."""
+    dropped = [result for result in results if result.status == "dropped"]
+    if not dropped:
+        return []
+    fewest = min(quality.n_queries for result in dropped for quality in result.quality.values())
+    text = (
+        f"This run was raced for other limits or another objective: {len(dropped)} trials left it early, estimated on "
+        f"as few as {fewest} queries, so that some may meet these limits without showing it. Sweep again with these "
+        "limits to find out: what is stored is used."
+    )
+    return [text]
 
 
 def _fit_reasons(results: Sequence[TrialResult], decision: Decision, limits: Limits, objective: Objective) -> list[str]:
