@@ -102,6 +102,8 @@ def test_dearer_ones_leave_once_enough_that_are_preferred_hold():
     assert gone(*held, dear, target=0.9, preference=by_ram) == {"SQ4"}
     assert gone(*held[1:], dear, target=0.9, preference=by_ram) == set(), "two are not enough to build three"
     assert gone(*held[1:], dear, target=0.9, preference=Preference("ram", 1)) == set(), "nor ever enough"
+    told = drops([*held, dear], target=0.9, recall_only=True, n_rounds=2, preference=Preference("ram", 1))
+    assert told[dear.trial] == "3 trials that meet 0.9 are preferred to it by ram", "as many as it took"
     assert gone(*held, runner("SQ4", 1.0, ram=24.0), target=0.9, preference=by_ram) == set(), "as few bytes"
     assert gone(*held, dear, preference=by_ram) == set(), "without a target nothing holds"
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragopt.index.candidate_scores import QUERIES_AT_ONCE
+from ragopt.index.inner import before_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from ragopt.index.candidate_scores import ReadRows
@@ -116,7 +115,7 @@ def probe_ranks(index: Any, candidates: Candidates, read_rows: ReadRows, queries
     import faiss  # noqa: PLC0415 - loaded when first used
 
     ivf: Any = faiss.extract_index_ivf(index)
-    into = _before_lists(index)
+    into = before_codes(index)
     probed = ivf.quantizer.search(into(queries), nprobe)[1]
     order = np.full((len(queries), ivf.nlist + 1), nprobe, dtype=np.int32)
     np.put_along_axis(order, np.where(probed < 0, ivf.nlist, probed), np.arange(nprobe, dtype=np.int32)[None], axis=1)
@@ -125,21 +124,3 @@ def probe_ranks(index: Any, candidates: Candidates, read_rows: ReadRows, queries
         lists = ivf.quantizer.search(into(read_rows(block.rows)), 1)[1][:, 0]
         ranks[block.queries, block.places] = order[block.queries, lists[block.local]]
     return ranks
-
-
-def _before_lists(index: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """The transforms that an index applies before its coarse quantizer."""
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    outer: Any = faiss.downcast_index(index)
-    if not isinstance(outer, faiss.IndexPreTransform):
-        return lambda rows: rows
-    parts: Any = outer.chain
-    chain = [faiss.downcast_VectorTransform(parts.at(number)) for number in range(parts.size())]
-
-    def into(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        for transform in chain:
-            rows = transform.apply(rows)
-        return rows
-
-    return into

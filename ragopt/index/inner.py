@@ -38,6 +38,24 @@ def first_transform(index: Any) -> Any:
     return faiss.downcast_VectorTransform(chain.at(0))
 
 
+def before_codes(index: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """The transforms that an index without a rescoring tier applies before its codes or lists."""
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    outer: Any = faiss.downcast_index(index)
+    if not isinstance(outer, faiss.IndexPreTransform):
+        return lambda rows: rows
+    parts: Any = outer.chain
+    chain = [faiss.downcast_VectorTransform(parts.at(number)) for number in range(parts.size())]
+
+    def into(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        for transform in chain:
+            rows = transform.apply(rows)
+        return rows
+
+    return into
+
+
 def below_pca(index: Any) -> tuple[Any, Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
     """Take the PCA off an index: what lies below it, and the map that its vectors and queries go through first.
 
@@ -47,13 +65,7 @@ def below_pca(index: Any) -> tuple[Any, Callable[[NDArray[np.float32]], NDArray[
     import faiss  # noqa: PLC0415 - loaded when first used
 
     outer: Any = faiss.downcast_index(index)
-    transform = first_transform(outer)
-
-    def into(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        mapped: NDArray[np.float32] = transform.apply(rows)
-        return mapped
-
-    return faiss.downcast_index(outer.index), into
+    return faiss.downcast_index(outer.index), before_codes(outer)
 
 
 def transform_fingerprint(index: Any) -> str:

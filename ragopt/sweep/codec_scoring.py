@@ -183,12 +183,17 @@ def _search_union(job: ScoringJob) -> Scored:
     candidates = job.bench.candidates(job.sample, job.n_candidates)
     feed, rows = job.bench.feed(job.codec, job.sample, job.n_candidates), candidates.distinct
     feed.index.reset()
-    for first in range(0, len(rows), BLOCK_ROWS):
-        feed.index.add(feed.read(rows[first : first + BLOCK_ROWS]))
+    _fill(feed, rows)
     places, fewer = searched_near_and_all(feed.index, candidates, feed.queries, depth=job.kept, rows=rows,
                                           near=_near_rows(job))  # fmt: skip
     timing = time_codec(job.codec.index, job, n_vectors=int(feed.index.ntotal)) if job.timed else None
     return Scored((1,), (places,), (fewer,), timing)
+
+
+def _fill(feed: Feed, rows: NDArray[np.int64]) -> None:
+    """Add rows to what an index holds, block by block."""
+    for first in range(0, len(rows), BLOCK_ROWS):
+        feed.index.add(feed.read(rows[first : first + BLOCK_ROWS]))
 
 
 def _near_rows(job: ScoringJob) -> NDArray[np.int64]:
@@ -219,8 +224,7 @@ def _filled_and_searched(
     before: NDArray[np.int64] = NO_ROWS,
 ) -> tuple[Places, ...]:  # fmt: skip
     """Add rows to what the index holds `before`, and search it with every nprobe."""
-    for first in range(0, len(rows), BLOCK_ROWS):
-        feed.index.add(feed.read(rows[first : first + BLOCK_ROWS]))
+    _fill(feed, rows)
     found = []
     for nprobe in job.nprobes:
         if job.codec.factory.nlist:

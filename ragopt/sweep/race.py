@@ -2,8 +2,8 @@
 
 A trial leaves when it cannot be recommended any more: its upper bound is below the target, another one has at least its
 quality at no more of any cost, another one surely meets the target at less cost, or as many as are going to be built
-surely meet it and are preferred whatever is measured of them. Every bound is corrected for the number of tests
-(Bonferroni), so that over a whole race the chance of one wrong drop stays below 5 %.
+meet it and are preferred whatever is measured of them. Bounds are corrected for the number of tests (Bonferroni), so
+that over a whole race the chance of one wrong drop stays below 5 %; for those of the last rule see `HELD_CONFIDENCE`.
 """
 
 from __future__ import annotations
@@ -71,6 +71,11 @@ class Costs:
         """All axes."""
         return (self.ram_bytes_per_vector, self.ram_bytes, self.disk_bytes_per_vector, self.scan_ms, self.depth)
 
+    @property
+    def bytes(self) -> tuple[float, float]:
+        """Bytes per vector in RAM, then on disk: the order in which equal bills are preferred."""
+        return (self.ram_bytes_per_vector, self.disk_bytes_per_vector)
+
     def no_more_than(self, other: Costs) -> bool:
         """Whether no axis is above the other's."""
         return all(mine <= theirs for mine, theirs in zip(self.values(), other.values(), strict=True))
@@ -105,11 +110,16 @@ class Preference:
     objective: Objective
     n_built: int
 
+    @property
+    def n_needed(self) -> int:
+        """Trials that have to hold before others leave for them."""
+        return max(self.n_built, FEWEST_HELD)
+
     def is_settled_without(self, one: Runner, held: Sequence[Runner]) -> bool:
         """Whether enough trials that meet the target are preferred to one, by codes that are not all the same."""
         first = [other.trial for other in held if self.puts_first(other, one)]
         codes = {(trial.space, parse_factory(trial.factory, trial.space.dim).base_text) for trial in first}
-        return len(first) >= max(self.n_built, FEWEST_HELD) and len(codes) >= FEWEST_CODES
+        return len(first) >= self.n_needed and len(codes) >= FEWEST_CODES
 
     def puts_first(self, one: Runner, other: Runner) -> bool:
         """Whether one is preferred to the other whatever is measured of them.
@@ -120,9 +130,7 @@ class Preference:
         mine, theirs = one.costs, other.costs
         if self.objective == "ram":
             return mine.ram_bytes_per_vector < theirs.ram_bytes_per_vector
-        fewer = (mine.ram_bytes_per_vector, mine.disk_bytes_per_vector) < (
-            theirs.ram_bytes_per_vector, theirs.disk_bytes_per_vector)  # fmt: skip
-        return one.ties_least and fewer
+        return one.ties_least and mine.bytes < theirs.bytes
 
 
 def rounds_of(n_queries: int) -> tuple[int, ...]:
@@ -181,7 +189,7 @@ def drops(
             continue
         if preference is not None and preference.is_settled_without(one, [o for o in held if o.trial not in gone]):
             gone[one.trial] = (
-                f"{preference.n_built} trials that meet {target} are preferred to it by {preference.objective}"
+                f"{preference.n_needed} trials that meet {target} are preferred to it by {preference.objective}"
             )
             continue
         rivals = [other for other in ordered if other.trial not in gone and means[other.trial] > means[one.trial]]
@@ -207,9 +215,7 @@ def _costs_less(one: Runner, other: Runner) -> bool:
     Bills come in steps, and equal ones go to fewer bytes of code in RAM, then to fewer on disk, then to quality: less
     scan time or less depth alone would not be preferred.
     """
-    mine = (one.costs.ram_bytes_per_vector, one.costs.disk_bytes_per_vector)
-    theirs = (other.costs.ram_bytes_per_vector, other.costs.disk_bytes_per_vector)
-    return one.costs.no_more_than(other.costs) and mine < theirs
+    return one.costs.no_more_than(other.costs) and one.costs.bytes < other.costs.bytes
 
 
 def _better(one: Runner, rivals: Sequence[Runner], confidence: float) -> Runner | None:
