@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Reduction = Literal["none", "trunc", "pca", "joint"]
 Metric = Literal["cosine", "ip", "l2"]
+Part = Literal["compute", "memory", "storage", "queries", "writes", "rebuild", "minimum", "embedding", "text",
+               "documents", "rerank", "generation", "egress"]  # fmt: skip
+"""What a bill line pays for. The parts up to `minimum` are a target's own; the others are the same at every target."""
 Status = Literal["estimated", "dropped", "unsuitable", "finalist", "recommended"]
 
 TRIAL_SEPARATOR = " | "
@@ -131,7 +134,19 @@ class LatencyMs:
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """One line of a monthly bill: quantity times unit price, with the price's source and date."""
+    """One line of a monthly bill: quantity times unit price, with the price's source and date.
+
+    Attributes:
+        item: what is paid for, in words.
+        quantity: how much of it.
+        unit: of `quantity`.
+        usd_per_unit: the price.
+        usd: quantity x usd_per_unit, rounded to the cent, halves up.
+        source: where the price was read.
+        as_of: the day on which it was true, YYYY-MM-DD.
+        part: which part of the service it pays for.
+        formula: how the quantity comes from the workload.
+    """
 
     item: str
     quantity: Decimal
@@ -140,6 +155,8 @@ class BillLine:
     usd: Decimal
     source: str
     as_of: str
+    part: Part = "compute"
+    formula: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +169,9 @@ class Bill:
         low: the same bill at the favourable end of the measured inputs' spread.
         high: the same bill at the unfavourable end.
         lines: every line, zero lines left out.
+        usd_before_minimum: what a month in use costs before a monthly minimum is filled up and without the share of
+            what is paid once (the first load); None stands for `usd_per_month`.
+        notes: what a reader should know: assumptions, and prices that deserve a second look.
     """
 
     target: str
@@ -159,6 +179,8 @@ class Bill:
     low: Decimal
     high: Decimal
     lines: tuple[BillLine, ...]
+    usd_before_minimum: Decimal | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,7 +302,8 @@ def test_cheapest_prefers_less_ram_on_equal_bills():
 def test_a_quantity_is_written_in_plain_digits():
     """7300 hours read 7300, not 7.3E+3, and a long quotient keeps six decimals."""
     price = Price("p", "r", "g", "i", "hour", Decimal("0.1"), "2026-01-01", "s")
-    assert [str(make_line("x", Decimal(q), price).quantity) for q in ("7300", "1e6", "0.1234567", "2.50")] == [
+    quantities = [Decimal(text) for text in ("7300", "1e6", "0.1234567", "2.50")]
+    assert [str(make_line("x", one, price, part="compute", formula="").quantity) for one in quantities] == [
         "7300", "1000000", "0.123457", "2.5"
     ]  # fmt: skip
 

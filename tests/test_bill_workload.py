@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragopt.bill.workload import BOUNDS, OPTION, Workload
+from ragopt.bill.workload import Workload
+from ragopt.bill.workload_fields import FIELDS
 from ragopt.errors import InputError
 
 
@@ -34,7 +35,7 @@ def test_a_value_out_of_bounds_names_its_option(field, value):
     with pytest.raises(InputError) as caught:
         Workload(**{"n_vectors": 1000, field: value})
     shown = str(value) if isinstance(value, Decimal) else repr(value)
-    assert f"{OPTION[field]} is {shown}." in str(caught.value)
+    assert f"{FIELDS[field].label} is {shown}." in str(caught.value)
 
 
 def test_bounds_are_said_in_the_message():
@@ -42,7 +43,7 @@ def test_bounds_are_said_in_the_message():
     with pytest.raises(InputError) as caught:
         Workload(n_vectors=0)
     assert str(caught.value) == (
-        "--vectors-at-scale is 0. Allowed: a whole number from 1 to 1,000,000,000,000. "
+        "--vectors-at-scale is 0. Allowed: a whole number from 1 to 1,000,000,000,000 (vectors). "
         "Give --vectors-at-scale a value in that range."
     )
 
@@ -67,7 +68,10 @@ def test_describe_says_each_value_and_whether_it_is_a_default():
     assert Workload(n_vectors=2000).describe()[0] == "vectors: 2,000 (from --vectors-at-scale)"
 
 
-@given(st.integers(*BOUNDS["n_vectors"]), st.integers(*BOUNDS["n_replicas"]))
+@given(
+    st.integers(FIELDS["n_vectors"].low, FIELDS["n_vectors"].high),
+    st.integers(FIELDS["n_replicas"].low, FIELDS["n_replicas"].high),
+)
 def test_every_value_inside_the_bounds_is_taken(n_vectors, n_replicas):
     """Bounds are inclusive and nothing inside them is refused."""
     assert Workload(n_vectors=n_vectors, n_replicas=n_replicas).n_vectors == n_vectors

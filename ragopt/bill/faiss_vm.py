@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.footprint import PAGE_BYTES, Demand, Footprint, demand_of
-from ragopt.bill.lines import make_line, total, without_zeros
+from ragopt.bill.lines import Charges, make_line, total, without_zeros
 from ragopt.bill.packing import CPU_UTILISATION, RAM_OVERHEAD, count_vms, usable_ram_bytes
 from ragopt.errors import PriceError
 from ragopt.units import GIB, HOURS_PER_MONTH, to_cents
@@ -40,14 +40,17 @@ class FaissOnVm:
     summary: str
     rescoring_in_ram: bool
 
-    def why_not(self, footprint: Footprint) -> str:
+    serves_the_index = True
+
+    def why_not(self, footprint: Footprint, workload: Workload) -> str:
         """Say why this target makes no sense for an index; empty when it does."""
+        del workload
         if not self.rescoring_in_ram and footprint.index_bytes.disk_bytes_per_vector == 0:
             return "the index has no rescoring tier to keep out of RAM"
         return ""
 
-    def lines(self, footprint: Footprint, workload: Workload, book: PriceBook, cpu_ms: float) -> tuple[BillLine, ...]:
-        """Return the lines of the cheapest packing; ties go to fewer VMs, then to the type's name.
+    def charges(self, footprint: Footprint, workload: Workload, book: PriceBook, cpu_ms: float) -> Charges:
+        """Return the charges of the cheapest packing; ties go to fewer VMs, then to the type's name.
 
         Raises:
             PriceError: a price is missing, or no VM type in the book holds the index's fixed bytes.
@@ -71,7 +74,8 @@ class FaissOnVm:
                 f"{demand.fixed_bytes:,.0f} bytes",
                 next_step="Use fewer centroids, or add a larger [[price]] entry to ragopt/bill/prices/vms.toml",
             )
-        return without_zeros(best_lines)
+        kept = without_zeros(best_lines)
+        return Charges(kept, total(kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +106,20 @@ class _Prices:
 def _lines(demand: Demand, workload: Workload, prices: _Prices, instance: Price, n_vms: int) -> tuple[BillLine, ...]:
     n_all = n_vms * workload.n_replicas
     return (
-        make_line(_vm_item(demand, workload, instance, n_vms), Decimal(n_all * HOURS_PER_MONTH), instance),
+        make_line(
+            _vm_item(demand, workload, instance, n_vms),
+            Decimal(n_all * HOURS_PER_MONTH),
+            instance,
+            part="compute",
+            formula=f"{n_vms} VMs x {workload.n_replicas} replicas x {HOURS_PER_MONTH} hours",
+        ),
         *_volume_lines(demand, prices, n_vms, n_all),
         make_line(
             f"Object storage {prices.objects.item}: one durable copy of the index file",
             (demand.file_growing_bytes + demand.fixed_bytes) / prices.objects.attribute("bytes_per_unit"),
             prices.objects,
+            part="storage",
+            formula="n_vectors x bytes per vector in the file + fixed bytes",
         ),
     )
 
@@ -120,16 +132,26 @@ def _volume_lines(demand: Demand, prices: _Prices, n_vms: int, n_all: int) -> tu
     more_reads = max(Decimal(0), reads - prices.volume.attribute("included_iops"))
     more_megabytes = max(Decimal(0), megabytes - prices.volume.attribute("included_mb_per_s"))
     return (
-        make_line(f"Block storage {prices.volume.item}: system and index file on each VM", size * n_all, prices.volume),
+        make_line(
+            f"Block storage {prices.volume.item}: system and index file on each VM",
+            size * n_all,
+            prices.volume,
+            part="storage",
+            formula=f"whole GiB per VM ({size}) x {n_all} VMs",
+        ),
         make_line(
             f"Reads of the rescoring tier: {reads:,} a second per VM at the peak, those beyond the included",
             more_reads * n_all,
             prices.reads,
+            part="storage",
+            formula="peak_qps x vectors rescored per query x pages per vector, per VM, beyond the included, x VMs",
         ),
         make_line(
             f"Throughput of these reads: {megabytes:,} MB/s per VM at the peak, that beyond the included",
             more_megabytes * n_all,
             prices.throughput,
+            part="storage",
+            formula="reads per second x 4,096 bytes, per VM, beyond the included, x VMs",
         ),
     )
 

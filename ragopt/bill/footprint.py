@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ragopt.errors import InputError
 
 if TYPE_CHECKING:
     from ragopt.bill.workload import Workload
     from ragopt.records import IndexBytes
+
+Scalar = Literal["float32", "float16", "int8", "binary"]
 
 DEFAULT_RESCORED_PER_QUERY = 100
 """k_factor_rf = 10 at k = 10: the depth at which every code of the first measurements keeps 95 % (an assumption)."""
@@ -29,6 +31,10 @@ class Footprint:
         cpu_ms_high: upper end of that interval.
         rescored_per_query: vectors read from the rescoring tier per query (k_factor x k); only a target that keeps
             that tier on a disk bills reads for it.
+        dim: dimension of the vectors that were indexed; a vendor keeps these vectors themselves. None: unknown.
+        scalar: the finest scalar that the index keeps a vector in (`float32`, `float16`, `int8`, `binary`): what a
+            vendor that sells it could store instead of float32.
+        build_seconds: one thread's wall time of training, encoding and adding `n_vectors_measured`; None: not measured.
 
     Raises:
         InputError: a negative or infinite figure, or an interval that does not hold its own middle.
@@ -40,6 +46,9 @@ class Footprint:
     cpu_ms_low: float
     cpu_ms_high: float
     rescored_per_query: int = DEFAULT_RESCORED_PER_QUERY
+    dim: int | None = None
+    scalar: Scalar = "float32"
+    build_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse figures that no measurement can give."""

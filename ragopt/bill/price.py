@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from importlib import resources
 from types import MappingProxyType
 
 from ragopt.errors import PriceError
 
 PRICES_FOLDER = "ragopt/bill/prices"
+VENDORS_FOLDER = "ragopt/bill/vendors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +21,14 @@ class Price:
     Attributes:
         provider: who sells it, `aws` for example.
         region: where, in the provider's spelling.
-        group: which file it is in: `vms`, `block_storage`, `object_storage`.
+        group: which file it is in: `vms`, `block_storage`, `object_storage`, or a vendor's name.
         item: its name inside the group, `r7g.large` for example.
         unit: what one of it is: `hour`, `GB-month`.
         usd: USD per unit.
         as_of: the day on which the price was true, YYYY-MM-DD.
         source: where it was read.
         attributes: sizes that belong to it: `vcpu`, `ram_gib`, `bytes_per_unit`, `included_iops`.
+        caution: why the figure deserves a second look (an undated copy, an estimate); empty when it does not.
     """
 
     provider: str
@@ -37,6 +40,7 @@ class Price:
     as_of: str
     source: str
     attributes: Mapping[str, Decimal] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    caution: str = ""
 
     def attribute(self, name: str) -> Decimal:
         """Return a size that belongs to this price. Raises PriceError when the file does not have it."""
@@ -49,5 +53,6 @@ class Price:
 
 
 def file_of(group: str) -> str:
-    """Where the prices of a group are, as messages name it."""
-    return f"{PRICES_FOLDER}/{group}.toml"
+    """Where the prices of a group are, as messages name it: a vendor's lie beside the rules of its bill."""
+    is_vendor = (resources.files("ragopt.bill") / "vendors" / f"{group}.toml").is_file()
+    return f"{VENDORS_FOLDER if is_vendor else PRICES_FOLDER}/{group}.toml"

@@ -1,4 +1,8 @@
-"""The price book: dated prices read from the TOML files beside this module, one file per group."""
+"""The price book: dated prices from the TOML files beside this module, from the user's folder and from a file.
+
+Three layers, each over the one before: the book inside the package (`prices/*.toml`, and the prices of each vendor in
+`vendors/*.toml`), what `ragopt prices refresh` wrote into the user's folder, and a file of overrides (`--prices`).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,12 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from platformdirs import user_data_path
 
 from ragopt.bill.price import Price, file_of
-from ragopt.bill.price_file import read_prices
+from ragopt.bill.price_file import read_overrides, read_prices
 from ragopt.errors import PriceError
 
 __all__ = ["Price", "PriceBook"]
@@ -34,17 +41,31 @@ class PriceBook:
             self._prices[key] = price
 
     @classmethod
-    def load(cls, folder: Traversable | None = None) -> PriceBook:
-        """Read every TOML file of `folder`, the book inside the package unless given.
+    def load(cls, folder: Traversable | None = None, *, overrides: Path | None = None) -> PriceBook:
+        """Read every price: the package's, over them those of the user's folder, over them a file of overrides.
+
+        Args:
+            folder: read only the price files of this folder instead of the package's and the user's.
+            overrides: a file of prices that replace others, or add to them (`--prices`).
 
         Raises:
             PriceError: a file that cannot be read as prices; the message names file, entry and field.
         """
-        root = resources.files("ragopt.bill") / "prices" if folder is None else folder
-        files = sorted((file for file in root.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-        if not files:
-            raise PriceError(f"There is no price file in {root}", next_step="Reinstall ragopt or name another folder")
-        return cls(price for file in files for price in read_prices(file))
+        if folder is None:
+            root = resources.files("ragopt.bill")
+            vendors = (price for file in _files_of(root / "vendors") for price in read_prices(file))
+            book = cls([*_read_folder(root / "prices"), *vendors])
+            refreshed = user_prices_folder()
+            if refreshed.is_dir():
+                book = book.over(price for file in _files_of(refreshed) for price in read_prices(file))
+        else:
+            book = cls(_read_folder(folder))
+        return book if overrides is None else book.over(read_overrides(overrides))
+
+    def over(self, prices: Iterable[Price]) -> PriceBook:
+        """Return a book in which `prices` replace those of the same key, or are added."""
+        upper = PriceBook(prices)
+        return PriceBook({**self._prices, **upper._prices}.values())
 
     def __iter__(self) -> Iterator[Price]:
         """Every price, in file order."""
@@ -89,6 +110,22 @@ class PriceBook:
             next_step=f"Choose one of these with --provider and --region, or add a [[price]] entry to {file_of(group)} "
             f"with provider = {provider!r}, region = {region!r}, item = {item!r} and its unit, usd, as_of and source",
         )
+
+
+def user_prices_folder() -> Path:
+    """Where `ragopt prices refresh` writes: the user's data folder. Its files replace single prices of the package."""
+    return user_data_path("ragopt", appauthor=False) / "prices"
+
+
+def _files_of(folder: Traversable) -> list[Traversable]:
+    return sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+
+
+def _read_folder(folder: Traversable) -> list[Price]:
+    files = _files_of(folder)
+    if not files:
+        raise PriceError(f"There is no price file in {folder}", next_step="Reinstall ragopt or name another folder")
+    return [price for file in files for price in read_prices(file)]
 
 
 def _stale_warning(key: tuple[str, str, str, str], items: list[str], age_days: int) -> str:

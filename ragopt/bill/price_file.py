@@ -1,4 +1,7 @@
-"""Read one price file: a TOML table with `schema`, `group` and one ``[[price]]`` entry per price."""
+"""Read one price file: a TOML table with `schema`, `group` and one ``[[price]]`` entry per price.
+
+A file of overrides has no group of its own: each of its entries names the group that it belongs to.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,16 @@ from ragopt.errors import PriceError
 SCHEMA = 1
 
 REQUIRED = ("provider", "region", "item", "unit", "usd", "as_of", "source")
-OPTIONAL = ("attributes",)
+OPTIONAL = ("attributes", "caution")
 
 
 def read_prices(file: Traversable) -> list[Price]:
-    """Read one price file.
+    """Read one price file of a group; the file's name is the group's.
 
     Raises:
         PriceError: naming the file, the entry and the field that cannot be used.
     """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PriceError(f"{file.name} is not valid TOML: {error}", next_step=f"Correct {file}") from error
+    content = read_toml(file)
     group = content.get("group")
     if content.get("schema") != SCHEMA or group != file.name.removesuffix(".toml"):
         raise PriceError(
@@ -36,10 +36,47 @@ def read_prices(file: Traversable) -> list[Price]:
             allowed=f"schema = {SCHEMA} and group = the file's own name",
             next_step=f"Correct the first lines of {file}",
         )
+    return [_price_of(file, group, number, entry) for number, entry in enumerate(_entries(file, content), start=1)]
+
+
+def read_overrides(file: Traversable) -> list[Price]:
+    """Read a file of negotiated or corrected prices: as a price file, but each entry has a `group` of its own.
+
+    Raises:
+        PriceError: naming the file, the entry and the field that cannot be used.
+    """
+    content = read_toml(file)
+    unknown = sorted(set(content) - {"schema", "price"})
+    if content.get("schema") != SCHEMA or unknown:
+        what = f"an unknown key {unknown[0]!r}" if unknown else f"schema {content.get('schema')!r}"
+        raise PriceError(f"{file.name} has {what}", allowed=f"schema = {SCHEMA} and [[price]] entries",
+                         next_step=f"Correct {file}")  # fmt: skip
+    found = []
+    for number, entry in enumerate(_entries(file, content), start=1):
+        group = entry.get("group")
+        if not isinstance(group, str) or not group:
+            raise PriceError(f"Price {number} in {file.name} has group {group!r}", allowed="vms, block_storage, ...",
+                             next_step=f"Name the group of the price that it replaces in {file}; `ragopt prices` "
+                             "lists them")  # fmt: skip
+        found.append(_price_of(file, group, number, {name: entry[name] for name in entry if name != "group"}))
+    return found
+
+
+def read_toml(file: Traversable) -> dict[str, Any]:
+    """Read a TOML file of prices. Raises PriceError when it is missing or no TOML."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PriceError(f"Cannot read prices from {file}: {error.strerror}", next_step="Name another file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PriceError(f"{file.name} is not valid TOML: {error}", next_step=f"Correct {file}") from error
+
+
+def _entries(file: Traversable, content: dict[str, Any]) -> list[dict[str, Any]]:
     entries = content.get("price", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise PriceError(f"`price` in {file.name} is no list of tables", next_step=f"Write [[price]] in {file}")
-    return [_price_of(file, group, number, entry) for number, entry in enumerate(entries, start=1)]
+    return entries
 
 
 def _price_of(file: Traversable, group: str, number: int, entry: dict[str, Any]) -> Price:
@@ -57,7 +94,7 @@ def _price_of(file: Traversable, group: str, number: int, entry: dict[str, Any])
     as_of = entry["as_of"]
     if not isinstance(as_of, dt.date) or isinstance(as_of, dt.datetime):
         raise PriceError(f"{where} has as_of {as_of!r}", allowed="a date like 2026-07-20", next_step=f"Correct {file}")
-    texts = {name: entry[name] for name in ("provider", "region", "item", "unit", "source")}
+    texts = {name: entry[name] for name in ("provider", "region", "item", "unit", "source", "caution") if name in entry}
     for name, value in texts.items():
         if not isinstance(value, str) or not value.strip():
             raise PriceError(f"{where} has {name} {value!r}", allowed="some text", next_step=f"Correct {file}")
@@ -85,9 +122,17 @@ def _decimal(what: str, file: Traversable, value: object) -> Decimal:
 def _attributes(where: str, file: Traversable, table: object) -> Mapping[str, Decimal]:
     if not isinstance(table, dict):
         raise PriceError(f"{where} has attributes {table!r}", allowed="a table", next_step=f"Correct {file}")
-    for name, value in table.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise PriceError(
-                f"{where} has attributes.{name} {value!r}", allowed="a whole number", next_step=f"Correct {file}"
-            )
-    return MappingProxyType({name: Decimal(value) for name, value in table.items()})
+    return MappingProxyType(
+        {name: _attribute(f"{where} has attributes.{name}", file, value) for name, value in table.items()}
+    )
+
+
+def _attribute(what: str, file: Traversable, value: object) -> Decimal:
+    try:
+        number = Decimal(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else Decimal("NaN")
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not (number.is_finite() and number >= 0):
+        raise PriceError(f"{what} {value!r}", allowed='a whole number, or a decimal in quotes like "0.5", of 0 or more',
+                         next_step=f"Correct {file}")  # fmt: skip
+    return number

@@ -14,15 +14,16 @@ from ragopt.bill.faiss_vm import FaissOnVm
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.lines import total
 from ragopt.errors import InputError
-from ragopt.records import Bill, BillLine, IndexBytes
+from ragopt.records import Bill, IndexBytes
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from ragopt.bill.lines import Charges
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
 
-__all__ = ["TARGETS", "Footprint", "Target", "bill_index", "bills", "cheapest"]
+__all__ = ["TARGETS", "Footprint", "Target", "bill_index", "bills", "cheapest", "target_of"]
 
 
 class Target(Protocol):
@@ -40,30 +41,40 @@ class Target(Protocol):
     def rescoring_in_ram(self) -> bool:
         """Whether the rescoring tier lies in RAM with the codes."""
 
-    def why_not(self, footprint: Footprint) -> str:
-        """Say why this target makes no sense for an index; empty when it does."""
+    @property
+    def serves_the_index(self) -> bool:
+        """Whether the measured index itself answers here; a vendor builds its own, whose recall was not measured."""
 
-    def lines(self, footprint: Footprint, workload: Workload, book: PriceBook, cpu_ms: float) -> tuple[BillLine, ...]:
-        """Return every line of at least a cent, for `cpu_ms` CPU milliseconds per query at the measured size."""
+    def why_not(self, footprint: Footprint, workload: Workload) -> str:
+        """Say why this target makes no sense for an index or does not sell it; empty when it does."""
+
+    def charges(self, footprint: Footprint, workload: Workload, book: PriceBook, cpu_ms: float) -> Charges:
+        """Return what an average month costs, for `cpu_ms` CPU milliseconds per query at the measured size."""
 
 
-TARGETS: Mapping[str, Target] = MappingProxyType(
-    {
-        target.name: target
-        for target in (
-            FaissOnVm("faiss-ram", "FAISS on VMs, codes and rescoring tier in RAM", rescoring_in_ram=True),
-            FaissOnVm(
-                "faiss-ram-nvme",
-                "FAISS on VMs, codes in RAM, rescoring tier memory-mapped from the VM's volume",
-                rescoring_in_ram=False,
-            ),
-        )
-    }
+SELF_HOSTED: tuple[Target, ...] = (
+    FaissOnVm("faiss-ram", "FAISS on VMs, codes and rescoring tier in RAM", rescoring_in_ram=True),
+    FaissOnVm(
+        "faiss-ram-nvme",
+        "FAISS on VMs, codes in RAM, rescoring tier memory-mapped from the VM's volume",
+        rescoring_in_ram=False,
+    ),
 )
+
+TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in SELF_HOSTED})
+
+
+def target_of(name: str) -> Target:
+    """Return a target by name. Raises InputError naming those that there are."""
+    if name not in TARGETS:
+        raise InputError(
+            f"Unknown target {name!r}", allowed=", ".join(TARGETS), next_step="Choose one of the allowed targets"
+        )
+    return TARGETS[name]
 
 
 def bill_index(footprint: Footprint, workload: Workload, book: PriceBook, *, target: str) -> Bill:
-    """Bill one index at one target.
+    """Bill one index at one target, for an average month of the workload's horizon.
 
     Args:
         footprint: the measured index.
@@ -75,29 +86,27 @@ def bill_index(footprint: Footprint, workload: Workload, book: PriceBook, *, tar
         The bill; `low` and `high` are the same bill at `cpu_ms_low` and `cpu_ms_high`.
 
     Raises:
-        InputError: an unknown target, or one that makes no sense for this index.
+        InputError: an unknown target, or one that makes no sense for this index or does not sell it.
         PriceError: a price is missing.
     """
-    place = TARGETS.get(target)
-    if place is None:
-        raise InputError(
-            f"Unknown target {target!r}", allowed=", ".join(TARGETS), next_step="Choose one of the allowed targets"
-        )
-    reason = place.why_not(footprint)
+    place, month = target_of(target), workload.at_average()
+    reason = place.why_not(footprint, month)
     if reason:
         raise InputError(f"Cannot bill this index at {target}: {reason}", next_step="Choose another target")
-    lines = place.lines(footprint, workload, book, footprint.cpu_ms_per_query)
+    charges = place.charges(footprint, month, book, footprint.cpu_ms_per_query)
     return Bill(
         target=target,
-        usd_per_month=total(lines),
-        low=total(place.lines(footprint, workload, book, footprint.cpu_ms_low)),
-        high=total(place.lines(footprint, workload, book, footprint.cpu_ms_high)),
-        lines=lines,
+        usd_per_month=total(charges.lines),
+        low=total(place.charges(footprint, month, book, footprint.cpu_ms_low).lines),
+        high=total(place.charges(footprint, month, book, footprint.cpu_ms_high).lines),
+        lines=charges.lines,
+        usd_before_minimum=charges.usd_before_minimum,
+        notes=charges.notes,
     )
 
 
 def bills(footprint: Footprint, workload: Workload, book: PriceBook) -> dict[str, Bill]:
-    """Bill one index at every target that makes sense for it, by target name.
+    """Bill one index at every target that serves it and makes sense for it, by target name.
 
     Raises:
         PriceError: a price is missing.
@@ -105,7 +114,7 @@ def bills(footprint: Footprint, workload: Workload, book: PriceBook) -> dict[str
     return {
         name: bill_index(footprint, workload, book, target=name)
         for name, target in TARGETS.items()
-        if not target.why_not(footprint)
+        if target.serves_the_index and not target.why_not(footprint, workload)
     }
 
 
@@ -115,11 +124,7 @@ def ram_bytes_per_vector_at(target: str, sizes: IndexBytes) -> float:
     Raises:
         InputError: an unknown target.
     """
-    place = TARGETS.get(target)
-    if place is None:
-        raise InputError(
-            f"Unknown target {target!r}", allowed=", ".join(TARGETS), next_step="Choose one of the allowed targets"
-        )
+    place = target_of(target)
     return sizes.ram_bytes_per_vector + (sizes.disk_bytes_per_vector if place.rescoring_in_ram else 0.0)
 
 

@@ -1,4 +1,4 @@
-"""What the bill is for: how many vectors, how many queries, how many replicas, and where."""
+"""What the bill is for: how many vectors, how many queries, how they are written, served and kept, and where."""
 
 from __future__ import annotations
 
@@ -8,51 +8,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from ragopt.bill.workload_fields import FIELDS, Field
 from ragopt.errors import InputError
 from ragopt.units import HOURS_PER_MONTH
 
 SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600
 
-OPTION = {
-    "n_vectors": "--vectors-at-scale",
-    "queries_per_month": "--queries-per-month",
-    "peak_qps": "--peak-qps",
-    "n_replicas": "--replicas",
-    "provider": "--provider",
-    "region": "--region",
-}
-"""The command-line option of each field, as the messages name it."""
-
-BOUNDS: dict[str, tuple[int | Decimal, int | Decimal]] = {
-    # Ten times the largest public vector collections (about 10^11): more is a slip of the keyboard.
-    "n_vectors": (1, 10**12),
-    # 10^12 a month is 380,000 a second, more than any one retrieval service is known to answer.
-    "queries_per_month": (0, 10**12),
-    # A peak of one query in 1,000 s still needs one VM; a million a second covers the bound above with room for peaks.
-    "peak_qps": (Decimal("0.001"), Decimal(10**6)),
-    # Replicas are for availability; capacity is sized by peak_qps. One per zone of the largest region is 6.
-    "n_replicas": (1, 100),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The service to be billed.
-
-    Attributes:
-        n_vectors: vectors in the index; bytes and scan time grow with it. The command line fills in the corpus's own
-            size. 1 to 10^12.
-        queries_per_month: queries in 730 hours. Default 1 M: a mid-sized internal service, 0.4 a second on average,
-            and the figure that vendors' own examples use. 0 to 10^12, and on average no more than `peak_qps`.
-        peak_qps: queries per second in the busiest minute; VMs are sized for it. Default 10: 26 times the default
-            average, office hours and bursts included. 0.001 to 10^6.
-        n_replicas: complete copies of the service, each able to carry the whole peak. Default 1: no redundancy is
-            billed that was not asked for. 1 to 100.
-        provider: whose prices are used. Default aws: the provider that the price book is most complete for.
-        region: where, in the provider's spelling. Default us-east-1: list prices are lowest and best dated there.
+    """The service to be billed; every field's unit, default, reason and bounds are in `workload_fields.FIELDS`.
 
     Raises:
-        InputError: a value outside its bounds; the message names the command-line option.
+        InputError: a value outside its bounds, or two that contradict each other; the message names the option, or
+            the place in the workload file.
     """
 
     n_vectors: int
@@ -61,30 +30,96 @@ class Workload:
     n_replicas: int = 1
     provider: str = "aws"
     region: str = "us-east-1"
+    growth_vectors_per_month: int = 0
+    horizon_months: int = 12
+    tokens_per_chunk: int = 256
+    text_bytes_per_chunk: int = 1024
+    metadata_bytes: int = 0
+    key_bytes: int = 0
+    filterable_share: Decimal = Decimal(1)
+    namespaces: int = 1
+    k: int = 10
+    query_tokens: int = 20
+    p99_limit_ms: Decimal | None = None
+    reindexes_per_month: Decimal = Decimal(0)
+    reembeddings_per_month: Decimal = Decimal(0)
+    write_path: str = "bulk"
+    vectors_per_write: int = 100
+    n_zones: int = 1
+    commitment: str = "on-demand"
+    embedding_model: str = ""
+    embedding_batch_share: Decimal = Decimal(0)
+    embedding_vm: str = ""
+    embedding_tokens_per_second: Decimal | None = None
+    reranker: str = ""
+    rerank_candidates: int = 50
+    generator: str = ""
+    prompt_tokens: int = 500
+    answer_tokens: int = 300
+    cached_prompt_share: Decimal = Decimal(0)
+    generation_batch_share: Decimal = Decimal(0)
+    generator_vm: str = ""
+    generator_tokens_per_second: Decimal | None = None
+    document_bytes: int = 0
+    document_reads_per_month: Decimal = Decimal(0)
+    document_object_bytes: int = 1_000_000
+    keep_raw_vectors: str = "no"
+    raw_vector_reads_per_month: Decimal = Decimal(0)
+    most_retrieval_hours: Decimal = Decimal(0)
+    storage_tier: str = "cheapest"
+    internet_egress_share: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
-        """Check every field and that the average does not exceed the peak."""
-        for name in BOUNDS:
-            _check_number(name, getattr(self, name))
-        for name in ("provider", "region"):
-            value = getattr(self, name)
-            if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", value):
-                raise InputError(
-                    f"{OPTION[name]} is {value!r}",
-                    allowed="lower-case letters, digits and hyphens, as the provider writes it",
-                    next_step=f"Write it like {OPTION[name]} {self.__dataclass_fields__[name].default}",
-                )
+        """Check every field, and those that belong together."""
+        for field in FIELDS.values():
+            _check(field, getattr(self, field.name))
         average = Decimal(self.queries_per_month) / SECONDS_PER_MONTH
         if average > self.peak_qps:
+            queries, peak = FIELDS["queries_per_month"].label, FIELDS["peak_qps"].label
             raise InputError(
-                f"{OPTION['queries_per_month']} {self.queries_per_month:,} is {average:,.2f} queries per second on "
-                f"average, more than {OPTION['peak_qps']} {self.peak_qps:f}",
+                f"{queries} {self.queries_per_month:,} is {average:,.2f} queries per second on "
+                f"average, more than {peak} {self.peak_qps:f}",
                 allowed="a peak at or above the average",
-                next_step=f"Give {OPTION['peak_qps']} the queries per second of your busiest minute",
+                next_step=f"Give {peak} the queries per second of your busiest minute",
+            )
+        if self.n_zones > self.n_replicas:
+            raise InputError(
+                f"{FIELDS['n_zones'].label} is {self.n_zones} with {FIELDS['n_replicas'].label} {self.n_replicas}",
+                allowed="no more zones than replicas",
+                next_step="Give each zone a replica",
+            )
+        self._check_self_hosted("embedding")
+        self._check_self_hosted("generator")
+
+    def _check_self_hosted(self, what: str) -> None:
+        model = self.embedding_model if what == "embedding" else self.generator
+        vm, speed = getattr(self, f"{what}_vm"), getattr(self, f"{what}_tokens_per_second")
+        if model == "self" and not (vm and speed):
+            raise InputError(
+                f"{FIELDS['embedding_model' if what == 'embedding' else 'generator'].label} is self, but "
+                f"{what}_vm is {vm!r} and {what}_tokens_per_second is {speed}",
+                allowed="a VM type and its measured speed",
+                next_step=f"Measure tokens per second on the VM that will serve, and fill {what}_vm and "
+                f"{what}_tokens_per_second",
             )
 
+    @property
+    def n_vectors_average(self) -> Decimal:
+        """Vectors in an average month of the horizon: n_vectors + growth x (months - 1) / 2."""
+        return self.n_vectors + Decimal(self.growth_vectors_per_month) * (self.horizon_months - 1) / 2
+
+    def at_average(self) -> Workload:
+        """Return the workload with the size of an average month, rounded up to whole vectors.
+
+        Exact for whatever grows in proportion to the vectors; what grows by steps is billed month by month by
+        `ragopt bill --by-month`.
+        """
+        return dataclasses.replace(
+            self, n_vectors=int(self.n_vectors_average.to_integral_value(rounding="ROUND_CEILING"))
+        )
+
     def describe(self, n_corpus: int | None = None) -> list[str]:
-        """Say every value in a line of its own, its option, and whether it is a default.
+        """Say what was asked for and the service's main figures, each with its option, and whether it is a default.
 
         Args:
             n_corpus: vectors in the corpus at hand, the command line's default for `n_vectors`.
@@ -100,21 +135,43 @@ class Workload:
         defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
         if n_corpus is not None:
             defaults["n_vectors"] = n_corpus
+        for name, field in FIELDS.items():
+            if name not in values and getattr(self, name) != defaults[name]:
+                values[name] = f"{name}: {getattr(self, name)} {field.unit}"
         return [
-            f"{text} ({'default, change with ' if getattr(self, name) == defaults[name] else 'from '}{OPTION[name]})"
+            f"{text} ({'default, change with ' if getattr(self, name) == defaults[name] else 'from '}"
+            f"{FIELDS[name].label})"
             for name, text in values.items()
         ]
 
 
-def _check_number(name: str, value: object) -> None:
-    low, high = BOUNDS[name]
-    kinds = (int,) if isinstance(low, int) else (int, Decimal)
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
-    if is_number and Decimal(value).is_finite() and low <= value <= high:  # type: ignore[arg-type,operator]
+def _check(field: Field, value: object) -> None:
+    if value is None and field.default is None:
         return
-    kind = "a whole number" if isinstance(low, int) else "a decimal number (an int or decimal.Decimal)"
+    if field.low is None or field.high is None:
+        _check_text(field, value)
+        return
+    whole = isinstance(field.low, int)
+    is_number = isinstance(value, (int,) if whole else (int, Decimal)) and not isinstance(value, bool)
+    if is_number and Decimal(value).is_finite() and field.low <= value <= field.high:  # type: ignore[arg-type,operator]
+        return
+    kind = "a whole number" if whole else "a decimal number (an int or decimal.Decimal)"
     raise InputError(
-        f"{OPTION[name]} is {value if isinstance(value, Decimal) else repr(value)}",
-        allowed=f"{kind} from {low:,} to {high:,}",
-        next_step=f"Give {OPTION[name]} a value in that range",
+        f"{field.label} is {value if isinstance(value, Decimal) else repr(value)}",
+        allowed=f"{kind} from {field.low:,} to {field.high:,} ({field.unit})",
+        next_step=f"Give {field.label} a value in that range",
     )
+
+
+def _check_text(field: Field, value: object) -> None:
+    if field.choices:
+        allowed, fits = ", ".join(field.choices), value in field.choices
+    elif field.name in ("provider", "region"):
+        allowed = "lower-case letters, digits and hyphens, as the provider writes it"
+        fits = isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", value) is not None
+    else:
+        allowed, fits = field.unit, isinstance(value, str) and value == value.strip()
+    if not fits:
+        raise InputError(
+            f"{field.label} is {value!r}", allowed=allowed, next_step=f"Write it like {field.label} {field.default}"
+        )

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 
 import ragopt
+from ragopt.cli.lazy_group import LazyGroup
 from ragopt.errors import RagoptError
 
 COMMANDS = {
-    "sweep": "Measure every index on a corpus and recommend the cheapest that finds enough.",
-    "recommend": "Decide again from a finished run, with other limits; measures nothing.",
+    "sweep": ("ragopt.cli.sweep", "Measure every index on a corpus and recommend the cheapest that finds enough."),
+    "recommend": ("ragopt.cli.recommend", "Decide again from a finished run, with other limits; measures nothing."),
+    "bill": ("ragopt.cli.bill", "What an index costs per month at every target, line by line."),
+    "decide": ("ragopt.cli.decide", "Buy or build, spot, storage tier, how many chunks, when to move."),
+    "workload": ("ragopt.cli.workload", "Write a commented workload file."),
+    "prices": ("ragopt.cli.prices", "List, search and refresh the dated prices."),
 }
-"""Commands and their one-line help; each lives in a file of its own, loaded when it is called."""
+"""Commands, their modules and one-line help; a module is imported when its command is called."""
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called, so that --help is quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the commands in the order a newcomer needs them."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"ragopt.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing them."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(ragopt.__version__, prog_name="ragopt")
 def group() -> None:
     """Which embedding, index and cache find the right passages for the least money per month.
