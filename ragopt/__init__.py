@@ -7,13 +7,16 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ragopt.api import recommend, sweep
+    from ragopt.api import bill, recommend, sweep
+    from ragopt.bill.whole_bill import WholeBill
+    from ragopt.bill.workload import Workload
     from ragopt.errors import RagoptError
     from ragopt.records import Bill, Quality, Recommendation, Run, Space, Trial, TrialResult
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "bill": "ragopt.api",
     "sweep": "ragopt.api",
     "recommend": "ragopt.api",
     "RagoptError": "ragopt.errors",
@@ -24,6 +27,8 @@ _HOME = {
     "Space": "ragopt.records",
     "Trial": "ragopt.records",
     "TrialResult": "ragopt.records",
+    "WholeBill": "ragopt.bill.whole_bill",
+    "Workload": "ragopt.bill.workload",
 }
 
 __all__ = [
@@ -35,6 +40,9 @@ __all__ = [
     "Space",
     "Trial",
     "TrialResult",
+    "WholeBill",
+    "Workload",
+    "bill",
     "recommend",
     "sweep",
 ]  # fmt: skip
@@ -50,7 +58,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(types.ModuleType):
-    """Keeps `ragopt.sweep` the verb: importing the room of that name would otherwise put the room in its place."""
+    """Keeps `ragopt.sweep` and `ragopt.bill` the verbs: importing the room of that name would else take its place."""
 
     def __dir__(self) -> list[str]:
         """List the public names too, loaded or not, for completion."""
@@ -64,6 +72,15 @@ class _Package(types.ModuleType):
     @sweep.setter
     def sweep(self, _room: types.ModuleType) -> None:
         """Ignore the import system, which sets the room as an attribute of its parent."""
+
+    @property
+    def bill(self) -> Any:
+        """Give the verb."""
+        return __getattr__("bill")
+
+    @bill.setter
+    def bill(self, _room: types.ModuleType) -> None:
+        """Ignore the import system, as above."""
 
 
 sys.modules[__name__].__class__ = _Package

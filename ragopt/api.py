@@ -1,16 +1,21 @@
-"""The two verbs of the Python API: `sweep` measures and decides, `recommend` decides again."""
+"""The verbs of the Python API: `sweep` measures and decides, `recommend` decides again, `bill` says what it costs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 
+from ragopt.bill.price_book import PriceBook
+from ragopt.bill.whole_bill import WholeBill, bill_everywhere
+from ragopt.bill.workload_file import read_workload_file
 from ragopt.choose import Limits, Objective
 from ragopt.records import Recommendation, Run
+from ragopt.sweep.billed import Described, what_to_bill
+from ragopt.sweep.decision_bill import with_bill
 from ragopt.sweep.engine import run_sweep
 from ragopt.sweep.progress import Progress, Silent
 from ragopt.sweep.recommending import recommend_from
@@ -19,6 +24,8 @@ from ragopt.sweep.settings import SweepSettings
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+    from ragopt.bill.workload_fields import Value
 
 
 def default_cache_dir() -> Path:
@@ -73,6 +80,51 @@ def draw_report(run: Run, progress: Progress) -> None:
     report(2, 2)
 
 
+def bill(  # noqa: PLR0913 - an index can be named in three ways
+    subject: Run | str | Path | None = None,
+    *,
+    workload: Mapping[str, Value] | str | Path | None = None,
+    targets: Sequence[str] = (),
+    prices: str | Path | None = None,
+    trial: str | None = None,
+    dim: int | None = None,
+    ram_bytes: float | None = None,
+    disk_bytes: float = 0.0,
+    factory: str | None = None,
+    search: str = "",
+    cpu_ms: float | None = None,
+    seed: int = 0,
+) -> WholeBill:
+    """Bill an index for an average month at every target, or at those that are named.
+
+    Args:
+        subject: a finished run or its folder, an index folder, a FAISS file; None bills what `dim` and `ram_bytes` or
+            `factory` describe.
+        workload: fields of a workload by name, or a workload file; what is left out is the run's, or a default.
+        targets: names; empty for all.
+        prices: a file of prices that replace others.
+        trial: a printed trial of the run; None is the recommended one.
+        dim: dimension of the vectors of an index that is described.
+        ram_bytes: its bytes per vector in RAM; float32 vectors (4 x dim) unless given.
+        disk_bytes: its bytes per vector in a rescoring tier.
+        factory: its FAISS factory string, instead of bytes.
+        search: its search parameters.
+        cpu_ms: its CPU milliseconds per query; None takes the table of scan costs.
+        seed: of the range's draws.
+
+    Raises:
+        RagoptError: with what failed and the next step.
+
+    Example:
+        ``ragopt.bill(dim=1024, workload={"n_vectors": 10_000_000, "metadata_bytes": 1024}).targets[0]``
+    """
+    given = read_workload_file(Path(workload)) if isinstance(workload, str | Path) else dict(workload or {})
+    book = PriceBook.load(overrides=None if prices is None else Path(prices))
+    described = Described(dim, ram_bytes, disk_bytes, factory, search, cpu_ms)
+    footprint, service = what_to_bill(subject, given, described, trial)
+    return bill_everywhere(footprint, service, book, targets=targets, seed=seed)
+
+
 def recommend(
     run: Run | str | Path,
     *,
@@ -100,7 +152,10 @@ def recommend(
     """
     finished = run if isinstance(run, Run) else read_run(Path(run))
     limits = Limits(min_recall, min_ndcg_ratio, max_p99_ms, max_usd)
-    return recommend_from(finished.trials, limits, objective=objective, info=finished.info)
+    decided = recommend_from(finished.trials, limits, objective=objective, info=finished.info)
+    prices = (finished.info.get("arguments") or {}).get("prices")
+    book = PriceBook.load(overrides=None if prices is None else Path(prices))
+    return with_bill(with_recommendation(finished, decided), book).recommendation
 
 
 def with_recommendation(run: Run, recommendation: Recommendation) -> Run:

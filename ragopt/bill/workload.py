@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ragopt.bill.workload_fields import FIELDS, Field
+from ragopt.bill.workload_fields import FIELDS, check_value
 from ragopt.errors import InputError
 from ragopt.units import HOURS_PER_MONTH
 
@@ -72,7 +72,7 @@ class Workload:
     def __post_init__(self) -> None:
         """Check every field, and those that belong together."""
         for field in FIELDS.values():
-            _check(field, getattr(self, field.name))
+            check_value(field, getattr(self, field.name))
         average = Decimal(self.queries_per_month) / SECONDS_PER_MONTH
         if average > self.peak_qps:
             queries, peak = FIELDS["queries_per_month"].label, FIELDS["peak_qps"].label
@@ -118,6 +118,24 @@ class Workload:
             self, n_vectors=int(self.n_vectors_average.to_integral_value(rounding="ROUND_CEILING"))
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """Give every field as a JSON value; decimals as strings."""
+        values = dataclasses.asdict(self)
+        return {name: f"{value:f}" if isinstance(value, Decimal) else value for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Workload:
+        """Read back what `as_json` gave; a field that it does not know is left at its default.
+
+        Raises:
+            InputError: a value that no workload has.
+        """
+        kept = {name: value for name, value in values.items() if name in FIELDS and value is not None}
+        for name, value in kept.items():
+            if isinstance(FIELDS[name].low, Decimal):
+                kept[name] = Decimal(str(value))
+        return cls(**kept)
+
     def describe(self, n_corpus: int | None = None) -> list[str]:
         """Say what was asked for and the service's main figures, each with its option, and whether it is a default.
 
@@ -143,35 +161,3 @@ class Workload:
             f"{FIELDS[name].label})"
             for name, text in values.items()
         ]
-
-
-def _check(field: Field, value: object) -> None:
-    if value is None and field.default is None:
-        return
-    if field.low is None or field.high is None:
-        _check_text(field, value)
-        return
-    whole = isinstance(field.low, int)
-    is_number = isinstance(value, (int,) if whole else (int, Decimal)) and not isinstance(value, bool)
-    if is_number and Decimal(value).is_finite() and field.low <= value <= field.high:  # type: ignore[arg-type,operator]
-        return
-    kind = "a whole number" if whole else "a decimal number (an int or decimal.Decimal)"
-    raise InputError(
-        f"{field.label} is {value if isinstance(value, Decimal) else repr(value)}",
-        allowed=f"{kind} from {field.low:,} to {field.high:,} ({field.unit})",
-        next_step=f"Give {field.label} a value in that range",
-    )
-
-
-def _check_text(field: Field, value: object) -> None:
-    if field.choices:
-        allowed, fits = ", ".join(field.choices), value in field.choices
-    elif field.name in ("provider", "region"):
-        allowed = "lower-case letters, digits and hyphens, as the provider writes it"
-        fits = isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", value) is not None
-    else:
-        allowed, fits = field.unit, isinstance(value, str) and value == value.strip()
-    if not fits:
-        raise InputError(
-            f"{field.label} is {value!r}", allowed=allowed, next_step=f"Write it like {field.label} {field.default}"
-        )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
+
+from ragopt.errors import InputError
 
 Value = int | Decimal | str | None
 
@@ -22,7 +25,8 @@ class Field:
         reason: why that default.
         low, high: bounds, both allowed; None for text. A whole number unless they are Decimal.
         choices: the only texts allowed; empty where any is.
-        option: the command-line option that sets it; empty where only the file does.
+        option: the command-line option that sets it; empty where only the file or `--set` does.
+        example: what the commented file shows where there is no default.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Field:
     high: int | Decimal | None = None
     choices: tuple[str, ...] = ()
     option: str = ""
+    example: Value = None
 
     @property
     def label(self) -> str:
@@ -62,7 +67,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         field.name: field
         for field in (
             Field("n_vectors", "corpus", "vectors", REQUIRED, "the corpus's own size: the only one that was measured",
-                  1, MOST_VECTORS, option="--vectors-at-scale"),
+                  1, MOST_VECTORS, option="--vectors-at-scale", example=10_000_000),
             Field("growth_vectors_per_month", "corpus", "vectors added per month", 0,
                   "no growth is billed that was not stated", 0, MOST_VECTORS),
             Field("horizon_months", "corpus", "months", 12,
@@ -88,9 +93,9 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
                   option="--peak-qps"),
             Field("k", "queries", "chunks returned per query", 10, "the k of every quality figure", 1, 10_000),
             Field("query_tokens", "queries", "tokens in a question", 20,
-                  "a spoken question; scifact's 300 and squad's 10,570 questions have about that many", 1, MOST_TOKENS),
+                  "an assumption: one sentence", 1, MOST_TOKENS),
             Field("p99_limit_ms", "queries", "milliseconds of p99 search latency", None, "no limit",
-                  Decimal("0.01"), Decimal(10**7)),
+                  Decimal("0.01"), Decimal(10**7), example=100),
             Field("reindexes_per_month", "writes", "full re-index writes per month", Decimal(0),
                   "none is billed that was not stated", Decimal(0), Decimal(1000)),
             Field("reembeddings_per_month", "writes", "times a month that every chunk is embedded anew", Decimal(0),
@@ -116,7 +121,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
             Field("embedding_vm", "embedding", "VM type that embeds, with embedding_model = self", "",
                   "none: a self-hosted model is billed only with a type and its measured speed"),
             Field("embedding_tokens_per_second", "embedding", "tokens per second, measured on embedding_vm",
-                  None, "speeds are measured, never assumed", Decimal("0.001"), Decimal(10**9)),
+                  None, "speeds are measured, never assumed", Decimal("0.001"), Decimal(10**9), example=4000),
             Field("reranker", "reranking", "reranker as PROVIDER:NAME in the price book", "", "none"),
             Field("rerank_candidates", "reranking", "chunks that a search reranks", 50,
                   "five for each of the ten that are kept", 1, 10_000),
@@ -132,7 +137,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
                   "users wait for answers", *_SHARE),
             Field("generator_vm", "generation", "VM type that generates, with generator = self", "", "none"),
             Field("generator_tokens_per_second", "generation", "tokens per second, in and out, as measured on it",
-                  None, "speeds are measured, never assumed", Decimal("0.001"), Decimal(10**9)),
+                  None, "speeds are measured, never assumed", Decimal("0.001"), Decimal(10**9), example=4000),
             Field("document_bytes", "archive", "bytes of source documents kept", 0,
                   "none is billed that was not stated",
                   0, MOST_DOCUMENT_BYTES),
@@ -153,3 +158,45 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         )
     }
 )  # fmt: skip
+
+
+def check_value(field: Field, value: object, label: str = "") -> None:
+    """Make sure that a value is of the field's kind and within its bounds.
+
+    Args:
+        field: what it is for.
+        value: what was given.
+        label: how the message names it; the field's own label unless given.
+
+    Raises:
+        InputError: naming the label, the value and what is allowed.
+    """
+    label = label or field.label
+    if value is None and field.default is None:
+        return
+    if field.low is None or field.high is None:
+        _check_text(field, value, label)
+        return
+    whole = isinstance(field.low, int)
+    is_number = isinstance(value, (int,) if whole else (int, Decimal)) and not isinstance(value, bool)
+    if is_number and Decimal(value).is_finite() and field.low <= value <= field.high:  # type: ignore[arg-type,operator]
+        return
+    kind = "a whole number" if whole else "a decimal number (an int or decimal.Decimal)"
+    raise InputError(
+        f"{label} is {value if isinstance(value, Decimal) else repr(value)}",
+        allowed=f"{kind} from {field.low:,} to {field.high:,} ({field.unit})",
+        next_step=f"Give {label} a value in that range",
+    )
+
+
+def _check_text(field: Field, value: object, label: str) -> None:
+    if field.choices:
+        allowed, fits = ", ".join(field.choices), value in field.choices
+    elif field.name in ("provider", "region"):
+        allowed = "lower-case letters, digits and hyphens, as the provider writes it"
+        fits = isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", value) is not None
+    else:
+        allowed, fits = field.unit, isinstance(value, str) and value == value.strip()
+    if not fits:
+        example = f"Write it like {label} {field.default}" if field.default else f"Correct {label}"
+        raise InputError(f"{label} is {value!r}", allowed=allowed, next_step=example)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,14 +29,14 @@ class DecimalType(click.ParamType[Decimal]):
 
 
 class CountType(click.ParamType[int]):
-    """A whole number that may end in k, M or B: 10M is ten million."""
+    """A whole number that may end in k, M, B or T: 10M is ten million."""
 
     name = "count"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read a count, or fail as a usage error."""
         text = str(value).strip()
-        factor = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9}.get(text[-1:], 1)
+        factor = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}.get(text[-1:], 1)
         digits = text[:-1] if factor > 1 else text
         try:
             number = Decimal(digits) * factor
@@ -67,6 +68,54 @@ def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ],
         function,
     )  # fmt: skip
+
+
+def workload_options(*, vectors: str) -> Decorator:
+    """Everything that says what is billed; `given_workload` turns it into fields of a workload.
+
+    Args:
+        vectors: the option that gives the number of vectors.
+    """
+    return lambda function: _apply(
+        [
+            click.option("--workload", "workload_file", type=click.Path(path_type=Path), default=None, metavar="FILE",
+                         help="Workload file, see `ragopt workload init`. Options below go over it."),
+            click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+                         help="Any field of a workload, horizon_months=24 for example. Repeatable."),
+            click.option(vectors, "n_vectors", type=CountType(), default=None, metavar="N",
+                         help="Bill for this many vectors, 10M for example. Default: the corpus."),
+            click.option("--queries-per-month", type=CountType(), default=None, help="Default: 1M."),
+            click.option("--peak-qps", type=DecimalType(), default=None, help="Default: 10."),
+            click.option("--metadata-bytes", type=CountType(), default=None,
+                         help="Bytes stored beside each vector. Default: 0."),
+            click.option("--replicas", "n_replicas", type=int, default=None,
+                         help="Complete copies of the service. Default: 1."),
+            click.option("--provider", default=None, help="Whose prices. Default: aws."),
+            click.option("--region", default=None, help="Default: us-east-1."),
+            click.option("--embedding-model", default=None, metavar="PROVIDER:NAME",
+                         help="Bill embedding by this model's token price. Default: the model of the run."),
+            click.option("--prices", type=click.Path(path_type=Path), default=None, metavar="FILE",
+                         help="Prices that replace others or add to them: negotiated rates."),
+        ],
+        function,
+    )  # fmt: skip
+
+
+WORKLOAD_FLAGS = ("n_vectors", "queries_per_month", "peak_qps", "metadata_bytes", "n_replicas", "provider", "region",
+                  "embedding_model")  # fmt: skip
+
+
+def given_workload(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that were given: by the workload file, over it by --set, over both by options of their own.
+
+    Raises:
+        InputError: an unknown key, or a value out of bounds, naming the file or the option.
+    """
+    from ragopt.bill.workload_file import read_settings, read_workload_file  # noqa: PLC0415 - loaded when first used
+
+    given = read_workload_file(options["workload_file"]) if options["workload_file"] else {}
+    flags = {name: options[name] for name in WORKLOAD_FLAGS if options[name] is not None}
+    return {**given, **read_settings(options["settings"]), **flags}
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

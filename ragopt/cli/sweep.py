@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ragopt.cli.options import CountType, DecimalType, json_option, limit_options
+from ragopt.cli.options import given_workload, json_option, limit_options, workload_options
 from ragopt.cli.show import show_run
 
 NOT_FOR_READY = ("models", "device", "queries", "no_chunk", "chunk_tokens", "chunk_overlap", "id_column",
@@ -78,18 +78,7 @@ NOT_FOR_READY = ("models", "device", "queries", "no_chunk", "chunk_tokens", "chu
     show_default=True,
     help="measured: CPU time measured here. scan: a fixed table, the same on every machine.",
 )
-@click.option(
-    "--vectors-at-scale",
-    type=CountType(),
-    default=None,
-    metavar="N",
-    help="Bill for this many vectors, 10M for example. Default: the corpus.",
-)
-@click.option("--queries-per-month", type=CountType(), default=None, help="Default: 1M.")
-@click.option("--peak-qps", type=DecimalType(), default=None, help="Default: 10.")
-@click.option("--replicas", type=int, default=None, help="Complete copies of the service. Default: 1.")
-@click.option("--provider", default=None, help="Whose prices. Default: aws.")
-@click.option("--region", default=None, help="Default: us-east-1.")
+@workload_options(vectors="--vectors-at-scale")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--cache-dir",
@@ -152,7 +141,7 @@ def _settings(options: dict[str, Any]) -> Any:
     from ragopt.choose import Limits  # noqa: PLC0415 - loaded when first used
     from ragopt.corpus.records import ReadOptions  # noqa: PLC0415 - loaded when first used
     from ragopt.corpus.splitting import ChunkOptions  # noqa: PLC0415 - loaded when first used
-    from ragopt.sweep.settings import Scale, SweepSettings  # noqa: PLC0415 - loaded when first used
+    from ragopt.sweep.settings import SweepSettings  # noqa: PLC0415 - loaded when first used
 
     same = ("corpus", "out", "models", "device", "queries", "qrels", "metric", "k", "n_queries", "confirm_queries",
             "finalists", "grid", "descend", "max_rescored", "objective", "cost_model", "seed")  # fmt: skip
@@ -163,8 +152,8 @@ def _settings(options: dict[str, Any]) -> Any:
         read=ReadOptions(options["id_column"], options["title_column"], options["text_column"]),
         chunk=ChunkOptions(tokens, options["chunk_overlap"]),
         limits=Limits(options["min_recall"], options["min_ndcg_ratio"], options["max_p99_ms"], options["max_usd"]),
-        scale=Scale(options["vectors_at_scale"], options["queries_per_month"], options["peak_qps"],
-                    options["replicas"], options["provider"], options["region"]),
+        workload=given_workload(options),
+        prices=options["prices"],
         cache_dir=options["cache_dir"] or default_cache_dir(),
     )  # fmt: skip
 

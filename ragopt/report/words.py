@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from ragopt.bill.targets import ram_bytes_per_vector_at
+from ragopt.bill.workload_fields import FIELDS
 from ragopt.records import LatencyMs, Quality, Recommendation, Run
 from ragopt.units import to_cents
 
@@ -194,8 +195,6 @@ def query_sentences(run: Run) -> tuple[str, ...]:
 
 OPTION_NAMES = {
     "models": "--model",
-    "scale.n_vectors": "--vectors-at-scale",
-    "scale.n_replicas": "--replicas",
     "ready.column": "--vector-column",
 }
 """Options of `ragopt sweep` whose name is not that of the setting they fill."""
@@ -210,6 +209,9 @@ def reproduce_command(run: Run) -> str:
         settings.pop("chunk.chunk_overlap", None)
         words.append("--no-chunk")
     for name, value in settings.items():
+        if name.startswith("workload."):
+            words += _workload_words(name.removeprefix("workload."), value)
+            continue
         option = OPTION_NAMES.get(name) or "--" + name.rpartition(".")[2].replace("_", "-")
         if isinstance(value, bool):
             words += [] if value else ["--no-" + option.removeprefix("--")]
@@ -217,6 +219,12 @@ def reproduce_command(run: Run) -> str:
             for one in value if isinstance(value, list | tuple) else [value]:
                 words += [option, str(one)]
     return shlex.join(words)
+
+
+def _workload_words(name: str, value: Any) -> list[str]:
+    """A field of the workload as its own option, or as `--set` where it has none."""
+    option = FIELDS[name].option
+    return [option, str(value)] if option else ["--set", f"{name}={value}"]
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import ArtifactStore, storage_errors
+from ragopt.bill.old_prices import old_price_warnings
 from ragopt.bill.price_book import PriceBook
+from ragopt.bill.service import shared_lines
 from ragopt.errors import InputError
 from ragopt.measure.intervals import best_lower_bound
 from ragopt.measure.memory import PeakAnonymous
 from ragopt.records import Run
+from ragopt.sweep.decision_bill import with_bill
 from ragopt.sweep.descend import Descent
 from ragopt.sweep.finalists import Confirmation, choose_finalists
 from ragopt.sweep.grid import grid_for
 from ragopt.sweep.joint_stage import JointCheck, check_joint, joint_trials
 from ragopt.sweep.material import gather_material
+from ragopt.sweep.priced_models import priced_models
 from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.progress import Timed
 from ragopt.sweep.race import Preference
@@ -57,7 +60,11 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
         material = gather_material(settings, store, timed)
         sweep = _Sweep(settings, store, timed, material)
         results = sweep.measure()
-    info = describe_run(settings, material, results, sweep.pricing.workload, sweep.warnings())
+    lines = [line for result in results for bill in result.bills.values() for line in bill.lines]
+    warnings = [*sweep.warnings(), *old_price_warnings(lines, sweep.pricing.today)]
+    info = describe_run(settings, material, results, sweep.pricing.workload, warnings)
+    info |= {"n_results": sweep.plan.n_results, "priced_models": dict(sweep.pricing.embedding),
+             "workload_given": sorted(sweep.pricing.given), "billed_on": sweep.pricing.today.isoformat()}  # fmt: skip
     info["queries"]["select_rows"] = sweep.select_rows()
     info["joint_checks"] = {model: [asdict(check) for check in found] for model, found in sweep.joint_checks.items()}
     recommendation = recommend_from(results, settings.limits, objective=settings.objective, info=info)
@@ -68,7 +75,7 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
             replace(result, status="recommended") if result.trial == recommendation.trial else result
             for result in results
         ]
-    run = Run(str(settings.out), info, tuple(results), recommendation)
+    run = with_bill(Run(str(settings.out), info, tuple(results), recommendation), sweep.book)
     write_decision(settings.out, run)
     return run
 
@@ -79,8 +86,10 @@ def check_early(settings: SweepSettings) -> None:
     Raises:
         RagoptError: a workload that cannot be billed, or a run folder that is the corpus itself.
     """
-    workload = workload_of(settings.scale, settings.scale.n_vectors or 1)
-    PriceBook.load().instances(workload.provider, workload.region)
+    workload = workload_of(settings.workload, 1)
+    book = PriceBook.load(overrides=settings.prices)
+    book.instances(workload.provider, workload.region)
+    shared_lines(workload, book)  # a model or price that is missing is told before anything is measured
     if settings.corpus and Path(settings.corpus).resolve() == settings.out.resolve():
         raise InputError(
             f"--out {settings.out} is the corpus itself: the next sweep would read its own report as a document",
@@ -100,12 +109,15 @@ class _Sweep:
                 "--min-ndcg-ratio needs judged queries, and this run has none",
                 next_step="Give --qrels, or drop --min-ndcg-ratio",
             )
-        self.book = PriceBook.load()
+        self.book = PriceBook.load(overrides=settings.prices)
         self._unsuitable: list[str] = []
         n = material.models[0].vectors.n
-        workload = workload_of(settings.scale, n)
+        measured = {"n_vectors": n, "k": settings.k, **material.measured_workload}
+        workload = workload_of(settings.workload, n, measured)
         self.plan = SearchPlan(settings.metric, settings.k, settings.n_results(n), settings.seed)
-        self.pricing = Pricing(workload, self.book, settings.cost_model, n, self.plan.n_results)
+        priced, self._unpriced = priced_models([data.model for data in material.models], self.book)
+        self.pricing = Pricing(workload, self.book, settings.cost_model, n, self.plan.n_results,
+                               priced, frozenset({**measured, **settings.workload}))  # fmt: skip
         self.selections: dict[str, Selection] = {}
         self.joint_checks: dict[str, list[JointCheck]] = {}
         for line in workload.describe(n):
@@ -114,8 +126,8 @@ class _Sweep:
             progress.notice(f"warning: {line}")
 
     def warnings(self) -> list[str]:
-        """Say what a reader of the figures should know: stale prices."""
-        return [*self._cautions(), *self._unsuitable, *self.book.stale(dt.datetime.now(tz=dt.UTC).date())]
+        """Say what a reader of the figures should know: old prices in the bills, among others."""
+        return [*self._cautions(), *self._unsuitable, *self._unpriced]
 
     def select_rows(self) -> list[int]:
         """Row numbers of the selection queries in racing order."""
@@ -167,7 +179,7 @@ class _Sweep:
         for selection in self.selections.values():
             selection.release()
         Confirmation(self.store, self.settings, self.plan, self.pricing, self.material, self.progress).run(results)
-        return list(results.values())
+        return [self.pricing.with_ranges(result) if result.confirmed else result for result in results.values()]
 
     def _converge(self, results: dict[Trial, TrialResult]) -> None:
         """Sharpen the estimates of those that would be built: others need none, and upper bounds recommend nobody."""

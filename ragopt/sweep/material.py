@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ragopt.corpus.token_counts import mean_tokens, spaced, tokens_per_chunk
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.errors import InputError
 from ragopt.measure.judged import Judge
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from tokenizers import Tokenizer
 
     from ragopt.artifacts import ArtifactStore
+    from ragopt.bill.workload_fields import Value
     from ragopt.embed.store import Vectors
     from ragopt.sweep.progress import Progress
     from ragopt.sweep.settings import SweepSettings
@@ -45,6 +48,7 @@ class Material:
         query_ids: of all queries. document_ids: by row. duplicates: row to further documents.
         qrels: judgements, or None. split: which queries select and which confirm.
         about_corpus, about_queries: for ``run.json``.
+        measured_workload: fields of a workload read off the corpus; empty for ready vectors.
     """
 
     models: tuple[ModelData, ...]
@@ -55,6 +59,7 @@ class Material:
     split: QuerySplit
     about_corpus: Mapping[str, Any]
     about_queries: Mapping[str, Any]
+    measured_workload: Mapping[str, Value] = field(default_factory=dict)
 
     def judging(self, rows: NDArray[np.int64], *, k: int) -> Judging:
         """What the queries of these row numbers are judged by, in this order."""
@@ -146,7 +151,18 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress)
         split,
         _about_corpus(corpus),
         {"source": corpus.queries.source, "synthetic": corpus.queries.synthetic},
+        _measured_workload(corpus, first.tokenizer),
     )
+
+
+def _measured_workload(corpus: Corpus, tokenizer: Tokenizer | None) -> dict[str, Value]:
+    """Text bytes of a chunk, and tokens by the first model's tokenizer where it shows one."""
+    summary = corpus.chunks.summary
+    found: dict[str, Value] = {"text_bytes_per_chunk": -(-summary.text_bytes // summary.n_chunks)}
+    if tokenizer is not None:
+        found["tokens_per_chunk"] = tokens_per_chunk(corpus.chunks, tokenizer)
+        found["query_tokens"] = mean_tokens(spaced(corpus.queries.texts), tokenizer)
+    return found
 
 
 def _about_corpus(corpus: Corpus) -> dict[str, Any]:

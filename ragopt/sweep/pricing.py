@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+import datetime as dt
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ragopt.bill.described import finest_scalar
 from ragopt.bill.footprint import Footprint
+from ragopt.bill.ranged import ranged
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.bill.targets import bills
 from ragopt.bill.workload import Workload
+from ragopt.errors import InputError
 from ragopt.index.factory import parse_factory
 from ragopt.index.size import index_bytes
 from ragopt.sweep.groups import PROBING_SEARCH, shortlist_depth
@@ -18,10 +22,11 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ragopt.bill.price_book import PriceBook
-    from ragopt.records import Bill, IndexBytes, Trial
+    from ragopt.bill.workload_fields import Value
+    from ragopt.records import Bill, IndexBytes, Trial, TrialResult
     from ragopt.sweep.codec_timing import CodecTiming
     from ragopt.sweep.measured import Measured
-    from ragopt.sweep.settings import CostModel, Scale
+    from ragopt.sweep.settings import CostModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,9 @@ class Pricing:
         workload: the service that is billed. book: dated prices.
         cost_model: `measured` takes the CPU time measured here, `scan` a fixed table, the same on every machine.
         n_vectors: vectors in the measured index. k: results that every search asks for.
+        embedding: by model, its name in the token prices; a model without one is not billed for embedding.
+        given: fields of the workload that the user stated or the corpus gave: known better than defaults.
+        today: the day that prices are as old as.
     """
 
     workload: Workload
@@ -48,6 +56,9 @@ class Pricing:
     cost_model: CostModel
     n_vectors: int
     k: int
+    embedding: Mapping[str, str] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+    today: dt.date = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC).date())
 
     def check(self, trial: Trial) -> None:
         """Make sure that the table of scan costs, by which trials are raced, knows a trial. Raises SpecError."""
@@ -86,14 +97,29 @@ class Pricing:
         """CPU time of one search by the fixed table, whatever the cost model: races are the same on every machine."""
         return self._scanned(trial, sizes)
 
-    def bills(self, trial: Trial, sizes: IndexBytes, cpu: CpuPerQuery) -> Mapping[str, Bill]:
-        """Bills of one trial at every target that makes sense for it."""
-        depth = shortlist_depth(trial, self.k)
-        return bills(
-            Footprint(sizes, self.n_vectors, cpu.value, cpu.low, cpu.high, rescored_per_query=depth),
-            self.workload,
-            self.book,
-        )
+    def bills(
+        self, trial: Trial, sizes: IndexBytes, cpu: CpuPerQuery, build_seconds: float | None = None
+    ) -> Mapping[str, Bill]:
+        """Bills of one trial at every target that serves it and makes sense for it."""
+        footprint = footprint_of(trial, sizes, cpu, n_vectors=self.n_vectors, k=self.k, build_seconds=build_seconds)
+        return bills(footprint, self.workload_for(trial.space.model), self.book)
+
+    def workload_for(self, model: str) -> Workload:
+        """The workload with what it costs to embed with a model."""
+        priced = self.embedding.get(model, "")
+        if self.workload.embedding_model or not priced:
+            return self.workload
+        return replace(self.workload, embedding_model=priced)
+
+    def with_ranges(self, result: TrialResult) -> TrialResult:
+        """Give the bills of a measured trial their range over every uncertain input, not CPU time alone."""
+        footprint = footprint_of_result(result, n_vectors=self.n_vectors, k=self.k)
+        workload = self.workload_for(result.trial.space.model)
+        found = {
+            name: ranged(bill, footprint, workload, self.book, given=self.given, today=self.today)
+            for name, bill in result.bills.items()
+        }
+        return replace(result, bills=found)
 
     def cheapest(self, trial: Trial, sizes: IndexBytes, cpu_ms: float) -> Decimal:
         """Least bill of a trial over its targets, with so much CPU time for a search."""
@@ -106,8 +132,42 @@ def code_bytes_per_vector(sizes: IndexBytes, trial: Trial) -> float:
     return sizes.ram_bytes_per_vector - (8 if "IVF" in trial.factory else 0)
 
 
-def workload_of(scale: Scale, n_vectors: int) -> Workload:
-    """Fill in the workload's own defaults where the user said nothing; vectors default to the corpus."""
-    plain = Workload(n_vectors=n_vectors if scale.n_vectors is None else scale.n_vectors)
-    given = {field.name: value for field in fields(scale) if (value := getattr(scale, field.name)) is not None}
-    return replace(plain, **given)
+def footprint_of(
+    trial: Trial, sizes: IndexBytes, cpu: CpuPerQuery, *, n_vectors: int, k: int, build_seconds: float | None = None
+) -> Footprint:
+    """What the bill needs to know of one trial's index with `n_vectors` vectors, searched for `k` results."""
+    return Footprint(
+        sizes,
+        n_vectors,
+        cpu.value,
+        cpu.low,
+        cpu.high,
+        rescored_per_query=shortlist_depth(trial, k),
+        dim=trial.space.dim,
+        scalar=finest_scalar(parse_factory(trial.factory, trial.space.dim)),
+        build_seconds=build_seconds,
+    )
+
+
+def footprint_of_result(result: TrialResult, *, n_vectors: int, k: int) -> Footprint:
+    """The same of a finished trial. Raises InputError: it was not measured, so nothing can be billed."""
+    cpu = (result.cpu_ms_per_query, result.cpu_ms_low, result.cpu_ms_high)
+    if result.index_bytes is None or any(value is None for value in cpu):
+        raise InputError(f"{result.trial} was not measured ({result.reason or result.status})",
+                         next_step="Choose a trial of the run that was")  # fmt: skip
+    value, low, high = (float(one or 0) for one in cpu)
+    seconds = None if result.build_seconds is None else (result.train_seconds or 0) + result.build_seconds
+    return footprint_of(result.trial, result.index_bytes, CpuPerQuery(value, low, high),
+                        n_vectors=n_vectors, k=k, build_seconds=seconds)  # fmt: skip
+
+
+def workload_of(given: Mapping[str, Value], n_vectors: int, measured: Mapping[str, Value] | None = None) -> Workload:
+    """Fill in what was measured, then the workload's own defaults, where the user said nothing.
+
+    Args:
+        given: fields that the user gave, by name.
+        n_vectors: vectors in the corpus, taken where the user gave none.
+        measured: fields read off the corpus: tokens and bytes of a chunk, tokens of a question.
+    """
+    told = {"n_vectors": n_vectors, **(measured or {}), **given}
+    return Workload(**told)  # type: ignore[arg-type]  # Workload checks every value

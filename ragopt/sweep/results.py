@@ -86,7 +86,7 @@ def measured_result(measured: Measured, exact: Neighbours, judging: Judging, pri
         cpu_ms_high=cpu.high,
         train_seconds=measured.train_seconds,
         build_seconds=measured.build_seconds,
-        bills=pricing.bills(measured.trial, measured.index_bytes, cpu),
+        bills=pricing.bills(measured.trial, measured.index_bytes, cpu, measured.train_seconds + measured.build_seconds),
         per_query=per_query,
     )
 

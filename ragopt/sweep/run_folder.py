@@ -5,15 +5,13 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import asdict
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import storage_errors, write_atomically
+from ragopt.bill.bill_json import bill_json, bill_of
 from ragopt.choose import cheapest_bill
 from ragopt.errors import ArtifactError, InputError
 from ragopt.records import (
-    Bill,
-    BillLine,
     IndexBytes,
     LatencyMs,
     Quality,
@@ -44,42 +42,6 @@ def pretty_json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _bill_json(bill: Bill) -> dict[str, Any]:
-    return {
-        "usd_per_month": str(bill.usd_per_month),
-        "low": str(bill.low),
-        "high": str(bill.high),
-        "lines": [
-            {
-                "item": line.item,
-                "quantity": str(line.quantity),
-                "unit": line.unit,
-                "usd_per_unit": str(line.usd_per_unit),
-                "usd": str(line.usd),
-                "source": line.source,
-                "as_of": line.as_of,
-            }
-            for line in bill.lines
-        ],
-    }
-
-
-def _bill_of(target: str, value: Mapping[str, Any]) -> Bill:
-    lines = tuple(
-        BillLine(
-            line["item"],
-            Decimal(line["quantity"]),
-            line["unit"],
-            Decimal(line["usd_per_unit"]),
-            Decimal(line["usd"]),
-            line["source"],
-            line["as_of"],
-        )
-        for line in value["lines"]
-    )
-    return Bill(target, Decimal(value["usd_per_month"]), Decimal(value["low"]), Decimal(value["high"]), lines)
-
-
 def recommendation_json(one: Recommendation) -> dict[str, Any]:
     """Give the content of ``recommendation.json``; money as decimal strings."""
     space, sizes = one.trial.space, one.index_bytes
@@ -106,13 +68,13 @@ def recommendation_json(one: Recommendation) -> dict[str, Any]:
         "quality": quality,
         "latency_ms": _latency_json(one.latency, one.cold),
         "forecast": asdict(one.forecast) if one.forecast else None,
-        "bill": _bill_json(one.bill),
+        "bill": bill_json(one.bill),
         "baseline": {
             "label": one.baseline_label,
             "target": one.baseline_bill.target,
             "usd_per_month": str(one.baseline_bill.usd_per_month),
             "ram_bytes_per_vector": one.baseline_ram_bytes_per_vector,
-            "bill": _bill_json(one.baseline_bill),
+            "bill": bill_json(one.baseline_bill),
         },
         "saving_usd_per_month": str(one.baseline_bill.usd_per_month - one.bill.usd_per_month),
         "why": list(one.why),
@@ -146,9 +108,9 @@ def _recommendation_of(value: Mapping[str, Any]) -> Recommendation:
         latency=LatencyMs(**latency) if latency else None,
         cold=LatencyMs(**cold) if cold else None,
         forecast=RecallForecast(**value["forecast"]) if value["forecast"] else None,
-        bill=_bill_of(value["target"], value["bill"]),
+        bill=bill_of(value["target"], value["bill"]),
         baseline_label=baseline["label"],
-        baseline_bill=_bill_of(baseline["target"], baseline["bill"]),
+        baseline_bill=bill_of(baseline["target"], baseline["bill"]),
         baseline_ram_bytes_per_vector=baseline["ram_bytes_per_vector"],
         loss_vs_exact=losses,
         why=tuple(value["why"]),
@@ -196,7 +158,7 @@ def trial_row(result: TrialResult) -> dict[str, Any]:
     row["usd_per_month"] = str(best.usd_per_month) if best else None
     for target, bill in result.bills.items():
         row[f"usd_per_month_{target}"] = str(bill.usd_per_month)
-    row["bills"] = json.dumps({target: _bill_json(bill) for target, bill in result.bills.items()})
+    row["bills"] = json.dumps({target: bill_json(bill) for target, bill in result.bills.items()})
     for name, scores in result.per_query.items():
         row[name + PER_QUERY] = scores.tolist()
     return row
@@ -239,7 +201,7 @@ def _result_of(row: Mapping[str, Any]) -> TrialResult:
         forecast=RecallForecast(**json.loads(row["forecast"])) if row["forecast"] else None,
         upper_bound=row["upper_bound"],
         **{name: row[name] for name in FIGURES},
-        bills={target: _bill_of(target, bill) for target, bill in json.loads(row["bills"]).items()},
+        bills={target: bill_of(target, bill) for target, bill in json.loads(row["bills"]).items()},
         per_query=per_query,
     )
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,11 @@ def arguments(settings: SweepSettings) -> dict[str, Any]:
         del values[name]
     if limits["max_usd"] is not None:
         limits["max_usd"] = str(limits["max_usd"])
-    if values["scale"]["peak_qps"] is not None:
-        values["scale"]["peak_qps"] = str(values["scale"]["peak_qps"])
+    values["workload"] = {
+        name: f"{value:f}" if isinstance(value, Decimal) else value for name, value in settings.workload.items()
+    }
+    if values["prices"] is not None:
+        values["prices"] = str(values["prices"])
     return {**values, **limits}
 
 
@@ -97,7 +101,7 @@ def describe_run(
             "confirm_holdout": split.holdout,
         },
         "models": models,
-        "workload": {**asdict(workload), "peak_qps": str(workload.peak_qps)},
+        "workload": workload.as_json(),
         "counts": {
             "n_spaces": len({result.trial.space for result in results}),
             "n_factories": len({(result.trial.space, result.trial.factory) for result in results}),

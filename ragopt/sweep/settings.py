@@ -13,7 +13,9 @@ from ragopt.errors import InputError
 from ragopt.records import Metric
 
 if TYPE_CHECKING:
-    from decimal import Decimal
+    from collections.abc import Mapping
+
+    from ragopt.bill.workload_fields import Value
 
 CostModel = Literal["measured", "scan"]
 
@@ -49,18 +51,6 @@ class ReadyVectors:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """The service that is billed; None takes the workload's own default, `n_vectors` the corpus's size."""
-
-    n_vectors: int | None = None
-    queries_per_month: int | None = None
-    peak_qps: Decimal | None = None
-    n_replicas: int | None = None
-    provider: str | None = None
-    region: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SearchPlan:
     """How every trial is built and searched.
 
@@ -91,6 +81,8 @@ class SweepSettings:
         grid: a recipe file; None is the default grid.
         descend: whether to search for fewer bytes below the grid; a recipe is never added to.
         max_rescored: most vectors that one search may rescore in that search.
+        workload: fields of `ragopt.bill.workload.Workload` that were given; the others are measured or its defaults.
+        prices: a file of prices that replace others.
         out: run folder. cache_dir: artifact store.
     """
 
@@ -114,7 +106,8 @@ class SweepSettings:
     limits: Limits = field(default_factory=Limits)
     objective: Objective = "usd"
     cost_model: CostModel = "measured"
-    scale: Scale = field(default_factory=Scale)
+    workload: Mapping[str, Value] = field(default_factory=dict)
+    prices: Path | None = None
     out: Path = Path("ragopt-run")
     cache_dir: Path = Path("ragopt-cache")
 

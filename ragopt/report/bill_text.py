@@ -1,0 +1,89 @@
+"""A whole bill in the terminal: every target in one table, and the lines of those that are asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragopt.bill.targets import TARGETS
+from ragopt.report.words import usd_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+    from ragopt.bill.whole_bill import WholeBill
+    from ragopt.records import BillLine
+
+OWN_INDEX = "°"
+
+
+def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None:
+    """Print what was billed, the bill of every target, what is shared, and what could not be billed.
+
+    Args:
+        whole: the bill.
+        console: where to print.
+        lines: whether to print every line of every target too.
+    """
+    from rich import box  # noqa: PLC0415 - loaded when first used
+    from rich.table import Table  # noqa: PLC0415 - loaded when first used
+    from rich.text import Text  # noqa: PLC0415 - loaded when first used
+
+    for told in whole.workload.describe():
+        console.print(Text(f"workload: {told}"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("target", overflow="fold")
+    table.add_column("USD per month", justify="right")
+    table.add_column("95 % range", justify="right")
+    table.add_column("before minimum", justify="right")
+    table.add_column("why", overflow="fold")
+    for bill in whole.targets:
+        mark = "" if TARGETS[bill.target].serves_the_index else OWN_INDEX
+        before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
+        table.add_row(bill.target + mark, usd_text(bill.usd_per_month), f"{usd_text(bill.low)} to {usd_text(bill.high)}",
+                      usd_text(before), largest_part(bill.lines))  # fmt: skip
+    console.print(table)
+    if any(not TARGETS[bill.target].serves_the_index for bill in whole.targets):
+        console.print(Text(f"{OWN_INDEX} builds an index of its own: its recall was not measured by ragopt."))
+    if whole.shared:
+        shared = usd_text(whole.shared_usd_per_month)
+        console.print(Text(f"At every target besides: USD {shared} a month (text, documents, reranking, generation, "
+                           "egress)."))  # fmt: skip
+    if lines:
+        for bill in whole.targets:
+            print_lines(f"{bill.target}: USD {usd_text(bill.usd_per_month)} a month", bill.lines, console, bill.notes)
+        print_lines(f"Shared: USD {usd_text(whole.shared_usd_per_month)} a month", whole.shared, console)
+    for name, reason in whole.not_billed.items():
+        console.print(Text(f"not billed: {name}: {reason}", overflow="fold"))
+    for warning in whole.warnings:
+        console.print(Text(f"warning: {warning}", overflow="fold"))
+
+
+def largest_part(lines: Iterable[BillLine]) -> str:
+    """Say which line costs most, and its share of the bill."""
+    ordered = sorted(lines, key=lambda line: (-line.usd, line.item))
+    spent = sum(line.usd for line in ordered)
+    if not spent:
+        return "nothing to pay"
+    return f"{100 * ordered[0].usd / spent:.0f} % {ordered[0].part}: {ordered[0].item}"
+
+
+def print_lines(title: str, lines: Iterable[BillLine], console: Console, notes: Iterable[str] = ()) -> None:
+    """Print bill lines, each with its quantity, price, formula, source and date, and the bill's notes."""
+    from rich.table import Table  # noqa: PLC0415 - loaded when first used
+    from rich.text import Text  # noqa: PLC0415 - loaded when first used
+
+    console.print()
+    console.print(Text(title, style="bold"))
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for line in lines:
+        figures = f"{line.item}\n{line.quantity:f} {line.unit} x USD {line.usd_per_unit}"
+        where = f"{figures}\n= {line.formula}\n{line.source}, as of {line.as_of}"
+        table.add_row(Text(line.part), Text(usd_text(line.usd)), Text(where, overflow="fold"))
+    console.print(table)
+    for note in notes:
+        console.print(Text(f"- {note}", overflow="fold"))

@@ -1,0 +1,154 @@
+"""What to bill: a trial of a finished run, a built index, a FAISS file; each as a footprint and a workload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragopt.bill.described import describe_by_bytes, describe_by_factory
+from ragopt.bill.workload import Workload
+from ragopt.errors import InputError
+from ragopt.index.saved import MANIFEST_FILE, open_index
+from ragopt.records import Run
+from ragopt.sweep.pricing import footprint_of_result, workload_of
+from ragopt.sweep.run_folder import RUN_FILE, read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ragopt.bill.footprint import Footprint
+    from ragopt.bill.workload_fields import Value
+    from ragopt.records import TrialResult
+
+
+def result_of(run: Run, trial: str | None = None) -> TrialResult:
+    """Return a trial of a run by its printed form, the recommended one unless given.
+
+    Raises:
+        InputError: the run has no such trial.
+    """
+    wanted = trial or str(run.recommendation.trial)
+    for result in run.trials:
+        if str(result.trial) == wanted:
+            return result
+    raise InputError(f"The run {run.folder} has no trial {wanted!r}", allowed="a printed trial of trials.parquet",
+                     next_step=f"Its recommendation is {run.recommendation.trial}")  # fmt: skip
+
+
+def footprint_in_run(run: Run, result: TrialResult) -> Footprint:
+    """What one trial of a run needs, as the run billed it. Raises InputError: it was not measured."""
+    n_vectors = next(model["n_vectors"] for model in run.info["models"] if model["name"] == result.trial.space.model)
+    return footprint_of_result(result, n_vectors=n_vectors, k=run.info.get("n_results", 10))
+
+
+def workload_in_run(run: Run, given: Mapping[str, Value] | None = None, *, model: str | None = None) -> Workload:
+    """The workload that a run billed, with other figures where they are given.
+
+    Args:
+        run: a finished run.
+        given: fields to change.
+        model: whose embedding is billed; the recommended trial's unless given.
+    """
+    stored = Workload.from_json(run.info["workload"])
+    priced = run.info.get("priced_models", {}).get(model or run.recommendation.trial.space.model, "")
+    fields = {name: getattr(stored, name) for name in Workload.__slots__}
+    if priced and not stored.embedding_model:
+        fields["embedding_model"] = priced
+    return Workload(**{**fields, **(given or {})})
+
+
+def footprint_of_index(path: Path, *, k: int) -> Footprint:
+    """What a built index on disk needs: a folder of `ragopt build` or a FAISS file.
+
+    Its search time is the table's (`--cost-model scan`); a plain FAISS file is taken to be scanned whole from RAM.
+
+    Args:
+        path: a folder with a manifest, or a file that FAISS can read.
+        k: neighbours that a search asks for.
+
+    Raises:
+        InputError: neither.
+        IndexFormatError: a folder whose files do not match its manifest.
+    """
+    if (path / MANIFEST_FILE).is_file():
+        saved = open_index(path)
+        trial = saved.trial
+        return describe_by_factory(trial.factory, trial.space.dim, trial.search, saved.n, k=k)
+    if path.is_file():
+        return _of_faiss_file(path)
+    raise InputError(f"{path} holds neither a finished run ({RUN_FILE}) nor a built index ({MANIFEST_FILE})",
+                     next_step="Name a run folder, an index folder or a FAISS file; or give --vectors, --dim and "
+                     "--bytes")  # fmt: skip
+
+
+def _of_faiss_file(path: Path) -> Footprint:
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    except RuntimeError as error:
+        raise InputError(f"FAISS cannot read {path}", next_step="Name a run folder or an index file") from error
+    if index.ntotal < 1:
+        raise InputError(f"The index in {path} is empty", next_step="Add vectors to it first")
+    return describe_by_bytes(path.stat().st_size / index.ntotal, 0.0, index.d, index.ntotal)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An index that exists only on paper; the fields are those of `ragopt.bill`."""
+
+    dim: int | None = None
+    ram_bytes: float | None = None
+    disk_bytes: float = 0.0
+    factory: str | None = None
+    search: str = ""
+    cpu_ms: float | None = None
+
+    def footprint(self, n_vectors: int, *, k: int) -> Footprint:
+        """What it needs with so many vectors. Raises InputError: its dimension is not known."""
+        if self.dim is None:
+            raise InputError("The dimension of the vectors is not known", next_step="Give --dim, or a run or index")
+        if self.factory is None:
+            ram_bytes = 4.0 * self.dim if self.ram_bytes is None else self.ram_bytes
+            return describe_by_bytes(ram_bytes, self.disk_bytes, self.dim, n_vectors, cpu_ms=self.cpu_ms)
+        if self.ram_bytes is not None or self.disk_bytes:
+            raise InputError(f"--factory {self.factory} has bytes of its own", next_step="Leave out --bytes")
+        found = describe_by_factory(self.factory, self.dim, self.search, n_vectors, k=k)
+        if self.cpu_ms is None:
+            return found
+        return replace(found, cpu_ms_per_query=self.cpu_ms, cpu_ms_low=self.cpu_ms, cpu_ms_high=self.cpu_ms)
+
+
+def what_to_bill(
+    subject: Run | str | Path | None, given: Mapping[str, Value], described: Described, trial: str | None
+) -> tuple[Footprint, Workload]:
+    """Find the footprint and the workload of a run, of an index on disk, or of one that is described.
+
+    Args:
+        subject: a run or its folder, an index folder or a FAISS file; None for one that is described.
+        given: fields of the workload that were given.
+        described: what is known of an index without a subject.
+        trial: a printed trial of the run; None is the recommended one.
+
+    Raises:
+        InputError: a subject and a description, or neither; an unknown trial; no number of vectors.
+    """
+    if subject is None:
+        if trial is not None:
+            raise InputError(f"--trial {trial!r} names a trial of no run", next_step="Name the run folder too")
+        n_vectors = given.get("n_vectors")
+        if n_vectors is None:
+            raise InputError("The number of vectors is not known",
+                             next_step="Give --vectors, or corpus.n_vectors in a workload file")  # fmt: skip
+        workload = workload_of(given, int(n_vectors))
+        return described.footprint(workload.at_average().n_vectors, k=workload.k), workload
+    if described != Described():
+        raise InputError(f"{subject} has a size of its own",
+                         next_step="Leave out --dim, --bytes, --factory and --cpu-ms beside it")  # fmt: skip
+    if isinstance(subject, Run) or (Path(subject) / RUN_FILE).is_file():
+        run = subject if isinstance(subject, Run) else read_run(Path(subject))
+        result = result_of(run, trial)
+        return footprint_in_run(run, result), workload_in_run(run, given, model=result.trial.space.model)
+    footprint = footprint_of_index(Path(subject), k=int(given.get("k") or 10))
+    return footprint, workload_of(given, footprint.n_vectors_measured)
