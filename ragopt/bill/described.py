@@ -64,9 +64,10 @@ def describe_by_bytes(
     n_vectors: int,
     *,
     cpu_ms: float | None = None,
-    scalar: Scalar | None = None,
 ) -> Footprint:
     """Footprint of an index of which only the bytes per vector are known.
+
+    A vendor would store the finest scalar that has no more bits than the index.
 
     Args:
         ram_bytes: bytes per vector that a search reads from RAM.
@@ -75,8 +76,6 @@ def describe_by_bytes(
         n_vectors: vectors in the index.
         cpu_ms: CPU milliseconds per query at that size; None takes a full scan of `ram_bytes` per vector, by the
             table of scan costs (`SCAN["Flat"]`): an upper bound for an index with lists or a graph.
-
-    The scalar that a vendor has to store is the finest that has no more bits than the index.
 
     Raises:
         InputError: bytes or a dimension that no index has.

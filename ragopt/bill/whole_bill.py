@@ -51,7 +51,7 @@ class WholeBill:
         return total(self.shared)
 
 
-def bill_everywhere(
+def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which prices, where, on which day
     footprint: Footprint,
     workload: Workload,
     book: PriceBook,

@@ -41,8 +41,9 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
     for bill in whole.targets:
         mark = "" if TARGETS[bill.target].serves_the_index else OWN_INDEX
         before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
-        table.add_row(bill.target + mark, usd_text(bill.usd_per_month), f"{usd_text(bill.low)} to {usd_text(bill.high)}",
-                      usd_text(before), largest_part(bill.lines))  # fmt: skip
+        spread = f"{usd_text(bill.low)} to {usd_text(bill.high)}"
+        table.add_row(bill.target + mark, usd_text(bill.usd_per_month), spread, usd_text(before),
+                      largest_part(bill.lines))  # fmt: skip
     console.print(table)
     if any(not TARGETS[bill.target].serves_the_index for bill in whole.targets):
         console.print(Text(f"{OWN_INDEX} builds an index of its own: its recall was not measured by ragopt."))
