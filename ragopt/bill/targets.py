@@ -94,11 +94,18 @@ def bill_index(footprint: Footprint, workload: Workload, book: PriceBook, *, tar
     if reason:
         raise InputError(f"Cannot bill this index at {target}: {reason}", next_step="Choose another target")
     charges = place.charges(footprint, month, book, footprint.cpu_ms_per_query)
+    usd = total(charges.lines)
+
+    def usd_at(cpu_ms: float) -> Decimal:
+        if cpu_ms == footprint.cpu_ms_per_query:
+            return usd  # a packing takes a millisecond, and a range bills hundreds of times without an interval
+        return total(place.charges(footprint, month, book, cpu_ms).lines)
+
     return Bill(
         target=target,
-        usd_per_month=total(charges.lines),
-        low=total(place.charges(footprint, month, book, footprint.cpu_ms_low).lines),
-        high=total(place.charges(footprint, month, book, footprint.cpu_ms_high).lines),
+        usd_per_month=usd,
+        low=usd_at(footprint.cpu_ms_low),
+        high=usd_at(footprint.cpu_ms_high),
         lines=charges.lines,
         usd_before_minimum=charges.usd_before_minimum,
         notes=charges.notes,

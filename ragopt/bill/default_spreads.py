@@ -1,0 +1,166 @@
+"""How far each input of a bill may be off when nobody says otherwise: stated figures, defaults, CPU time, prices."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ragopt.bill.price_book import PriceBook
+from ragopt.bill.targets import bill_index
+from ragopt.bill.uncertain_inputs import CPU, DEVIATIONS, QUERIES, TOGETHER, Spread, fields_of, price_name
+
+if TYPE_CHECKING:
+    from ragopt.bill.footprint import Footprint
+    from ragopt.bill.price import Price
+    from ragopt.bill.workload import Workload
+
+GIVEN_FACTOR = 1.25
+"""A figure that the user gave is known within a quarter (an assumption: a plan or a log of last month, for a month to
+come; pass a Spread of your own where you know better)."""
+
+DEFAULT_FACTOR = 2.0
+"""A figure that nobody gave is known within a factor of two (an assumption: the defaults are a mid-sized service, and
+services of other sizes should state theirs)."""
+
+WORKLOAD_INPUTS = (
+    QUERIES,
+    "growth_vectors_per_month",
+    "metadata_bytes",
+    "text_bytes_per_chunk",
+    "reindexes_per_month",
+    "reembeddings_per_month",
+    "document_bytes",
+    "document_reads_per_month",
+    "raw_vector_reads_per_month",
+)
+TOKEN_INPUTS = ("tokens_per_chunk", "query_tokens")
+"""Billed when a model is paid by the token."""
+GENERATION_INPUTS = ("prompt_tokens", "answer_tokens")
+"""Billed when answers are."""
+
+CLOUD_GROUPS = ("vms", "vms_1_year", "gpu_vms", "block_storage", "object_storage", "network")
+
+CLOUD_SIGMA = 0.05
+"""Standard deviation of the logarithm of a large cloud's list price, after a year. An assumption: list prices of VMs,
+volumes and object storage stand for years, so that 5 % covers a rare change spread over all years."""
+
+VENDOR_SIGMA = 0.5
+"""The same for every other price. An assumption from the changes that were seen in the year to November 2026 among
+about 30 rates of vector databases, all of them cuts: turbopuffer's queries from 5 to 1 USD per PB in February
+(https://usagepricing.com/blueprint/turbopuffer) and its least plan from 64 to 16 USD a month in June
+(https://turbopuffer.com/pricing.md), S3 Vectors' third tier by 80 % on 2026-06-16
+(https://dev.classmethod.jp/en/articles/20260616-s3-vectors-query-charges/): sqrt((2 ln(5)^2 + ln(4)^2) / 30) = 0.49.
+Rates move rarely and then much; a log-normal with their variance shows more small changes and fewer large ones."""
+
+DAYS_PER_YEAR = 365.25
+
+
+def default_spreads(
+    footprint: Footprint,
+    workload: Workload,
+    book: PriceBook,
+    *,
+    targets: Sequence[str],
+    today: dt.date,
+    given: frozenset[str] = frozenset(),
+) -> tuple[Spread, ...]:
+    """Return the spread of every input that these bills use.
+
+    - A field of the workload: within GIVEN_FACTOR where it is in `given`, else within DEFAULT_FACTOR. Queries and peak
+      move together and count as given only when both are. `n_vectors` is counted, not guessed: growth is what is not
+      known. A field that is 0 or unset stays so, since no factor changes it: growth that nobody stated is not in the
+      range.
+    - CPU time: the footprint's 95 % interval.
+    - Prices: log-normal with sigma x sqrt(age in years), one factor for each provider and group; the age is that of the
+      oldest price in use. The bill's own prices are the medians.
+
+    Args:
+        footprint: the measured index.
+        workload: what it has to serve.
+        book: prices.
+        targets: names of the targets whose prices are meant.
+        today: the day that prices are as old as.
+        given: names of the workload's fields that the user stated, or that were measured.
+
+    Raises:
+        InputError: an unknown target, or one that does not take this index.
+        PriceError: a price is missing.
+    """
+    names = [*WORKLOAD_INPUTS]
+    names += TOKEN_INPUTS if workload.embedding_model or workload.reranker or workload.generator else ()
+    names += GENERATION_INPUTS if workload.generator else ()
+    spreads = [_field_spread(name, given) for name in names if any(getattr(workload, f) for f in fields_of(name))]
+    if footprint.cpu_ms_per_query > 0:
+        spreads.append(cpu_spread(footprint))
+    oldest: dict[tuple[str, str], dt.date] = {}
+    for price in prices_in_use(footprint, workload, book, targets):
+        place, day = (price.provider, price.group), dt.date.fromisoformat(price.as_of)
+        oldest[place] = min(day, oldest.get(place, day))
+    spreads += [price_spread(*place, as_of=day, today=today) for place, day in sorted(oldest.items())]
+    return tuple(spread for spread in spreads if not spread.is_known)
+
+
+def cpu_spread(footprint: Footprint) -> Spread:
+    """The 95 % interval of the measured CPU time, as factors on its middle.
+
+    An interval that begins at 0 has no logarithm; its low end is taken as far below the middle as the high end is
+    above it.
+    """
+    middle = footprint.cpu_ms_per_query
+    high = footprint.cpu_ms_high / middle
+    low = footprint.cpu_ms_low / middle or 1 / high
+    return Spread(
+        CPU, low, high, f"95 % interval of the measurement: {footprint.cpu_ms_low:g} to {footprint.cpu_ms_high:g} ms"
+    )
+
+
+def price_spread(provider: str, group: str, *, as_of: dt.date, today: dt.date) -> Spread:
+    """Log-normal with sigma x sqrt(age in years); a price of today, or of a later day, is known."""
+    sigma = CLOUD_SIGMA if group in CLOUD_GROUPS else VENDOR_SIGMA
+    age_days = max(0, (today - as_of).days)
+    high = math.exp(DEVIATIONS * sigma * math.sqrt(age_days / DAYS_PER_YEAR))
+    reason = f"as of {as_of.isoformat()}, {age_days} days old; sigma {sigma:g} a year"
+    return Spread(price_name(provider, group), 1 / high, high, reason)
+
+
+def _field_spread(name: str, given: frozenset[str]) -> Spread:
+    fields = TOGETHER.get(name, (name,))
+    missing = [field for field in fields if field not in given]
+    if missing:
+        return Spread(name, 1 / DEFAULT_FACTOR, DEFAULT_FACTOR, f"{' and '.join(missing)}: not stated, a default")
+    return Spread(name, 1 / GIVEN_FACTOR, GIVEN_FACTOR, "stated")
+
+
+def prices_in_use(
+    footprint: Footprint, workload: Workload, book: PriceBook, targets: Sequence[str]
+) -> tuple[Price, ...]:
+    """Every price that billing these targets looks up, chosen or not.
+
+    Raises:
+        InputError: an unknown target, or one that does not take this index.
+        PriceError: a price is missing.
+    """
+    watched = _WatchedBook(book)
+    for target in targets:
+        bill_index(footprint, workload, watched, target=target)
+    return tuple(watched.seen.values())
+
+
+class _WatchedBook(PriceBook):
+    """A book that remembers what it was asked for."""
+
+    def __init__(self, book: PriceBook) -> None:
+        super().__init__(book)
+        self.seen: dict[tuple[str, str, str, str], Price] = {}
+
+    def price(self, provider: str, region: str, group: str, item: str) -> Price:
+        found = super().price(provider, region, group, item)
+        self.seen[provider, region, group, item] = found
+        return found
+
+    def instances(self, provider: str, region: str) -> tuple[Price, ...]:
+        found = super().instances(provider, region)
+        self.seen.update({(price.provider, price.region, price.group, price.item): price for price in found})
+        return found
