@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
+from ragopt.bill.embedding_lines import embedding_lines
 from ragopt.bill.faiss_vm import FaissOnVm
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.lines import total
@@ -83,7 +84,7 @@ def bill_index(footprint: Footprint, workload: Workload, book: PriceBook, *, tar
         target: one of TARGETS.
 
     Returns:
-        The bill; `low` and `high` are the same bill at `cpu_ms_low` and `cpu_ms_high`.
+        The bill, embedding included; `low` and `high` are the same bill at `cpu_ms_low` and `cpu_ms_high`.
 
     Raises:
         InputError: an unknown target, or one that makes no sense for this index or does not sell it.
@@ -94,14 +95,16 @@ def bill_index(footprint: Footprint, workload: Workload, book: PriceBook, *, tar
     if reason:
         raise InputError(f"Cannot bill this index at {target}: {reason}", next_step="Choose another target")
     charges = place.charges(footprint, month, book, footprint.cpu_ms_per_query)
+    embedding = embedding_lines(workload, book)
+    usd_embedding = total(embedding.lines)
     return Bill(
         target=target,
-        usd_per_month=total(charges.lines),
-        low=total(place.charges(footprint, month, book, footprint.cpu_ms_low).lines),
-        high=total(place.charges(footprint, month, book, footprint.cpu_ms_high).lines),
-        lines=charges.lines,
-        usd_before_minimum=charges.usd_before_minimum,
-        notes=charges.notes,
+        usd_per_month=total(charges.lines) + usd_embedding,
+        low=total(place.charges(footprint, month, book, footprint.cpu_ms_low).lines) + usd_embedding,
+        high=total(place.charges(footprint, month, book, footprint.cpu_ms_high).lines) + usd_embedding,
+        lines=(*charges.lines, *embedding.lines),
+        usd_before_minimum=charges.usd_before_minimum + embedding.usd_before_minimum,
+        notes=(*charges.notes, *embedding.notes),
     )
 
 
