@@ -78,6 +78,10 @@ class PriceBook:
             raise self._missing(provider, region, group, item)
         return found
 
+    def find(self, provider: str, region: str, group: str, item: str) -> Price | None:
+        """Return one price, or None where the book has none."""
+        return self._prices.get((provider, region, group, item))
+
     def instances(self, provider: str, region: str) -> tuple[Price, ...]:
         """Return every VM of a region, by name, with `vcpu` and `ram_gib`. Raises PriceError when there is none."""
         found = [price for (p, r, g, _), price in self._prices.items() if (p, r, g) == (provider, region, "vms")]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
+from ragopt.bill.embedding_lines import embedding_lines
 from ragopt.bill.faiss_vm import FaissOnVm
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.lines import total
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
 
-__all__ = ["TARGETS", "Footprint", "Target", "bill_index", "bills", "cheapest", "target_of"]
+__all__ = ["TARGETS", "Footprint", "Target", "bill_index", "bill_month", "bills", "cheapest", "target_of"]
 
 
 class Target(Protocol):
@@ -89,26 +90,40 @@ def bill_index(footprint: Footprint, workload: Workload, book: PriceBook, *, tar
         InputError: an unknown target, or one that makes no sense for this index or does not sell it.
         PriceError: a price is missing.
     """
-    place, month = target_of(target), workload.at_average()
+    return bill_month(footprint, workload.at_average(), book, target=target, embedding=embedding_lines(workload, book))
+
+
+def bill_month(footprint: Footprint, month: Workload, book: PriceBook, *, target: str, embedding: Charges) -> Bill:
+    """Bill one index at one target, for the month whose size `month.n_vectors` is; otherwise as `bill_index`.
+
+    Args:
+        footprint: the measured index.
+        month: what it has to serve in that month.
+        book: prices.
+        target: one of TARGETS.
+        embedding: what embedding costs in that month, wherever the index is served.
+    """
+    place = target_of(target)
     reason = place.why_not(footprint, month)
     if reason:
         raise InputError(f"Cannot bill this index at {target}: {reason}", next_step="Choose another target")
     charges = place.charges(footprint, month, book, footprint.cpu_ms_per_query)
-    usd = total(charges.lines)
+    lines = (*charges.lines, *embedding.lines)
+    usd = total(lines)
 
     def usd_at(cpu_ms: float) -> Decimal:
         if cpu_ms == footprint.cpu_ms_per_query:
             return usd  # a packing takes a millisecond, and a range bills hundreds of times without an interval
-        return total(place.charges(footprint, month, book, cpu_ms).lines)
+        return total(place.charges(footprint, month, book, cpu_ms).lines) + total(embedding.lines)
 
     return Bill(
         target=target,
         usd_per_month=usd,
         low=usd_at(footprint.cpu_ms_low),
         high=usd_at(footprint.cpu_ms_high),
-        lines=charges.lines,
-        usd_before_minimum=charges.usd_before_minimum,
-        notes=charges.notes,
+        lines=lines,
+        usd_before_minimum=charges.usd_before_minimum + embedding.usd_before_minimum,
+        notes=(*charges.notes, *embedding.notes),
     )
 
 

@@ -1,0 +1,247 @@
+"""How many chunks to send to the generator: quality beside what generation costs, for each k."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ragopt.bill.generation_lines import generation_lines, prompt_length
+from ragopt.bill.lines import total
+from ragopt.errors import InputError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ragopt.bill.price_book import PriceBook
+    from ragopt.bill.workload import Workload
+    from ragopt.records import BillLine, Quality, Run, Trial, TrialResult
+
+RECALL = "recall_vs_qrels"
+"""The quality that decides: whether the judged documents are among the chunks that the generator gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkCount:
+    """One k.
+
+    Attributes:
+        k: chunks sent to the generator with each question.
+        quality: measured with k chunks; None where it was not.
+        prompt_tokens: tokens of one whole prompt.
+        usd_per_month: of generation.
+        usd_more: than the next smaller k; None for the smallest.
+        usd_per_point: what one more point (a hundredth) of quality costs a month, against the next smaller k that was
+            measured; None where either was not measured or quality does not rise.
+        lines: of generation.
+    """
+
+    k: int
+    quality: Quality | None
+    prompt_tokens: int
+    usd_per_month: Decimal
+    usd_more: Decimal | None
+    usd_per_point: Decimal | None
+    lines: tuple[BillLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunksDecision:
+    """The answer.
+
+    Attributes:
+        generator: PROVIDER:NAME, or self.
+        metric: name of the quality, without its @k.
+        counts: one per k, ascending.
+        best_k: the least k of the highest quality; None where no quality is known.
+        enough_k: the least k whose 95 % interval overlaps the best's; None where fewer than two k were measured.
+        notes: what a reader should know.
+        sentence: the answer.
+    """
+
+    generator: str
+    metric: str
+    counts: tuple[ChunkCount, ...]
+    best_k: int | None
+    enough_k: int | None
+    notes: tuple[str, ...]
+    sentence: str
+
+
+def decide_chunks(
+    workload: Workload,
+    book: PriceBook,
+    *,
+    ks: Sequence[int],
+    qualities: Mapping[int, Quality],
+    when: datetime,
+    metric: str = RECALL,
+) -> ChunksDecision:
+    """Put quality and the monthly cost of generation side by side for each k.
+
+    Args:
+        workload: with a generator; its own k is not used.
+        book: prices.
+        ks: the numbers of chunks to compare, besides those of `qualities`.
+        qualities: by k, as far as they were measured; none gives the money alone.
+        when: the day whose token prices count.
+        metric: name of the quality, without its @k.
+
+    Raises:
+        InputError: no generator, no k, one out of bounds, or a prompt that the model does not take.
+        PriceError: see `token_prices.token_price`.
+    """
+    wanted = sorted({*ks, *qualities})
+    if not wanted:
+        raise InputError("There is no number of chunks to compare", next_step="Name some with --k, like 1,3,5,10,20")
+    if not workload.generator:
+        raise InputError(
+            "There is no generator to send chunks to",
+            allowed="PROVIDER:NAME, or self",
+            next_step="Name one with --generator, like anthropic:claude-haiku-4-5",
+        )
+    counts: list[ChunkCount] = []
+    for k in wanted:
+        month = dataclasses.replace(workload, k=k)
+        lines = generation_lines(month, book, when=when)
+        counts.append(_count(month, lines, qualities.get(k), counts))
+    measured = [count for count in counts if count.quality is not None]
+    best = max(measured, key=lambda count: (_value(count), -count.k), default=None)
+    enough = next((count for count in measured if best is not None and _overlaps(count, best)), None)
+    decided = enough if len(measured) > 1 else None
+    return ChunksDecision(
+        generator=workload.generator,
+        metric=metric,
+        counts=tuple(counts),
+        best_k=best.k if best else None,
+        enough_k=decided.k if decided else None,
+        notes=tuple(_notes(counts, metric)),
+        sentence=_sentence(counts, best, decided, metric),
+    )
+
+
+def qualities_of(runs: Sequence[Run], *, trial: str = "", metric: str = RECALL) -> dict[int, Quality]:
+    """Gather one trial's quality by k from finished runs on one corpus; a run measures it at its own k.
+
+    Args:
+        runs: finished runs, each swept with another --k.
+        trial: printed form of the trial; the first run's recommendation where none is given.
+        metric: name of the quality, without its @k.
+
+    Raises:
+        InputError: a run without judgements, over another corpus or without the trial, or a k that two runs have.
+    """
+    found: dict[int, Quality] = {}
+    wanted = trial or (str(runs[0].recommendation.trial) if runs else "")
+    for run in runs:
+        if run.info.get("corpus") != runs[0].info.get("corpus"):
+            raise InputError(
+                f"{run.folder} was swept over another corpus than {runs[0].folder}",
+                next_step="Compare runs over the same corpus, cut into the same chunks",
+            )
+        result = _result_of(run, wanted)
+        here = {name: quality for name, quality in result.quality.items() if name.startswith(f"{metric}@")}
+        if not here:
+            raise InputError(
+                f"{run.folder} has no {metric}: it was swept without judgements",
+                next_step="Sweep again with --qrels FILE, or give figures of your own with --quality FILE",
+            )
+        for name, quality in here.items():
+            k = int(name.rpartition("@")[2])
+            if k in found:
+                raise InputError(
+                    f"{name} of {wanted} stands in two of the runs",
+                    next_step="Name one run for each k; sweep with another --k for more",
+                )
+            found[k] = quality
+    return found
+
+
+def _result_of(run: Run, wanted: str) -> TrialResult:
+    results: dict[str, TrialResult] = {str(result.trial): result for result in run.trials}
+    if wanted not in results or not results[wanted].quality:
+        recommended: Trial = run.recommendation.trial
+        raise InputError(
+            f"{run.folder} did not measure the trial {wanted!r}",
+            allowed=f"a trial of every run; this one recommends {recommended}",
+            next_step="Name a trial that all runs measured with --trial, or sweep them with the same --grid",
+        )
+    return results[wanted]
+
+
+def _count(
+    month: Workload, lines: tuple[BillLine, ...], quality: Quality | None, before: Sequence[ChunkCount]
+) -> ChunkCount:
+    usd = total(lines)
+    smaller = next((count for count in reversed(before) if count.quality is not None), None)
+    per_point = None
+    if quality is not None and smaller is not None:
+        points = (Decimal(str(quality.value)) - _value(smaller)) * 100
+        per_point = (usd - smaller.usd_per_month) / points if points > 0 else None
+    return ChunkCount(
+        k=month.k,
+        quality=quality,
+        prompt_tokens=prompt_length(month),
+        usd_per_month=usd,
+        usd_more=usd - before[-1].usd_per_month if before else None,
+        usd_per_point=per_point,
+        lines=lines,
+    )
+
+
+def _value(count: ChunkCount) -> Decimal:
+    return Decimal(str(count.quality.value)) if count.quality is not None else Decimal(-1)
+
+
+def _overlaps(count: ChunkCount, best: ChunkCount) -> bool:
+    return count.quality is not None and best.quality is not None and count.quality.high >= best.quality.low
+
+
+def _notes(counts: Sequence[ChunkCount], metric: str) -> list[str]:
+    missing = [str(count.k) for count in counts if count.quality is None]
+    notes = []
+    if missing and len(missing) < len(counts):
+        notes.append(
+            f"{metric} was not measured with k = {', '.join(missing)}: sweep with --k for each and name those runs too."
+        )
+    if len(missing) < len(counts):
+        notes.append(
+            "Overlapping intervals do not prove that two k are equally good: they say that this many queries cannot "
+            "tell them apart."
+        )
+    return notes
+
+
+def _sentence(
+    counts: Sequence[ChunkCount], best: ChunkCount | None, enough: ChunkCount | None, metric: str
+) -> str:  # fmt: skip
+    low, high = counts[0], counts[-1]
+    money = (
+        f"Generation costs {low.usd_per_month:,} USD a month with k = {low.k} and {high.usd_per_month:,} with "
+        f"k = {high.k}"
+    )
+    if best is None:
+        return f"{money}; no quality was given, so that this says nothing about how many chunks are enough."
+    if enough is None:
+        return (
+            f"{money}; {metric} is known with k = {best.k} alone, {_shown(best)}, so that there is nothing to compare."
+        )
+    if enough.k == best.k:
+        return (
+            f"Send {best.k} chunks: {metric}@{best.k} is the best, {_shown(best)}, and no smaller k comes within its "
+            f"interval; generation costs {best.usd_per_month:,} USD a month."
+        )
+    return (
+        f"Send {enough.k} chunks: {metric}@{enough.k} is {_shown(enough)}, whose interval overlaps the best's, "
+        f"{_shown(best)} with k = {best.k}, and generation costs {enough.usd_per_month:,} USD a month, "
+        f"{best.usd_per_month - enough.usd_per_month:,} less than with {best.k}."
+    )
+
+
+def _shown(count: ChunkCount) -> str:
+    if count.quality is None:
+        return "unknown"
+    one = count.quality
+    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f}, {one.n_queries} queries)"
