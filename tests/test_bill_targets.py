@@ -34,54 +34,57 @@ def shape_of(bill):
 def test_hundred_million_small_codes_with_a_disk_tier():
     """100 M x (32 B codes + 128 B rescoring) + 1 MiB, worked out by hand at both targets.
 
-    CPU: 0.5 ms x 100 = 50 ms; x 10 QPS = 0.5 of a vCPU; r7g.large has 2 x 60 % = 1.2. Reads: 10 x 100 x (1 + 127/4096)
-    = 1,031 a second, 3,000 are included. An r7g.large has 16 x 0.925 - 1 = 13.8 GiB = 14.818e9 B for the index.
-    nvme: RAM 100e6 x 32 x 1.1 = 3.52e9 B -> 1 x r7g.large, the cheapest type. 730 h x 0.1071 = 78.183.
-    ram:  RAM 100e6 x 160 x 1.1 = 17.6e9 B -> 2 x r7g.large or 1 x r7g.xlarge (28.6 GiB) at 730 x 0.2142 = 156.366
-          each; the second needs one volume less.
-    File: 16e9 B + 1 MiB = 14.902138 GiB; x 0.023 = 0.34. Volume: ceil(8 + 14.902) = 23 GiB x 0.08 = 1.84.
+    CPU: 0.5 ms x 100 = 50 ms; x 10 QPS = 0.5 of a vCPU; r7g.medium has 1 x 60 % = 0.6. Reads: 10 x 100 x (1 + 127/4096)
+    = 1,031 a second, 3,000 are included. An r7g.medium has 8 x 0.925 - 1 = 6.4 GiB = 6.872e9 B for the index.
+    nvme: RAM 100e6 x 32 x 1.1 = 3.52e9 B -> 1 x r7g.medium (m7g.medium has 2.7 GiB: two of them, at 0.0816, cost more).
+          730 h x 0.0536 = 39.128.
+    ram:  RAM 100e6 x 160 x 1.1 = 17.6e9 B -> 3 x r7g.medium at 3 x 0.0536 = 0.1608; 2 x r7g.large and 1 x r7g.xlarge
+          are 0.2142 each. 3 x 730 h x 0.0536 = 117.384.
+    File: 16e9 B + 1 MiB = 14.902138 GiB; x 0.023 = 0.34. Volumes: ceil(8 + 14.902) = 23 GiB x 0.08 = 1.84 for one VM;
+    ceil(8 + 14.901 / 3 + 0.001) = 13 GiB on each of three: 39 x 0.08 = 3.12.
     """
     both = bills(footprint_of(32.0, 128.0, fixed=2**20), Workload(100 * MILLION), BOOK)
-    storage = [
-        ("Block storage gp3-storage", Decimal(23), "GB-month", Decimal("0.08"), Decimal("1.84")),
-        ("Object storage s3-standard-storage", Decimal("14.902138"), "GB-month", Decimal("0.023"), Decimal("0.34")),
-    ]
+    copy = ("Object storage s3-standard-storage", Decimal("14.902138"), "GB-month", Decimal("0.023"), Decimal("0.34"))
     assert shape_of(both["faiss-ram-nvme"]) == [
-        ("VMs", Decimal(730), "hour", Decimal("0.1071"), Decimal("78.18")), *storage
-    ]  # fmt: skip
+        ("VMs", Decimal(730), "hour", Decimal("0.0536"), Decimal("39.13")),
+        ("Block storage gp3-storage", Decimal(23), "GB-month", Decimal("0.08"), Decimal("1.84")),
+        copy,
+    ]
     assert shape_of(both["faiss-ram"]) == [
-        ("VMs", Decimal(730), "hour", Decimal("0.2142"), Decimal("156.37")), *storage
-    ]  # fmt: skip
-    assert both["faiss-ram-nvme"].usd_per_month == Decimal("80.36")
-    assert both["faiss-ram"].usd_per_month == Decimal("158.55")
+        ("VMs", Decimal(2190), "hour", Decimal("0.0536"), Decimal("117.38")),
+        ("Block storage gp3-storage", Decimal(39), "GB-month", Decimal("0.08"), Decimal("3.12")),
+        copy,
+    ]
+    assert both["faiss-ram-nvme"].usd_per_month == Decimal("41.31")
+    assert both["faiss-ram"].usd_per_month == Decimal("120.84")
     assert both["faiss-ram-nvme"].lines[0].item == (
-        "VMs: 1 x r7g.large for 1 replica; each needs 3.28 of 13.80 GiB RAM and 0.50 of 1.20 vCPU at the peak "
+        "VMs: 1 x r7g.medium for 1 replica; each needs 3.28 of 6.40 GiB RAM and 0.50 of 0.60 vCPU at the peak "
         "(assuming that search time grows with the number of vectors)"
     )
     assert cheapest(both).target == "faiss-ram-nvme"
 
 
 def test_ten_million_float32_vectors():
-    """10 M x 1,536 B: 15.36e9 B x 1.1 = 16.9e9 B RAM -> r7g.xlarge; file 14.305115 GiB, volume ceil(22.3) = 23 GiB.
+    """10 M x 1,536 B: 15.36e9 B x 1.1 = 16.9e9 B RAM -> 3 x r7g.medium; file 14.305115 GiB, volumes ceil(12.77) = 13.
 
-    156.37 + 1.84 + 0.33 = 158.54 USD; no rescoring tier, so no second target.
+    117.38 + 3 x 13 x 0.08 = 3.12 + 0.33 = 120.83 USD; no rescoring tier, so no second target.
     """
     both = bills(footprint_of(1536.0, cpu_ms=(2.0, 2.0, 2.0)), Workload(10 * MILLION), BOOK)
     assert list(both) == ["faiss-ram"]
     assert shape_of(both["faiss-ram"])[2][1:] == (
         Decimal("14.305115"), "GB-month", Decimal("0.023"), Decimal("0.33")
     )  # fmt: skip
-    assert both["faiss-ram"].usd_per_month == Decimal("158.54")
+    assert both["faiss-ram"].usd_per_month == Decimal("120.83")
 
 
 def test_a_tiny_corpus_takes_the_smallest_instance():
-    """1,000 vectors: one r7g.large (78.18) and ceil(8.0014) = 9 GiB of volume (0.72); object storage is no cent."""
+    """1,000 vectors: one c7g.medium, 730 x 0.0363 = 26.499, and ceil(8.0014) = 9 GiB of volume (0.72); no cent more."""
     bill = bill_index(footprint_of(1536.0), Workload(1000), BOOK, target="faiss-ram")
     assert shape_of(bill) == [
-        ("VMs", Decimal(730), "hour", Decimal("0.1071"), Decimal("78.18")),
+        ("VMs", Decimal(730), "hour", Decimal("0.0363"), Decimal("26.50")),
         ("Block storage gp3-storage", Decimal(9), "GB-month", Decimal("0.08"), Decimal("0.72")),
     ]
-    assert bill.usd_per_month == bill.low == bill.high == Decimal("78.90")
+    assert bill.usd_per_month == bill.low == bill.high == Decimal("27.22")
 
 
 def test_reads_beyond_the_included_are_billed():
@@ -113,18 +116,18 @@ def test_replicas_multiply_vms_and_volumes_but_not_the_durable_copy():
     assert [line.quantity for line in three.lines] == [
         3 * one.lines[0].quantity, 3 * one.lines[1].quantity, one.lines[2].quantity
     ]  # fmt: skip
-    assert "1 x r7g.xlarge for each of 3 replicas" in three.lines[0].item
+    assert "3 x r7g.medium for each of 3 replicas" in three.lines[0].item
 
 
 def test_low_and_high_are_the_bill_at_the_ends_of_the_cpu_interval():
-    """0.5, 5 and 50 ms per query at 1,000 QPS keep 0.5, 5 and 50 vCPUs busy; the first fits one r7g.large (1.2)."""
+    """0.5, 5 and 50 ms per query at 1,000 QPS keep 0.5, 5 and 50 vCPUs busy; the first fits one c7g.medium (0.6)."""
     index = footprint_of(32.0, cpu_ms=(0.5, 5.0, 50.0))
     bill = bill_index(index, Workload(MILLION, peak_qps=Decimal(1000)), BOOK, target="faiss-ram")
     for end, cpu_ms in ((bill.low, 0.5), (bill.high, 50.0)):
         alone = footprint_of(32.0, cpu_ms=(cpu_ms, cpu_ms, cpu_ms))
         at_end = bill_index(alone, Workload(MILLION, peak_qps=Decimal(1000)), BOOK, target="faiss-ram")
         assert end == at_end.usd_per_month
-    assert Decimal("78.90") == bill.low < bill.usd_per_month < bill.high
+    assert Decimal("27.22") == bill.low < bill.usd_per_month < bill.high
 
 
 def oracle_usd(book, growing, file_growing, fixed, cpu, reads, replicas):
@@ -260,8 +263,8 @@ def test_a_target_that_makes_no_sense_is_refused():
 
 def test_an_unpriced_provider_is_a_price_error():
     """A provider or region without prices stops the bill and names the file."""
-    with pytest.raises(PriceError, match=r"at gcp us-central1 in ragopt/bill/prices/vms\.toml"):
-        bills(footprint_of(32.0), Workload(1000, provider="gcp", region="us-central1"), BOOK)
+    with pytest.raises(PriceError, match=r"at gcp europe-west9 in ragopt/bill/prices/vms\.toml"):
+        bills(footprint_of(32.0), Workload(1000, provider="gcp", region="europe-west9"), BOOK)
     acme = dataclasses.replace(next(iter(BOOK.instances("aws", "us-east-1"))), provider="acme")
     with pytest.raises(PriceError, match="No volume and object storage is known for VMs of acme"):
         bills(footprint_of(32.0), Workload(1000, provider="acme"), PriceBook([acme]))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.footprint import PAGE_BYTES, Demand, Footprint, demand_of
 from ragopt.bill.lines import Charges, make_line, total, without_zeros
 from ragopt.bill.packing import CPU_UTILISATION, RAM_OVERHEAD, count_vms, usable_ram_bytes
+from ragopt.bill.price import file_of
+from ragopt.bill.volumes import Volume, VolumeNeed, storage_of
 from ragopt.errors import PriceError
 from ragopt.units import GIB, HOURS_PER_MONTH, to_cents
 
@@ -22,8 +25,8 @@ SYSTEM_DISK_BYTES = 8 * GIB
 """Operating system and service on each VM's volume: the root size that Amazon Linux images ask for by default.
 An assumption: background knowledge, not read from a page."""
 
-ITEMS = {"aws": ("gp3-storage", "gp3-iops", "gp3-throughput", "s3-standard-storage")}
-"""Per provider: volume storage, volume reads, volume throughput, object storage, as the price files name them."""
+ONE_YEAR_GROUP = "vms_1_year"
+"""The group of prices of an hour under a one-year commitment, by the item names of `vms`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ class FaissOnVm:
             PriceError: a price is missing, or no VM type in the book holds the index's fixed bytes.
         """
         demand = demand_of(footprint, workload, cpu_ms, rescoring_in_ram=self.rescoring_in_ram)
-        instances = book.instances(workload.provider, workload.region)
-        prices = _Prices.of(book, workload)
+        instances, notes = _instances(book, workload)
+        volume, objects = storage_of(book, workload.provider, workload.region)
         counts = [(instance, count_vms(demand, instance)) for instance in instances]
         packings = sorted((instance.usd * n, n, instance.item, instance) for instance, n in counts if n is not None)
         best: tuple[Decimal, int, str] | None = None
@@ -65,7 +68,7 @@ class FaissOnVm:
         for usd_per_hour, n_vms, name, instance in packings:
             if best and to_cents(usd_per_hour * workload.n_replicas * HOURS_PER_MONTH) > best[0]:
                 break  # its VMs alone cost more than the best whole bill, and so do those of all that follow
-            lines = _lines(demand, workload, prices, instance, n_vms)
+            lines = _lines(demand, workload, volume, objects, instance, n_vms)
             if best is None or (total(lines), n_vms, name) < best:
                 best, best_lines = (total(lines), n_vms, name), lines
         if best is None:
@@ -74,36 +77,38 @@ class FaissOnVm:
                 f"{demand.fixed_bytes:,.0f} bytes",
                 next_step="Use fewer centroids, or add a larger [[price]] entry to ragopt/bill/prices/vms.toml",
             )
-        kept = without_zeros(best_lines)
-        return Charges(kept, total(kept))
+        kept, reads = without_zeros(best_lines), volume.note(_need_of(demand, 1))
+        return Charges(kept, total(kept), (*notes, *((reads,) if reads else ())))
 
 
-@dataclass(frozen=True, slots=True)
-class _Prices:
-    volume: Price
-    reads: Price
-    throughput: Price
-    objects: Price
-
-    @classmethod
-    def of(cls, book: PriceBook, workload: Workload) -> _Prices:
-        if workload.provider not in ITEMS:
-            raise PriceError(
-                f"No volume and object storage is known for VMs of {workload.provider}",
-                allowed=", ".join(ITEMS),
-                next_step="Name its items in ITEMS of ragopt/bill/faiss_vm.py, with prices in ragopt/bill/prices",
-            )
-        volume, reads, throughput, objects = ITEMS[workload.provider]
-        place = (workload.provider, workload.region)
-        return cls(
-            book.price(*place, "block_storage", volume),
-            book.price(*place, "block_storage", reads),
-            book.price(*place, "block_storage", throughput),
-            book.price(*place, "object_storage", objects),
+def _instances(book: PriceBook, workload: Workload) -> tuple[tuple[Price, ...], tuple[str, ...]]:
+    """VM types at the price of the workload's commitment, and what to say about it."""
+    on_demand = book.instances(workload.provider, workload.region)
+    if workload.commitment == "on-demand":
+        return on_demand, ()
+    place = (workload.provider, workload.region, ONE_YEAR_GROUP)
+    committed = {one.item: one for one in book if (one.provider, one.region, one.group) == place}
+    found = tuple(
+        dataclasses.replace(committed[one.item], attributes=one.attributes)
+        for one in on_demand
+        if one.item in committed
+    )
+    if not found:
+        raise PriceError(
+            f"No one-year price of a VM type at {workload.provider} {workload.region} in {file_of(ONE_YEAR_GROUP)}",
+            allowed=f"items {', '.join(one.item for one in on_demand)}",
+            next_step="Give negotiated or list prices of the types that you would commit to with --prices FILE "
+            f'(group {ONE_YEAR_GROUP!r}), or take commitment = "on-demand"',
         )
+    note = "One-year commitment: every hour of the year is paid, whether the VMs run or not."
+    missing = len(on_demand) - len(found)
+    without = f"{missing} of {len(on_demand)} VM types have no one-year price and were not considered."
+    return found, (note, without) if missing else (note,)
 
 
-def _lines(demand: Demand, workload: Workload, prices: _Prices, instance: Price, n_vms: int) -> tuple[BillLine, ...]:
+def _lines(
+    demand: Demand, workload: Workload, volume: Volume, objects: Price, instance: Price, n_vms: int
+) -> tuple[BillLine, ...]:
     n_all = n_vms * workload.n_replicas
     return (
         make_line(
@@ -113,46 +118,22 @@ def _lines(demand: Demand, workload: Workload, prices: _Prices, instance: Price,
             part="compute",
             formula=f"{n_vms} VMs x {workload.n_replicas} replicas x {HOURS_PER_MONTH} hours",
         ),
-        *_volume_lines(demand, prices, n_vms, n_all),
+        *volume.lines(_need_of(demand, n_vms), n_all),
         make_line(
-            f"Object storage {prices.objects.item}: one durable copy of the index file",
-            (demand.file_growing_bytes + demand.fixed_bytes) / prices.objects.attribute("bytes_per_unit"),
-            prices.objects,
+            f"Object storage {objects.item}: one durable copy of the index file",
+            (demand.file_growing_bytes + demand.fixed_bytes) / objects.attribute("bytes_per_unit"),
+            objects,
             part="storage",
             formula="n_vectors x bytes per vector in the file + fixed bytes",
         ),
     )
 
 
-def _volume_lines(demand: Demand, prices: _Prices, n_vms: int, n_all: int) -> tuple[BillLine, ...]:
-    bytes_per_vm = SYSTEM_DISK_BYTES + demand.file_growing_bytes / n_vms + demand.fixed_bytes
-    size = _ceil(bytes_per_vm / prices.volume.attribute("bytes_per_unit"))  # volumes come in whole units
-    reads = _ceil(demand.reads_per_second / n_vms)
-    megabytes = _ceil(demand.reads_per_second * PAGE_BYTES / 10**6 / n_vms)
-    more_reads = max(Decimal(0), reads - prices.volume.attribute("included_iops"))
-    more_megabytes = max(Decimal(0), megabytes - prices.volume.attribute("included_mb_per_s"))
-    return (
-        make_line(
-            f"Block storage {prices.volume.item}: system and index file on each VM",
-            size * n_all,
-            prices.volume,
-            part="storage",
-            formula=f"whole GiB per VM ({size}) x {n_all} VMs",
-        ),
-        make_line(
-            f"Reads of the rescoring tier: {reads:,} a second per VM at the peak, those beyond the included",
-            more_reads * n_all,
-            prices.reads,
-            part="storage",
-            formula="peak_qps x vectors rescored per query x pages per vector, per VM, beyond the included, x VMs",
-        ),
-        make_line(
-            f"Throughput of these reads: {megabytes:,} MB/s per VM at the peak, that beyond the included",
-            more_megabytes * n_all,
-            prices.throughput,
-            part="storage",
-            formula="reads per second x 4,096 bytes, per VM, beyond the included, x VMs",
-        ),
+def _need_of(demand: Demand, n_vms: int) -> VolumeNeed:
+    return VolumeNeed(
+        SYSTEM_DISK_BYTES + demand.file_growing_bytes / n_vms + demand.fixed_bytes,
+        demand.reads_per_second / n_vms,
+        demand.reads_per_second * PAGE_BYTES / 10**6 / n_vms,
     )
 
 
@@ -161,13 +142,10 @@ def _vm_item(demand: Demand, workload: Workload, instance: Price, n_vms: int) ->
     cpu_need = demand.cpu_seconds_per_second / n_vms
     cpu_room = instance.attribute("vcpu") * CPU_UTILISATION
     replicas = "1 replica" if workload.n_replicas == 1 else f"each of {workload.n_replicas} replicas"
+    paid = "" if instance.group == "vms" else ", under a one-year commitment"
     spread = "" if n_vms == 1 else f", the index split over {n_vms}"
     return (
-        f"VMs: {n_vms} x {instance.item} for {replicas}{spread}; each needs {ram_need:.2f} of "
+        f"VMs: {n_vms} x {instance.item} for {replicas}{spread}{paid}; each needs {ram_need:.2f} of "
         f"{usable_ram_bytes(instance) / GIB:.2f} GiB RAM and {cpu_need:.2f} of {cpu_room:.2f} vCPU at the peak "
         "(assuming that search time grows with the number of vectors)"
     )
-
-
-def _ceil(value: Decimal) -> Decimal:
-    return value.to_integral_value(rounding=ROUND_CEILING)
