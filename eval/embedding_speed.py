@@ -44,7 +44,8 @@ def machine(device: str) -> dict[str, Any]:
     gpu = torch.cuda.get_device_name() if device == "cuda" else None
     return {"gpu": gpu, "cpu": names[0] if names else platform.machine(), "n_cores": os.cpu_count(),
             "torch_threads": torch.get_num_threads(), "torch": torch.__version__,
-            "sentence_transformers": sentence_transformers.__version__, "python": platform.python_version()}  # fmt: skip
+            "sentence_transformers": sentence_transformers.__version__,
+            "python": platform.python_version()}  # fmt: skip
 
 
 def main() -> None:

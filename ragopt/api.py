@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 
+from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.price_book import PriceBook
+from ragopt.bill.projection import MonthBill, bill_by_month
+from ragopt.bill.tornado import Swing, tornado
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere
 from ragopt.bill.workload_file import read_workload_file
 from ragopt.choose import Limits, Objective
@@ -121,8 +124,27 @@ def bill(  # noqa: PLR0913 - an index can be named in three ways
     given = read_workload_file(Path(workload)) if isinstance(workload, str | Path) else dict(workload or {})
     book = PriceBook.load(overrides=None if prices is None else Path(prices))
     described = Described(dim, ram_bytes, disk_bytes, factory, search, cpu_ms)
-    footprint, service = what_to_bill(subject, given, described, trial)
-    return bill_everywhere(footprint, service, book, targets=targets, seed=seed)
+    what = what_to_bill(subject, given, described, trial)
+    return bill_everywhere(what.footprint, what.workload, book, targets=targets, given=what.given, seed=seed)
+
+
+def by_month(whole: WholeBill) -> dict[str, tuple[MonthBill, ...]]:
+    """Bill every month of the horizon at each target of a whole bill, as the vectors grow.
+
+    A target that stops taking the index at one of these sizes raises InputError.
+    """
+    return {
+        one.target: bill_by_month(whole.footprint, whole.workload, whole.book, target=one.target)
+        for one in whole.targets
+    }
+
+
+def tornado_of(whole: WholeBill, target: str = "") -> tuple[Swing, ...]:
+    """Find the five inputs that move a bill most: that of a target, the cheapest unless given."""
+    name = target or whole.targets[0].target
+    spreads = default_spreads(whole.footprint, whole.workload, whole.book, targets=[name], today=whole.today,
+                              given=whole.given)  # fmt: skip
+    return tornado(whole.footprint, whole.workload, whole.book, target=name, spreads=spreads)
 
 
 def recommend(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from ragopt.errors import InputError, PriceError
 if TYPE_CHECKING:
     from ragopt.bill.footprint import Footprint
     from ragopt.bill.price_book import PriceBook
+    from ragopt.bill.projection import MonthBill
+    from ragopt.bill.tornado import Swing
     from ragopt.bill.workload import Workload
     from ragopt.records import Bill, BillLine
 
@@ -36,6 +38,8 @@ class WholeBill:
         shared: lines that are the same at every target: text, documents, reranking, generation, egress.
         not_billed: target name to the reason why there is no bill.
         warnings: prices that are old.
+        book: the prices that it was made with. given: fields of the workload that somebody stated or measured.
+        today: the day that prices are as old as.
     """
 
     workload: Workload
@@ -44,6 +48,9 @@ class WholeBill:
     shared: tuple[BillLine, ...]
     not_billed: Mapping[str, str]
     warnings: tuple[str, ...]
+    book: PriceBook = field(repr=False, compare=False)
+    given: frozenset[str]
+    today: dt.date
 
     @property
     def shared_usd_per_month(self) -> Decimal:
@@ -103,12 +110,30 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
     found.sort(key=lambda bill: (bill.usd_per_month, bill.target))
     lines = [*shared, *(line for bill in found for line in bill.lines)]
     warnings = old_price_warnings(lines, day)
-    return WholeBill(workload, footprint, tuple(found), shared, not_billed, warnings)
+    return WholeBill(workload, footprint, tuple(found), shared, not_billed, warnings, book, given, day)
 
 
-def whole_bill_json(whole: WholeBill) -> dict[str, Any]:
-    """Give a whole bill as JSON values: money and other decimals as strings."""
+def whole_bill_json(
+    whole: WholeBill, months: Mapping[str, Sequence[MonthBill]] | None = None, swings: Sequence[Swing] = ()
+) -> dict[str, Any]:
+    """Give a whole bill as JSON values: money and other decimals as strings.
+
+    Args:
+        whole: the bill.
+        months: by target, the bill of every month of the horizon; left out when there is none.
+        swings: the inputs that move the cheapest bill most; left out when there are none.
+    """
     shared = whole.shared_usd_per_month
+    more: dict[str, Any] = {}
+    if months:
+        more["by_month"] = {
+            name: [{"month": one.month, "n_vectors": one.n_vectors, "usd_per_month": str(one.usd_per_month)}
+                   for one in bills]
+            for name, bills in months.items()
+        }  # fmt: skip
+    if swings:
+        more["tornado"] = [{name: str(value) if isinstance(value, Decimal) else value
+                            for name, value in asdict(swing).items()} for swing in swings]  # fmt: skip
     return {
         "schema": SCHEMA,
         "workload": whole.workload.as_json(),
@@ -129,4 +154,5 @@ def whole_bill_json(whole: WholeBill) -> dict[str, Any]:
         "shared": {"usd_per_month": str(shared), "lines": lines_json(whole.shared)},
         "not_billed": [{"name": name, "reason": reason} for name, reason in whole.not_billed.items()],
         "warnings": list(whole.warnings),
+        **more,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from ragopt.cli.options import CountType, given_workload, workload_options
 
 @click.command("bill")
 @click.argument("subject", metavar="[RUN|INDEX]", required=False, type=click.Path(path_type=Path))
-@workload_options(vectors="--vectors")
+@workload_options("--vectors", "--vectors-at-scale")
 @click.option(
     "--target",
     "targets",
@@ -53,15 +53,20 @@ def command(**options: Any) -> None:
 
     from rich.console import Console  # noqa: PLC0415 - loaded when first used
 
-    from ragopt.api import bill  # noqa: PLC0415 - loaded when first used
+    from ragopt.api import bill, by_month, tornado_of  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.whole_bill import whole_bill_json  # noqa: PLC0415 - loaded when first used
-    from ragopt.report.bill_text import print_whole_bill  # noqa: PLC0415 - loaded when first used
+    from ragopt.report.bill_text import print_months, print_swings, print_whole_bill  # noqa: PLC0415
 
     targets = () if "all" in options["targets"] else options["targets"]
     same = ("prices", "trial", "dim", "ram_bytes", "disk_bytes", "factory", "search", "cpu_ms", "seed")
     whole = bill(options["subject"], workload=given_workload(options), targets=targets,
                  **{name: options[name] for name in same})  # fmt: skip
+    months = by_month(whole) if options["by_month"] else {}
+    swings = tornado_of(whole) if options["tornado"] else ()
     if options["as_json"]:
-        click.echo(json.dumps(whole_bill_json(whole), indent=2, ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(whole_bill_json(whole, months, swings), indent=2, ensure_ascii=False, allow_nan=False))
         return
-    print_whole_bill(whole, Console(highlight=False), lines=options["lines"] or len(whole.targets) == 1)
+    console = Console(highlight=False)
+    print_whole_bill(whole, console, lines=options["lines"] or len(whole.targets) == 1)
+    print_months(months, console)
+    print_swings(swings, whole, console)

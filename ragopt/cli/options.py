@@ -70,11 +70,11 @@ def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )  # fmt: skip
 
 
-def workload_options(*, vectors: str) -> Decorator:
+def workload_options(*vectors: str) -> Decorator:
     """Everything that says what is billed; `given_workload` turns it into fields of a workload.
 
     Args:
-        vectors: the option that gives the number of vectors.
+        vectors: the options that give the number of vectors.
     """
     return lambda function: _apply(
         [
@@ -82,7 +82,7 @@ def workload_options(*, vectors: str) -> Decorator:
                          help="Workload file, see `ragopt workload init`. Options below go over it."),
             click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
                          help="Any field of a workload, horizon_months=24 for example. Repeatable."),
-            click.option(vectors, "n_vectors", type=CountType(), default=None, metavar="N",
+            click.option(*vectors, "n_vectors", type=CountType(), default=None, metavar="N",
                          help="Bill for this many vectors, 10M for example. Default: the corpus."),
             click.option("--queries-per-month", type=CountType(), default=None, help="Default: 1M."),
             click.option("--peak-qps", type=DecimalType(), default=None, help="Default: 10."),

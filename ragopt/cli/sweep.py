@@ -78,7 +78,7 @@ NOT_FOR_READY = ("models", "device", "queries", "no_chunk", "chunk_tokens", "chu
     show_default=True,
     help="measured: CPU time measured here. scan: a fixed table, the same on every machine.",
 )
-@workload_options(vectors="--vectors-at-scale")
+@workload_options("--vectors-at-scale")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--cache-dir",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ragopt.bill.projection import mean_usd_per_month
 from ragopt.bill.targets import TARGETS
 from ragopt.report.words import usd_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
 
+    from ragopt.bill.projection import MonthBill
+    from ragopt.bill.tornado import Swing
     from ragopt.bill.whole_bill import WholeBill
     from ragopt.records import BillLine
 
@@ -37,7 +40,7 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
     table.add_column("USD per month", justify="right")
     table.add_column("95 % range", justify="right")
     table.add_column("before minimum", justify="right")
-    table.add_column("why", overflow="fold")
+    table.add_column("largest line", overflow="fold")
     for bill in whole.targets:
         mark = "" if TARGETS[bill.target].serves_the_index else OWN_INDEX
         before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
@@ -67,7 +70,7 @@ def largest_part(lines: Iterable[BillLine]) -> str:
     spent = sum(line.usd for line in ordered)
     if not spent:
         return "nothing to pay"
-    return f"{100 * ordered[0].usd / spent:.0f} % {ordered[0].part}: {ordered[0].item}"
+    return f"{100 * ordered[0].usd / spent:.0f} % {ordered[0].part}: {ordered[0].item.partition(':')[0]}"
 
 
 def print_lines(title: str, lines: Iterable[BillLine], console: Console, notes: Iterable[str] = ()) -> None:
@@ -88,3 +91,43 @@ def print_lines(title: str, lines: Iterable[BillLine], console: Console, notes: 
     console.print(table)
     for note in notes:
         console.print(Text(f"- {note}", overflow="fold"))
+
+
+def print_months(months: Mapping[str, Sequence[MonthBill]], console: Console) -> None:
+    """Print the bill of every month at each target; nothing when there are none."""
+    from rich import box  # noqa: PLC0415 - loaded when first used
+    from rich.table import Table  # noqa: PLC0415 - loaded when first used
+
+    for name, bills in months.items():
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, title=name, title_justify="left")
+        for title in ("month", "vectors", "USD per month"):
+            table.add_column(title, justify="right")
+        for one in bills:
+            table.add_row(str(one.month), f"{one.n_vectors:,}", usd_text(one.usd_per_month))
+        table.add_row("mean", "", usd_text(mean_usd_per_month(tuple(bills))))
+        console.print()
+        console.print(table)
+
+
+def print_swings(swings: Sequence[Swing], whole: WholeBill, console: Console) -> None:
+    """Print the inputs that move the cheapest bill most, the widest first; nothing when there are none."""
+    from rich.text import Text  # noqa: PLC0415 - loaded when first used
+
+    if not swings:
+        return
+    cheapest = whole.targets[0]
+    console.print()
+    console.print(
+        Text(f"What moves {cheapest.target} (USD {usd_text(cheapest.usd_per_month)} a month) most:", style="bold")
+    )
+    for swing in swings:
+        console.print(Text(f"- {swing_text(swing)}", overflow="fold"))
+
+
+def swing_text(swing: Swing) -> str:
+    """Say what one input does to the bill: its two ends and the bills there."""
+    ends = [
+        f"{figure}: " + ("not taken there" if usd is None else f"USD {usd_text(usd)}")
+        for figure, usd in ((swing.at_low, swing.usd_at_low), (swing.at_high, swing.usd_at_high))
+    ]
+    return f"{swing.words}: {'; '.join(ends)}"

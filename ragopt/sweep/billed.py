@@ -120,9 +120,18 @@ class Described:
         return replace(found, cpu_ms_per_query=self.cpu_ms, cpu_ms_low=self.cpu_ms, cpu_ms_high=self.cpu_ms)
 
 
+@dataclass(frozen=True, slots=True)
+class ToBill:
+    """An index, what it has to serve, and the fields of that which somebody stated or measured."""
+
+    footprint: Footprint
+    workload: Workload
+    given: frozenset[str]
+
+
 def what_to_bill(
     subject: Run | str | Path | None, given: Mapping[str, Value], described: Described, trial: str | None
-) -> tuple[Footprint, Workload]:
+) -> ToBill:
     """Find the footprint and the workload of a run, of an index on disk, or of one that is described.
 
     Args:
@@ -142,13 +151,14 @@ def what_to_bill(
             raise InputError("The number of vectors is not known",
                              next_step="Give --vectors, or corpus.n_vectors in a workload file")  # fmt: skip
         workload = workload_of(given, int(n_vectors))
-        return described.footprint(workload.at_average().n_vectors, k=workload.k), workload
+        return ToBill(described.footprint(workload.at_average().n_vectors, k=workload.k), workload, frozenset(given))
     if described != Described():
         raise InputError(f"{subject} has a size of its own",
                          next_step="Leave out --dim, --bytes, --factory and --cpu-ms beside it")  # fmt: skip
     if isinstance(subject, Run) or (Path(subject) / RUN_FILE).is_file():
         run = subject if isinstance(subject, Run) else read_run(Path(subject))
         result = result_of(run, trial)
-        return footprint_in_run(run, result), workload_in_run(run, given, model=result.trial.space.model)
+        workload = workload_in_run(run, given, model=result.trial.space.model)
+        return ToBill(footprint_in_run(run, result), workload, frozenset({*run.info.get("workload_given", ()), *given}))
     footprint = footprint_of_index(Path(subject), k=int(given.get("k") or 10))
-    return footprint, workload_of(given, footprint.n_vectors_measured)
+    return ToBill(footprint, workload_of(given, footprint.n_vectors_measured), frozenset({"n_vectors", *given}))
