@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from ragopt.bill.faiss_vm import FaissOnVm
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.lines import total
+from ragopt.bill.vendor_target import load_vendors
 from ragopt.errors import InputError
 from ragopt.records import Bill, IndexBytes
 
@@ -61,7 +62,7 @@ SELF_HOSTED: tuple[Target, ...] = (
     ),
 )
 
-TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in SELF_HOSTED})
+TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in (*SELF_HOSTED, *load_vendors())})
 
 
 def target_of(name: str) -> Target:
