@@ -14,6 +14,7 @@ from ragopt.bill.embedding_lines import embedding_lines
 from ragopt.bill.faiss_vm import FaissOnVm
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.lines import total
+from ragopt.bill.vendor_target import load_vendors
 from ragopt.errors import InputError
 from ragopt.records import Bill, IndexBytes
 
@@ -62,7 +63,7 @@ SELF_HOSTED: tuple[Target, ...] = (
     ),
 )
 
-TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in SELF_HOSTED})
+TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in (*SELF_HOSTED, *load_vendors())})
 
 
 def target_of(name: str) -> Target:

@@ -1,0 +1,76 @@
+"""Find a vendor's prices in the book: in the workload's region where it has some, else in that of its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragopt.bill.price import file_of
+from ragopt.errors import PriceError
+
+if TYPE_CHECKING:
+    from ragopt.bill.price import Price
+    from ragopt.bill.price_book import PriceBook
+    from ragopt.bill.vendor_records import VendorRules
+    from ragopt.bill.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class VendorPrices:
+    """The prices of one vendor in one region.
+
+    Attributes:
+        rules: the vendor's.
+        book: all prices.
+        region: whose prices are taken.
+    """
+
+    rules: VendorRules
+    book: PriceBook
+    region: str
+
+    @classmethod
+    def of(cls, rules: VendorRules, book: PriceBook, workload: Workload) -> VendorPrices:
+        """Take the prices of the workload's own region where the book has one, else of the region in the file."""
+        own = region_of(workload)
+        known = {price.region for price in book if price.group == rules.name and price.provider == rules.name}
+        return cls(rules, book, own if own in known else rules.region)
+
+    def get(self, item: str) -> Price:
+        """Return one price; where the user has to supply prices, the error names all that are missing.
+
+        Raises:
+            PriceError: the book does not have it.
+        """
+        missing = self.missing()
+        if item in missing:
+            raise _to_supply(self, missing)
+        return self.book.price(self.rules.name, self.region, self.rules.name, item)
+
+    def has(self, item: str) -> bool:
+        """Say whether the book has a price."""
+        return any(
+            (price.provider, price.region, price.group, price.item)
+            == (self.rules.name, self.region, self.rules.name, item)
+            for price in self.book
+        )
+
+    def missing(self) -> tuple[str, ...]:
+        """Items that the vendor does not publish and the user has not supplied."""
+        return tuple(item for item in self.rules.user_supplied if not self.has(item))
+
+
+def region_of(workload: Workload) -> str:
+    """A workload's region as vendors' price files write it: `aws-us-east-1`."""
+    return f"{workload.provider}-{workload.region}"
+
+
+def _to_supply(prices: VendorPrices, missing: tuple[str, ...]) -> PriceError:
+    name = prices.rules.name
+    items = ", ".join(f"{item!r} (unit {prices.rules.user_supplied[item]})" for item in missing)
+    return PriceError(
+        f"{name} publishes no price for {', '.join(missing)}, and {file_of(name)} has none",
+        allowed="prices from your own contract or quote",
+        next_step=f"Write a file with [[price]] entries, each with group = {name!r}, provider = {name!r}, "
+        f"region = {prices.region!r}, item = {items} and its unit, usd, as_of and source, and name it with --prices",
+    )
