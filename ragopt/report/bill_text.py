@@ -36,11 +36,11 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
     for told in whole.workload.describe():
         console.print(Text(f"workload: {told}"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("target", overflow="fold")
-    table.add_column("USD per month", justify="right")
+    table.add_column("target", no_wrap=True)
+    table.add_column("USD a month", justify="right", no_wrap=True)
     table.add_column("95 % range", justify="right")
-    table.add_column("before minimum", justify="right")
-    table.add_column("largest line", overflow="fold")
+    table.add_column("in use", justify="right", no_wrap=True)
+    table.add_column("largest part", overflow="fold")
     for bill in whole.targets:
         mark = "" if TARGETS[bill.target].serves_the_index else OWN_INDEX
         before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
@@ -48,6 +48,7 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
         table.add_row(bill.target + mark, usd_text(bill.usd_per_month), spread, usd_text(before),
                       largest_part(bill.lines))  # fmt: skip
     console.print(table)
+    console.print(Text("in use: before a monthly minimum is filled up, and without the share of what is paid once."))
     if any(not TARGETS[bill.target].serves_the_index for bill in whole.targets):
         console.print(Text(f"{OWN_INDEX} builds an index of its own: its recall was not measured by ragopt."))
     if whole.shared:
@@ -59,18 +60,21 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
             print_lines(f"{bill.target}: USD {usd_text(bill.usd_per_month)} a month", bill.lines, console, bill.notes)
         print_lines(f"Shared: USD {usd_text(whole.shared_usd_per_month)} a month", whole.shared, console)
     for name, reason in whole.not_billed.items():
-        console.print(Text(f"not billed: {name}: {reason}", overflow="fold"))
+        first = reason.partition(". ")[0].rstrip(".")
+        console.print(Text(f"not billed: {name}: {first} (ragopt bill --target {name} says more)", overflow="fold"))
     for warning in whole.warnings:
         console.print(Text(f"warning: {warning}", overflow="fold"))
 
 
 def largest_part(lines: Iterable[BillLine]) -> str:
-    """Say which line costs most, and its share of the bill."""
+    """Say which part costs most, and its share of the bill."""
     ordered = sorted(lines, key=lambda line: (-line.usd, line.item))
     spent = sum(line.usd for line in ordered)
     if not spent:
         return "nothing to pay"
-    return f"{100 * ordered[0].usd / spent:.0f} % {ordered[0].part}: {ordered[0].item.partition(':')[0]}"
+    parts = {line.part: sum(one.usd for one in ordered if one.part == line.part) for line in ordered}
+    part, usd = max(parts.items(), key=lambda item: item[1])
+    return f"{100 * usd / spent:.0f} % {part}"
 
 
 def print_lines(title: str, lines: Iterable[BillLine], console: Console, notes: Iterable[str] = ()) -> None:
