@@ -149,3 +149,26 @@ def test_no_smaller_volume_gives_what_is_needed(kinds, size, reads, megabytes, n
     need = VolumeNeed(*(Decimal(x.numerator) / x.denominator for x in (size, reads, megabytes)))
     (line,) = sized(*kinds).lines(need, n_volumes)
     assert Fraction(line.usd) == best
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    place=st.sampled_from([("gcp", "us-central1"), ("azure", "eastus")]),
+    commitment=st.sampled_from(["on-demand", "1-year"]),
+    ram=st.integers(1, 2000),
+    disk=st.integers(1, 2000),
+    more=st.integers(0, 1000),
+    qps=st.integers(1, 500),
+    n_vectors=st.integers(1, 10**9),
+)
+def test_more_bytes_or_reads_never_lower_a_bill(place, commitment, ram, disk, more, qps, n_vectors):
+    """At GCP and Azure too, more bytes per vector or a higher peak never make either target cheaper."""
+    commitment = commitment if place[0] == "gcp" else "on-demand"
+
+    def usd(ram, disk, qps):
+        workload = Workload(n_vectors, peak_qps=Decimal(qps), provider=place[0], region=place[1], commitment=commitment)
+        return {name: bill.usd_per_month for name, bill in bills(footprint_of(ram, disk), workload, BOOK).items()}
+
+    before = usd(ram, disk, qps)
+    for after in (usd(ram + more, disk, qps), usd(ram, disk + more, qps), usd(ram, disk, qps + more)):
+        assert all(after[name] >= before[name] for name in before)
