@@ -169,7 +169,7 @@ def test_bad_volumes_and_missing_prices_are_errors():
     with pytest.raises(InputError, match="There are 0 tokens a day"):
         decide(0)
     hosting = SelfHosting("tpu", "aws", "us-east-1", Decimal(2000))
-    with pytest.raises(PriceError, match="No price for tpu"):
+    with pytest.raises(PriceError, match="No price of the VM type tpu"):
         decide_embedding("acme:embed", hosting, 1, book_of("0.1", "1"), when=WHEN)
     with pytest.raises(PriceError, match="acme"):
         decide_embedding("acme:other", hosting, 1, book_of("0.1", "1"), when=WHEN)
