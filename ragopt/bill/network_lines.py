@@ -19,9 +19,9 @@ QUERY_BYTES_PER_DIMENSION = 4
 BYTES_PER_HIT = 12
 """An id of 8 bytes (FAISS int64) and a score of 4 (float32)."""
 
-BILLED_SIDES = {"aws": 2}
-"""How often a byte that crosses zones is billed, 1 where a provider is not named: AWS charges it "in each direction",
-once where it leaves and once where it arrives (https://aws.amazon.com/ec2/pricing/on-demand/, Data Transfer)."""
+FREE_BETWEEN_ZONES = ("azure",)
+"""Providers that charge nothing between the zones of a region: Azure
+(https://learn.microsoft.com/azure/reliability/availability-zones-overview)."""
 
 
 def network_lines(workload: Workload, book: PriceBook, *, dim: int | None) -> tuple[BillLine, ...]:
@@ -29,7 +29,7 @@ def network_lines(workload: Workload, book: PriceBook, *, dim: int | None) -> tu
 
     Internet: queries x k x text bytes x `internet_egress_share`. Providers' free allowances are not deducted: an
     account has them once, whatever else it sends. Zones: a caller reaches each zone's replica equally often, so that
-    1 - 1/n_zones of all question vectors and results cross.
+    1 - 1/n_zones of all question vectors and results cross; the price is that of a byte moved, both ends together.
 
     Args:
         workload: what is asked for.
@@ -63,7 +63,7 @@ def _to_the_internet(workload: Workload, book: PriceBook) -> tuple[BillLine, ...
 
 
 def _between_zones(workload: Workload, book: PriceBook, dim: int | None) -> tuple[BillLine, ...]:
-    if workload.n_zones == 1 or not workload.queries_per_month:
+    if workload.n_zones == 1 or not workload.queries_per_month or workload.provider in FREE_BETWEEN_ZONES:
         return ()
     if dim is None:
         raise InputError(
@@ -71,10 +71,9 @@ def _between_zones(workload: Workload, book: PriceBook, dim: int | None) -> tupl
             next_step="Give the dimension with --dim, or keep the replicas in one zone",
         )
     price = book.price(workload.provider, workload.region, "network", "cross-zone")
-    sides = BILLED_SIDES.get(workload.provider, 1)
     hit_bytes = BYTES_PER_HIT + workload.metadata_bytes + workload.key_bytes
     query_bytes = dim * QUERY_BYTES_PER_DIMENSION + workload.k * hit_bytes
-    crossing = Decimal(workload.queries_per_month) * query_bytes * sides * (workload.n_zones - 1) / workload.n_zones
+    crossing = Decimal(workload.queries_per_month) * query_bytes * (workload.n_zones - 1) / workload.n_zones
     return (
         make_line(
             "Traffic between zones: questions' vectors and results",
@@ -82,6 +81,6 @@ def _between_zones(workload: Workload, book: PriceBook, dim: int | None) -> tupl
             price,
             part="egress",
             formula=f"{workload.queries_per_month:,} queries x ({dim:,} x 4 + {workload.k} x {hit_bytes:,}) bytes x "
-            f"(1 - 1/{workload.n_zones}) crossing x {sides} billed / {price.attribute('bytes_per_unit'):,f}",
+            f"(1 - 1/{workload.n_zones}) crossing / {price.attribute('bytes_per_unit'):,f}",
         ),
     )

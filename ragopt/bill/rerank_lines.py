@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ragopt.bill.lines import make_line, without_zeros
 from ragopt.bill.price import file_of
-from ragopt.bill.token_items import REGION
+from ragopt.bill.token_items import REGION, names_of
 from ragopt.bill.token_prices import split_model_ref
 from ragopt.errors import PriceError
 
@@ -38,7 +38,8 @@ def rerank_lines(workload: Workload, book: PriceBook) -> tuple[BillLine, ...]:
     if not workload.reranker:
         return ()
     vendor, name = split_model_ref(workload.reranker)
-    price = book.price(vendor, REGION, GROUP, name)
+    known = [one for one in names_of(vendor) if book.find(one, REGION, GROUP, name) is not None]
+    price = book.price(known[0] if known else vendor, REGION, GROUP, name)
     if price.unit == "search":
         return without_zeros([_by_the_search(workload, price)])
     if price.unit == "1M tokens":

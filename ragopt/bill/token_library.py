@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -94,6 +94,7 @@ def find_model(vendor: str, name: str, kind: Kind = "input", *, batch: bool = Fa
     return provider, model
 
 
+@lru_cache(maxsize=1024)
 def is_priced_by_hour(vendor: str, name: str) -> bool:
     """Whether a model's price depends on the time of day. Raises PriceError: see `find_model`."""
     from genai_prices.types import TimeOfDateConstraint  # noqa: PLC0415 - loaded when first used
@@ -104,6 +105,7 @@ def is_priced_by_hour(vendor: str, name: str) -> bool:
     return any(isinstance(price.constraint, TimeOfDateConstraint) for price in model.prices)
 
 
+@lru_cache(maxsize=4096)
 def library_price(
     vendor: str, name: str, kind: Kind, *, batch: bool, when: datetime, context_tokens: int | None
 ) -> LibraryPrice | None:
@@ -136,7 +138,7 @@ def library_price(
     cautions = [] if dated else [f"{_version()} does not say when this price was checked; {as_of} is its newest check"]
     if model.deprecated:
         cautions.append("deprecated by its vendor")
-    if model.id != name.lower():
+    if model.id.lower() != name.lower():
         cautions.append(f"priced as {model.id}")
     return LibraryPrice(
         vendor=provider.id,
