@@ -28,14 +28,14 @@ class DecimalType(click.ParamType[Decimal]):
 
 
 class CountType(click.ParamType[int]):
-    """A whole number that may end in k, M or B: 10M is ten million."""
+    """A whole number that may end in k, M, B or T: 10M is ten million, 1T is 10^12."""
 
     name = "count"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read a count, or fail as a usage error."""
         text = str(value).strip()
-        factor = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9}.get(text[-1:], 1)
+        factor = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}.get(text[-1:], 1)
         digits = text[:-1] if factor > 1 else text
         try:
             number = Decimal(digits) * factor
