@@ -49,19 +49,23 @@ def test_the_choice_changes_at_the_break_evens(reads, tier):
 
 
 def test_reads_that_may_wait_open_the_archives():
-    """With 48 hours to wait, Deep Archive and Flexible undercut the others; the sentence names both break-evens.
+    """With 48 hours to wait, Deep Archive is cheapest up to 0.62 reads a month; with 12, up to 0.034.
 
-    Fixed 1,056 x 0.00099 + 8 x 0.023 = 1.22944 and 1,056 x 0.0036 + 0.184 = 3.9856; per read, copies for a day of 1,024
-    x 24 / 730 x 0.023 = 0.774312 and gets 0.41943 in both; Deep adds 1,048.576 x 0.025 + 1,024 x 0.0025 = 28.7744:
-    (3.9856 - 1.22944) / 28.7744 = 0.095785 reads. Flexible = Standard at (23.552 - 3.9856) / 0.774312 = 25.27.
+    Deep: fixed 1,056 x 0.00099 + 8 x 0.023 = 1.22944; per read 1,048.576 x 0.0254 + 1,024 x 0.0025 = 29.19383, and
+    copies for a day, 1,024 x 24 / 730 x 0.023 = 0.774312. Standard-IA has 12.8 and 11.288576: equal at
+    11.57056 / 18.679566 = 0.619423. In 12 hours Deep is read at 0.1004 and 0.02: 105.27703 + 20.48 + 0.774312 =
+    126.531342; Glacier Instant has 4.096 and 41.20576: equal at 2.86656 / 85.325582 = 0.033596.
     """
     decision = decide("0.1", hours="48")
-    assert decision.tier == "s3-glacier-flexible"
-    assert decision.sentence.endswith(
-        "below 0.096 reads a month s3-deep-archive is cheaper and above 25 reads a month s3-standard is cheaper."
+    assert decision.tier == "s3-deep-archive"
+    assert decision.break_evens[0].reads_per_month == Decimal("0.619423")
+    sooner = decide("0.1", hours="12")
+    assert sooner.tier == "s3-glacier-instant"
+    assert sooner.break_evens[0].reads_per_month == Decimal("0.0335956")
+    assert sooner.sentence.endswith(
+        "below 0.034 reads a month s3-deep-archive is cheaper and above 0.29 reads a month s3-standard-ia is cheaper."
     )
-    assert [round(even.reads_per_month, 4) for even in decision.break_evens] == [Decimal("0.0958"), Decimal("25.2694")]
-    assert decide("0", hours="48").tier == "s3-deep-archive"
+    assert decide("0", hours="12").tier == "s3-deep-archive"
 
 
 def test_what_is_cheaper_elsewhere_is_said_but_not_chosen():
