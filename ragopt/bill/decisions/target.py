@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from ragopt.bill.decisions.crossovers import Crossover, Crossovers, crossovers
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.scan_cost import scan_cpu_ms
-from ragopt.bill.targets import TARGETS, bill_index
+from ragopt.bill.targets import TARGETS, bill_index, target_of
 from ragopt.bill.workload_fields import FIELDS
 from ragopt.errors import InputError, PriceError
 from ragopt.records import IndexBytes
@@ -75,9 +77,9 @@ def modelled_footprint(dim: int, bytes_per_vector: Decimal, cpu_ms: Decimal | No
     Raises:
         InputError: a figure that is not above 0.
     """
-    for name, value in {"dim": dim, "bytes": bytes_per_vector, "cpu_ms": cpu_ms}.items():
-        if value is not None and not value > 0:
-            raise InputError(f"--{name.replace('_', '-')} is {value}", allowed="above 0", next_step="Correct it")
+    for name, value in (("dim", Decimal(dim)), ("bytes", bytes_per_vector), ("cpu-ms", cpu_ms)):
+        if value is not None and value <= 0:
+            raise InputError(f"--{name} is {value}", allowed="above 0", next_step=f"Give --{name} a value above 0")
     size = float(bytes_per_vector)
     scan = scan_cpu_ms("Flat", dim, "", N_VECTORS_MODELLED, code_bytes=size)
     taken = scan if cpu_ms is None else float(cpu_ms)
@@ -99,6 +101,7 @@ def decide_target(  # noqa: PLR0913 - the index, the service, the prices and the
     low: int,
     high: int,
     by: Growing = "vectors",
+    targets: Sequence[str] | None = None,
     notes: tuple[str, ...] = (),
 ) -> TargetDecision:
     """Bill an index at every target over a range of vectors or queries and find where the cheapest changes.
@@ -110,18 +113,20 @@ def decide_target(  # noqa: PLR0913 - the index, the service, the prices and the
         low: smallest number of vectors, or of queries a month.
         high: largest.
         by: what grows.
+        targets: names of those that compete; None: all.
         notes: what to say beside the answer.
 
     Raises:
-        InputError: a range that holds nothing, or a size out of the workload's bounds.
+        InputError: an unknown target, a range that holds nothing, or a size out of the workload's bounds.
         PriceError: no target can be billed anywhere in the range.
     """
-    missing: dict[tuple[str, str], list[int]] = {}
+    names = tuple(TARGETS) if targets is None else tuple(target_of(name).name for name in targets)
+    missing: dict[str, dict[int, str]] = {name: {} for name in names}
 
     def bill_at(size: int) -> dict[str, Decimal]:
         at = _grown(workload, by, size)
         usd = {}
-        for name in TARGETS:
+        for name in names:
             reason = TARGETS[name].why_not(footprint, at.at_average())
             if not reason:
                 try:
@@ -129,16 +134,35 @@ def decide_target(  # noqa: PLR0913 - the index, the service, the prices and the
                 except PriceError as error:
                     reason = error.failed
             if reason:
-                missing.setdefault((name, reason), []).append(size)
+                missing[name][size] = reason
         return usd
 
     result = crossovers(bill_at, low, high)
-    skipped = tuple(Skipped(name, min(at), max(at), reason) for (name, reason), at in missing.items())
+    skipped = tuple(one for name, reasons in missing.items() for one in _skipped(name, reasons))
     if not result.leaders:
-        reasons = "; ".join(f"{one.target}: {one.reason}" for one in skipped)
-        raise PriceError(f"No target can be billed ({reasons})", next_step="Add the prices that are named here")
-    more = ("the peak grows in proportion to the queries",) if by == "queries" else ()
-    return TargetDecision(by, result, skipped, (*notes, *more), _sentence(result, by))
+        why = "; ".join(f"{one.target}: {one.reason}" for one in skipped)
+        raise PriceError(f"No target can be billed ({why})", next_step="Add the prices that are named here")
+    return TargetDecision(by, result, skipped, (*notes, *_notes(result, by)), _sentence(result, by))
+
+
+def _notes(result: Crossovers, by: Growing) -> tuple[str, ...]:
+    notes = []
+    if by == "queries":
+        notes.append("The peak grows in proportion to the queries.")
+    vendors = [name for name in result.leaders if not TARGETS[name].serves_the_index]
+    if vendors:
+        notes.append(f"{', '.join(vendors)}: a vendor builds its own index, whose recall was not measured.")
+    return tuple(notes)
+
+
+def _skipped(name: str, reasons: dict[int, str]) -> list[Skipped]:
+    """One entry per reason and target; reasons that differ in their figures only are one, told as at the smallest size."""
+    found: dict[str, Skipped] = {}
+    for size, reason in sorted(reasons.items()):
+        kind = re.sub(r"[\d.,]+", "#", reason)
+        first = found.get(kind)
+        found[kind] = Skipped(name, size, size, reason) if first is None else dataclasses.replace(first, high=size)
+    return list(found.values())
 
 
 def _grown(workload: Workload, by: Growing, size: int) -> Workload:
