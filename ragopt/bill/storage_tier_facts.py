@@ -1,9 +1,10 @@
 """What every object storage tier asks for besides its prices: shortest stay, smallest object, how a read comes back.
 
-Prices are in ragopt/bill/prices/object_storage.toml; the attributes `min_days` and `min_object_bytes` of a price win
-over the figures here, so that a file of overrides can correct them. One object is one request: the parts of a multipart
-upload are not counted. Allowances that a whole account shares (R2's free tier, the first 100 GB of egress) stay on the
-bill, and nothing is rounded up to a billing unit (as R2 does, to whole GB and millions of requests).
+Prices are in ragopt/bill/prices/object_storage.toml; their attributes `min_days`, `min_object_bytes`, `overhead_bytes`
+and `overhead_standard_bytes` win over the figures here, so that a file of overrides can correct them. One object is one
+request: the parts of a multipart upload are not counted. Allowances that a whole account shares (R2's free tier, the
+first 100 GB of egress) stay on the bill, and nothing is rounded up to a billing unit (as R2 does, to whole GB and
+millions of requests).
 """
 
 from __future__ import annotations
@@ -81,16 +82,25 @@ def _instant(tier: str) -> tuple[Retrieval, ...]:
 
 
 def _restored(tier: str, hours: Mapping[str, str], *then: str) -> tuple[Retrieval, ...]:
-    """Ways to read an archive: the item of the standard way has no suffix, that of another way ends with its name."""
+    """Ways to read an archive: the items of the standard way have no suffix, those of another end with its name.
+
+    `<tier>-get` is one restore request with the read of what was restored.
+    """
     return tuple(
         Retrieval(
             name,
             Decimal(wait),
             f"{tier}-retrieval" + ("" if name == "standard" else f"-{name}"),
-            (f"{tier}-get" + ("" if name == "standard" else f"-{name}"), *then),
+            (_restore_request(tier, name), *then),
         )
         for name, wait in hours.items()
     )
+
+
+def _restore_request(tier: str, way: str) -> str:
+    # "Bulk retrievals are free" in Glacier Flexible does not say whether their requests are: billed as standard ones.
+    unsuffixed = way == "standard" or (tier, way) == ("s3-glacier-flexible", "bulk")
+    return f"{tier}-get" if unsuffixed else f"{tier}-get-{way}"
 
 
 # Expedited takes 1-5 minutes for objects under 250 MB, standard 3-5 hours, bulk 5-12 hours; Deep Archive 12 and 48.
@@ -110,9 +120,9 @@ TIERS: Mapping[str, Tier] = MappingProxyType(
             Tier("s3-one-zone-ia", "aws", _instant("s3-one-zone-ia"), 30, 128 * KIB, source=S3_CLASSES,
                  by_name_only="one zone holds it, for data that can be made again"),
             Tier("s3-glacier-instant", "aws", _instant("s3-glacier-instant"), 90, 128 * KIB, source=S3_CLASSES),
-            Tier("s3-glacier-flexible", "aws", _restored("s3-glacier-flexible", _FLEXIBLE, "s3-standard-get"), 90,
+            Tier("s3-glacier-flexible", "aws", _restored("s3-glacier-flexible", _FLEXIBLE), 90,
                  overhead_bytes=32 * KIB, hot_overhead_bytes=8 * KIB, restored_to="s3-standard", source=_S3_ARCHIVE),
-            Tier("s3-deep-archive", "aws", _restored("s3-deep-archive", _DEEP, "s3-standard-get"), 180,
+            Tier("s3-deep-archive", "aws", _restored("s3-deep-archive", _DEEP), 180,
                  overhead_bytes=32 * KIB, hot_overhead_bytes=8 * KIB, restored_to="s3-standard", source=_S3_ARCHIVE),
             Tier("gcs-standard", "gcp", _instant("gcs-standard"), source=GCS_CLASSES),
             Tier("gcs-nearline", "gcp", _instant("gcs-nearline"), 30, source=GCS_CLASSES),
@@ -136,7 +146,6 @@ FREE: Mapping[str, str] = MappingProxyType(
     {
         "s3-standard-retrieval": S3_CLASSES,
         "s3-glacier-flexible-retrieval-bulk": S3_RETRIEVAL,
-        "s3-glacier-flexible-get-bulk": S3_RETRIEVAL,
         "gcs-standard-retrieval": GCS_CLASSES,
         "azure-hot-retrieval": AZURE_TIERS,
         "r2-standard-retrieval": R2_PRICING,

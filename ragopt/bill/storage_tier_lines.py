@@ -3,7 +3,7 @@
 One month, for `n_bytes` in objects of `object_bytes`, read whole r times and rewritten whole w times:
 
     storage    billed bytes x max(1, w x min_days / days per month)
-    requests   objects x w puts, objects x r gets (of an archive: restores, then gets of the restored copies)
+    requests   objects x w puts, objects x r gets (of an archive: a restore and a get of the restored copy)
     retrieval  n_bytes x r
 
 The second factor of storage: each of the w copies that a month brings is kept for 1 / w of a month and billed for
@@ -80,20 +80,22 @@ def storage_lines(kept: Kept, tier: Tier) -> list[BillLine]:
     price = kept.price(tier, f"{tier.name}-storage")
     min_days = price.attributes.get("min_days", Decimal(tier.min_days))
     least = price.attributes.get("min_object_bytes", Decimal(tier.min_object_bytes))
-    n_bytes = kept.billed_bytes(least) + kept.n_objects * tier.overhead_bytes
+    beside = price.attributes.get("overhead_bytes", Decimal(tier.overhead_bytes))
+    beside_hot = price.attributes.get("overhead_standard_bytes", Decimal(tier.hot_overhead_bytes))
+    n_bytes = kept.billed_bytes(least) + kept.n_objects * beside
     copies = max(Decimal(1), kept.writes * min_days / DAYS_PER_MONTH)
     formula = f"{kept.n_bytes:,} bytes"
     if least:
         formula += f", at least {least:,f} an object"
-    if tier.overhead_bytes:
-        formula += f", and {tier.overhead_bytes:,} beside each of {kept.n_objects:,} objects"
+    if beside:
+        formula += f", and {beside:,f} beside each of {kept.n_objects:,} objects"
     if copies > 1:
         formula += f", x {kept.writes:f} rewrites x {min_days:f} billed days / {DAYS_PER_MONTH:.4f}"
     lines = [_bytes_line(kept, f"kept in {tier.name}", n_bytes * copies, price, formula)]
-    if tier.hot_overhead_bytes:
+    if beside_hot and tier.restored_to:
         names = f"in {tier.name}: names and metadata in {tier.restored_to}"
-        formula = f"{kept.n_objects:,} objects x {tier.hot_overhead_bytes:,} bytes"
-        n_bytes = Decimal(kept.n_objects * tier.hot_overhead_bytes)
+        formula = f"{kept.n_objects:,} objects x {beside_hot:,f} bytes"
+        n_bytes = kept.n_objects * beside_hot
         lines.append(_bytes_line(kept, names, n_bytes, kept.price(tier, f"{tier.restored_to}-storage"), formula))
     return lines
 

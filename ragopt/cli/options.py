@@ -29,7 +29,7 @@ class DecimalType(click.ParamType[Decimal]):
 
 
 class CountType(click.ParamType[int]):
-    """A whole number that may end in k, M, B or T: 10M is ten million."""
+    """A whole number that may end in k, M, B or T: 10M is ten million, 1T is 10^12."""
 
     name = "count"
 
