@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from ragopt.bill.default_spreads import cpu_spread, default_spreads, price_spread, prices_in_use
+from ragopt.bill.default_spreads import cpu_spread, default_spreads, price_spread
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.price_book import PriceBook
-from ragopt.bill.targets import TARGETS, bill_index
+from ragopt.bill.targets import TARGETS
 from ragopt.bill.workload import Workload
 from ragopt.records import IndexBytes
 from tests.fake_target import BOOK, MILLION, FakeTarget, footprint_of, install
@@ -65,14 +65,16 @@ def test_the_cpu_interval_becomes_factors():
 
 
 def test_prices_spread_with_the_root_of_their_age():
-    """Clouds: sigma 0.05 a year. After 4 years (1461 days) exp(1.96 x 0.05 x 2) = 1.2165; a vendor's is ten times that.
+    """Clouds: sigma 0.05 a year. After 4 years (1461 days) exp(1.96 x 0.05 x 2) = 1.2165.
 
-    A price of today is known, and has no spread.
+    A vendor's logarithm is ten times that, a model's four times. A price of today is known, and has no spread.
     """
     four_years = price_spread("aws", "vms", as_of=dt.date(2022, 11, 30), today=TODAY)
     assert (four_years.low_factor, four_years.high_factor) == pytest.approx((1 / 1.21652, 1.21652), abs=1e-5)
     vendor = price_spread("acme", "acme", as_of=dt.date(2022, 11, 30), today=TODAY)
     assert math.log(vendor.high_factor) == pytest.approx(10 * math.log(four_years.high_factor))
+    tokens = price_spread("openai", "token_prices", as_of=dt.date(2022, 11, 30), today=TODAY)
+    assert math.log(tokens.high_factor) == pytest.approx(4 * math.log(four_years.high_factor))
     assert price_spread("aws", "vms", as_of=TODAY, today=TODAY).is_known
     assert price_spread("aws", "vms", as_of=TODAY + dt.timedelta(1), today=TODAY).is_known
     # The price of acme is of 2026-06-01: 182 days.
@@ -89,15 +91,3 @@ def test_only_prices_in_use_vary(real_targets):
     assert {spread.name for spread in found if spread.name.startswith("price")} == {
         "price of aws vms", "price of aws block_storage", "price of aws object_storage"
     }  # fmt: skip
-
-
-def test_every_line_has_its_price_among_those_in_use(real_targets):
-    """No target looks up a price past the watched book: each line's price, date and source were seen."""
-    book = PriceBook.load()
-    workload = Workload(100 * MILLION, peak_qps=Decimal(200))
-    for name, target in real_targets.items():
-        if target.why_not(INDEX, workload):
-            continue
-        seen = {(price.usd, price.as_of, price.source) for price in prices_in_use(INDEX, workload, book, [name])}
-        lines = bill_index(INDEX, workload, book, target=name).lines
-        assert {(line.usd_per_unit, line.as_of, line.source) for line in lines} <= seen, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.default_spreads import cpu_spread
-from ragopt.bill.monte_carlo import N_SAMPLES, deviations, draws, usd_at
+from ragopt.bill.monte_carlo import N_SAMPLES, Billing, deviations, draws, usd_at
+from ragopt.bill.targets import bill_index
 from ragopt.bill.uncertain_inputs import CPU, PRICE, Inputs, Spread
 from ragopt.bill.words_of_inputs import words_of
 from ragopt.errors import InputError
@@ -93,6 +95,7 @@ def flips(  # noqa: PLR0913 - the candidates, a bill's inputs, and how they are 
     spreads: Sequence[Spread],
     n_samples: int = N_SAMPLES,
     seed: int = 0,
+    billing: Billing = bill_index,
 ) -> Flips:
     """Bill every candidate at the same draws and count where the recommended one is no longer the cheapest.
 
@@ -108,6 +111,7 @@ def flips(  # noqa: PLR0913 - the candidates, a bill's inputs, and how they are 
         spreads: of workload and prices, those of all targets; one of the CPU time is replaced by each index's own.
         n_samples: draws.
         seed: of the draws.
+        billing: how each bill is made.
 
     Raises:
         InputError: `recommended` is no candidate, no draw can be billed, an unknown target, a spread of no input.
@@ -121,7 +125,8 @@ def flips(  # noqa: PLR0913 - the candidates, a bill's inputs, and how they are 
     drawn = [*(spread for spread in spreads if spread.name != CPU), *dict.fromkeys(cpu_spreads.values())]
     winners: dict[int, str | None] = {}
     for number, factors in enumerate(draws(drawn, n_samples, seed)):
-        usd = _usd_by_name(candidates, workload, book, cpu_spreads, factors)
+        inputs = Inputs(candidates[recommended].footprint, workload, book)
+        usd = _usd_by_name(candidates, inputs, cpu_spreads, factors, billing)
         if usd:
             winners[number] = _winner_over(recommended, usd)
     if not winners:
@@ -158,22 +163,21 @@ def _cpu_spreads(candidates: Mapping[str, Candidate]) -> dict[str, Spread]:
 
 def _usd_by_name(
     candidates: Mapping[str, Candidate],
-    workload: Workload,
-    book: PriceBook,
+    inputs: Inputs,
     cpu_spreads: Mapping[str, Spread],
     factors: Factors,
+    billing: Billing,
 ) -> dict[str, Decimal]:
     cpu_names = {spread.name for spread in cpu_spreads.values()}
     shared = {name: factor for name, factor in factors.items() if name not in cpu_names}
-    drawn: Inputs | None = None
+    drawn = inputs.times(shared)  # scaling the book takes longer than a bill: once for all candidates
     usd: dict[str, Decimal] = {}
     for name, candidate in candidates.items():
-        # Scaling the book takes longer than a bill: once for all candidates.
-        drawn = drawn or Inputs(candidate.footprint, workload, book).times(shared)
         own = {CPU: factors[cpu_spreads[name].name]} if name in cpu_spreads else {}
-        at_draw = usd_at(Inputs(candidate.footprint, drawn.workload, drawn.book).times(own), candidate.target)
-        if at_draw is not None:
-            usd[name] = at_draw
+        at_draw = dataclasses.replace(drawn, footprint=candidate.footprint).times(own)
+        sold = usd_at(at_draw, candidate.target, billing)
+        if sold is not None:
+            usd[name] = sold
     return usd
 
 
