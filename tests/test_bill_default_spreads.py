@@ -43,6 +43,14 @@ def test_stated_figures_are_narrower_than_defaults():
     assert set(found) == {
         "queries", "growth_vectors_per_month", "text_bytes_per_chunk", "cpu_ms_per_query", "price of acme acme"
     }  # fmt: skip
+    (reason,) = (
+        spread.reason
+        for spread in default_spreads(
+            INDEX, workload, BOOK, targets=["acme"], today=TODAY, given=frozenset({"peak_qps"})
+        )
+        if spread.name == "queries"
+    )
+    assert reason == "queries_per_month not stated"
     both = spreads_of(workload, given=["queries_per_month", "peak_qps"])
     assert both["queries"] == (0.8, 1.25)
 

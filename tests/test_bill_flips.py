@@ -93,6 +93,15 @@ def test_a_spread_of_cpu_time_is_replaced_by_each_index_own(monkeypatch):
     assert plain.cause == "CPU time per query of a is higher"
 
 
+def test_a_shared_cpu_time_bears_the_name_of_the_recommended_one(monkeypatch):
+    """Two targets of one index share its CPU time, named after the recommended one wherever it stands in the list."""
+    target = {"first": by_cpu(110), "mine": by_cpu(100), "flat": fixed(200)}
+    index = footprint_of((0.25, 1.0, 4.0))
+    own = {"first": index, "mine": index, "flat": INDEX}
+    found = found_of(monkeypatch, target, recommended="mine", spreads=(), footprints=own)
+    assert found.cause == "CPU time per query of mine is higher"
+
+
 def test_the_most_frequent_other_winner_is_named(monkeypatch):
     """Below z1 b is the cheapest, above z2 c is: c's half is wider, so c is named with how often it wins."""
     found = found_of(

@@ -161,6 +161,18 @@ def test_a_bill_with_its_range(monkeypatch):
         with_range(dataclasses.replace(bill, usd_per_month=Decimal("1.00")), found)
 
 
+def test_a_faiss_bill_moves_with_its_machines():
+    """1,000 vectors on one r7g.large: 730 x 0.1071 = 78.183 USD of VM and 0.72 USD of volume.
+
+    With VM prices x 0.8 to x 1.25 the ends are 62.546 + 0.72 = 63.27 and 97.729 + 0.72 = 98.45 USD.
+    """
+    spread = Spread(price_name("aws", "vms"), 0.8, 1.25, "")
+    found = bill_range(INDEX, Workload(1000), PriceBook.load(), target="faiss-ram", spreads=[spread])
+    assert found.usd_per_month == Decimal("78.90")
+    assert abs(found.low - Decimal("63.27")) < Decimal("0.1")
+    assert abs(found.high - Decimal("98.45")) < Decimal("0.1")
+
+
 def test_draws_that_make_no_sense_are_refused():
     """Two spreads of one input, and fewer draws than reach beyond a 2.5 % point."""
     with pytest.raises(InputError, match="queries has two spreads"):
@@ -177,7 +189,7 @@ def test_percentiles_are_hazens(values, share):
     assert abs(float(percentile(sorted(values), share)) - expected) <= 0.00501
 
 
-def test_rare_prices_do_not_slow_a_draw(monkeypatch):
+def test_prices_that_are_not_drawn_change_nothing(monkeypatch):
     """A book of other vendors' prices is left as it is: only the drawn groups are changed."""
     install(monkeypatch, FakeTarget("t", linear))
     others = [price_of(f"v{i}", "1") for i in range(300)]

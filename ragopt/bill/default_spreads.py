@@ -137,5 +137,6 @@ def _field_spread(name: str, given: frozenset[str]) -> Spread:
     fields = TOGETHER.get(name, (name,))
     missing = [field for field in fields if field not in given]
     if missing:
-        return Spread(name, 1 / DEFAULT_FACTOR, DEFAULT_FACTOR, f"{' and '.join(missing)}: not stated, a default")
+        reason = f"{' and '.join(missing)} not stated" if len(fields) > 1 else "a default, not stated"
+        return Spread(name, 1 / DEFAULT_FACTOR, DEFAULT_FACTOR, reason)
     return Spread(name, 1 / GIVEN_FACTOR, GIVEN_FACTOR, "stated")

@@ -121,7 +121,7 @@ def flips(  # noqa: PLR0913 - the candidates, a bill's inputs, and how they are 
         raise InputError(
             f"{recommended!r} is no candidate", allowed=", ".join(candidates), next_step="Name the recommended one"
         )
-    cpu_spreads = _cpu_spreads(candidates)
+    cpu_spreads = _cpu_spreads({recommended: candidates[recommended], **candidates})
     drawn = [*(spread for spread in spreads if spread.name != CPU), *dict.fromkeys(cpu_spreads.values())]
     winners: dict[int, str | None] = {}
     for number, factors in enumerate(draws(drawn, n_samples, seed)):
@@ -149,15 +149,12 @@ def flips(  # noqa: PLR0913 - the candidates, a bill's inputs, and how they are 
 
 def _cpu_spreads(candidates: Mapping[str, Candidate]) -> dict[str, Spread]:
     """The CPU time's spread by candidate; candidates of one footprint have one, named after the first of them."""
-    first: dict[int, str] = {}
     found: dict[str, Spread] = {}
-    known = list(candidates.values())
     for name, candidate in candidates.items():
         if candidate.footprint.cpu_ms_per_query > 0:
-            same = next(i for i, other in enumerate(known) if other.footprint == candidate.footprint)
             spread = cpu_spread(candidate.footprint)
-            label = f"{CPU} of {first.setdefault(same, name)}"
-            found[name] = Spread(label, spread.low_factor, spread.high_factor, spread.reason)
+            first = next(one for one, other in candidates.items() if other.footprint == candidate.footprint)
+            found[name] = dataclasses.replace(spread, name=f"{CPU} of {first}")
     return found
 
 
