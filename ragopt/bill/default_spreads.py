@@ -7,13 +7,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragopt.bill.price_book import PriceBook
+from ragopt.bill.prices_in_use import oldest_prices
 from ragopt.bill.targets import bill_index
 from ragopt.bill.uncertain_inputs import CPU, DEVIATIONS, QUERIES, TOGETHER, Spread, fields_of, price_name
 
 if TYPE_CHECKING:
     from ragopt.bill.footprint import Footprint
-    from ragopt.bill.price import Price
+    from ragopt.bill.monte_carlo import Billing
+    from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
 
 GIVEN_FACTOR = 1.25
@@ -46,6 +47,14 @@ CLOUD_SIGMA = 0.05
 """Standard deviation of the logarithm of a large cloud's list price, after a year. An assumption: list prices of VMs,
 volumes and object storage stand for years, so that 5 % covers a rare change spread over all years."""
 
+TOKEN_GROUPS = ("token_prices", "rerankers")
+
+TOKEN_SIGMA = 0.2
+"""The same for models paid by the token. Of 466 models that ten vendors sell themselves, 18 changes of the input price
+stand in the dated history of genai-prices 0.2.3 (counted 2026-11-26), 0.2 to 3.75 times the price before:
+sqrt(sum of ln(ratio)^2 / 466) = 0.16 over a history that began in June 2025. That each model was watched for two thirds
+of a year on average, which makes it 0.2 a year, is an assumption."""
+
 VENDOR_SIGMA = 0.5
 """The same for every other price. An assumption from the changes that were seen in the year to November 2026 among
 about 30 rates of vector databases, all of them cuts: turbopuffer's queries from 5 to 1 USD per PB in February
@@ -57,7 +66,7 @@ Rates move rarely and then much; a log-normal with their variance shows more sma
 DAYS_PER_YEAR = 365.25
 
 
-def default_spreads(
+def default_spreads(  # noqa: PLR0913 - a bill's inputs, and what is known of them
     footprint: Footprint,
     workload: Workload,
     book: PriceBook,
@@ -65,6 +74,7 @@ def default_spreads(
     targets: Sequence[str],
     today: dt.date,
     given: frozenset[str] = frozenset(),
+    billing: Billing = bill_index,
 ) -> tuple[Spread, ...]:
     """Return the spread of every input that these bills use.
 
@@ -83,6 +93,7 @@ def default_spreads(
         targets: names of the targets whose prices are meant.
         today: the day that prices are as old as.
         given: names of the workload's fields that the user stated, or that were measured.
+        billing: how the bills are made.
 
     Raises:
         InputError: an unknown target, or one that does not take this index.
@@ -94,10 +105,7 @@ def default_spreads(
     spreads = [_field_spread(name, given) for name in names if any(getattr(workload, f) for f in fields_of(name))]
     if footprint.cpu_ms_per_query > 0:
         spreads.append(cpu_spread(footprint))
-    oldest: dict[tuple[str, str], dt.date] = {}
-    for price in prices_in_use(footprint, workload, book, targets):
-        place, day = (price.provider, price.group), dt.date.fromisoformat(price.as_of)
-        oldest[place] = min(day, oldest.get(place, day))
+    oldest = oldest_prices(footprint, workload, book, targets, billing)
     spreads += [price_spread(*place, as_of=day, today=today) for place, day in sorted(oldest.items())]
     return tuple(spread for spread in spreads if not spread.is_known)
 
@@ -118,7 +126,7 @@ def cpu_spread(footprint: Footprint) -> Spread:
 
 def price_spread(provider: str, group: str, *, as_of: dt.date, today: dt.date) -> Spread:
     """Log-normal with sigma x sqrt(age in years); a price of today, or of a later day, is known."""
-    sigma = CLOUD_SIGMA if group in CLOUD_GROUPS else VENDOR_SIGMA
+    sigma = CLOUD_SIGMA if group in CLOUD_GROUPS else TOKEN_SIGMA if group in TOKEN_GROUPS else VENDOR_SIGMA
     age_days = max(0, (today - as_of).days)
     high = math.exp(DEVIATIONS * sigma * math.sqrt(age_days / DAYS_PER_YEAR))
     reason = f"as of {as_of.isoformat()}, {age_days} days old; sigma {sigma:g} a year"
@@ -129,38 +137,6 @@ def _field_spread(name: str, given: frozenset[str]) -> Spread:
     fields = TOGETHER.get(name, (name,))
     missing = [field for field in fields if field not in given]
     if missing:
-        return Spread(name, 1 / DEFAULT_FACTOR, DEFAULT_FACTOR, f"{' and '.join(missing)}: not stated, a default")
+        reason = f"{' and '.join(missing)} not stated" if len(fields) > 1 else "a default, not stated"
+        return Spread(name, 1 / DEFAULT_FACTOR, DEFAULT_FACTOR, reason)
     return Spread(name, 1 / GIVEN_FACTOR, GIVEN_FACTOR, "stated")
-
-
-def prices_in_use(
-    footprint: Footprint, workload: Workload, book: PriceBook, targets: Sequence[str]
-) -> tuple[Price, ...]:
-    """Every price that billing these targets looks up, chosen or not.
-
-    Raises:
-        InputError: an unknown target, or one that does not take this index.
-        PriceError: a price is missing.
-    """
-    watched = _WatchedBook(book)
-    for target in targets:
-        bill_index(footprint, workload, watched, target=target)
-    return tuple(watched.seen.values())
-
-
-class _WatchedBook(PriceBook):
-    """A book that remembers what it was asked for."""
-
-    def __init__(self, book: PriceBook) -> None:
-        super().__init__(book)
-        self.seen: dict[tuple[str, str, str, str], Price] = {}
-
-    def price(self, provider: str, region: str, group: str, item: str) -> Price:
-        found = super().price(provider, region, group, item)
-        self.seen[provider, region, group, item] = found
-        return found
-
-    def instances(self, provider: str, region: str) -> tuple[Price, ...]:
-        found = super().instances(provider, region)
-        self.seen.update({(price.provider, price.region, price.group, price.item): price for price in found})
-        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.default_spreads import cpu_spread
-from ragopt.bill.monte_carlo import N_SAMPLES, deviations, draws, usd_at
+from ragopt.bill.monte_carlo import N_SAMPLES, Billing, deviations, draws, usd_at
+from ragopt.bill.targets import bill_index
 from ragopt.bill.uncertain_inputs import CPU, PRICE, Inputs, Spread
 from ragopt.bill.words_of_inputs import words_of
 from ragopt.errors import InputError
@@ -93,6 +95,7 @@ def flips(  # noqa: PLR0913 - the candidates, a bill's inputs, and how they are 
     spreads: Sequence[Spread],
     n_samples: int = N_SAMPLES,
     seed: int = 0,
+    billing: Billing = bill_index,
 ) -> Flips:
     """Bill every candidate at the same draws and count where the recommended one is no longer the cheapest.
 
@@ -108,6 +111,7 @@ def flips(  # noqa: PLR0913 - the candidates, a bill's inputs, and how they are 
         spreads: of workload and prices, those of all targets; one of the CPU time is replaced by each index's own.
         n_samples: draws.
         seed: of the draws.
+        billing: how each bill is made.
 
     Raises:
         InputError: `recommended` is no candidate, no draw can be billed, an unknown target, a spread of no input.
@@ -117,11 +121,12 @@ def flips(  # noqa: PLR0913 - the candidates, a bill's inputs, and how they are 
         raise InputError(
             f"{recommended!r} is no candidate", allowed=", ".join(candidates), next_step="Name the recommended one"
         )
-    cpu_spreads = _cpu_spreads(candidates)
+    cpu_spreads = _cpu_spreads({recommended: candidates[recommended], **candidates})
     drawn = [*(spread for spread in spreads if spread.name != CPU), *dict.fromkeys(cpu_spreads.values())]
     winners: dict[int, str | None] = {}
     for number, factors in enumerate(draws(drawn, n_samples, seed)):
-        usd = _usd_by_name(candidates, workload, book, cpu_spreads, factors)
+        inputs = Inputs(candidates[recommended].footprint, workload, book)
+        usd = _usd_by_name(candidates, inputs, cpu_spreads, factors, billing)
         if usd:
             winners[number] = _winner_over(recommended, usd)
     if not winners:
@@ -144,36 +149,32 @@ def flips(  # noqa: PLR0913 - the candidates, a bill's inputs, and how they are 
 
 def _cpu_spreads(candidates: Mapping[str, Candidate]) -> dict[str, Spread]:
     """The CPU time's spread by candidate; candidates of one footprint have one, named after the first of them."""
-    first: dict[int, str] = {}
     found: dict[str, Spread] = {}
-    known = list(candidates.values())
     for name, candidate in candidates.items():
         if candidate.footprint.cpu_ms_per_query > 0:
-            same = next(i for i, other in enumerate(known) if other.footprint == candidate.footprint)
             spread = cpu_spread(candidate.footprint)
-            label = f"{CPU} of {first.setdefault(same, name)}"
-            found[name] = Spread(label, spread.low_factor, spread.high_factor, spread.reason)
+            first = next(one for one, other in candidates.items() if other.footprint == candidate.footprint)
+            found[name] = dataclasses.replace(spread, name=f"{CPU} of {first}")
     return found
 
 
 def _usd_by_name(
     candidates: Mapping[str, Candidate],
-    workload: Workload,
-    book: PriceBook,
+    inputs: Inputs,
     cpu_spreads: Mapping[str, Spread],
     factors: Factors,
+    billing: Billing,
 ) -> dict[str, Decimal]:
     cpu_names = {spread.name for spread in cpu_spreads.values()}
     shared = {name: factor for name, factor in factors.items() if name not in cpu_names}
-    drawn: Inputs | None = None
+    drawn = inputs.times(shared)  # scaling the book takes longer than a bill: once for all candidates
     usd: dict[str, Decimal] = {}
     for name, candidate in candidates.items():
-        # Scaling the book takes longer than a bill: once for all candidates.
-        drawn = drawn or Inputs(candidate.footprint, workload, book).times(shared)
         own = {CPU: factors[cpu_spreads[name].name]} if name in cpu_spreads else {}
-        at_draw = usd_at(Inputs(candidate.footprint, drawn.workload, drawn.book).times(own), candidate.target)
-        if at_draw is not None:
-            usd[name] = at_draw
+        at_draw = dataclasses.replace(drawn, footprint=candidate.footprint).times(own)
+        sold = usd_at(at_draw, candidate.target, billing)
+        if sold is not None:
+            usd[name] = sold
     return usd
 
 

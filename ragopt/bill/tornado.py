@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ragopt.bill.monte_carlo import usd_at
+from ragopt.bill.monte_carlo import Billing, usd_at
 from ragopt.bill.targets import bill_index
 from ragopt.bill.uncertain_inputs import Inputs, Spread
 from ragopt.bill.words_of_inputs import figure_text, words_of
@@ -48,7 +48,7 @@ class Swing:
         return max(known) - min(known)
 
 
-def tornado(
+def tornado(  # noqa: PLR0913 - a bill's inputs, their spreads, and how many to keep
     footprint: Footprint,
     workload: Workload,
     book: PriceBook,
@@ -56,6 +56,7 @@ def tornado(
     target: str,
     spreads: Sequence[Spread],
     n: int = 5,
+    billing: Billing = bill_index,
 ) -> tuple[Swing, ...]:
     """Return the `n` inputs that move the bill most, the widest first; those that do not move it are left out.
 
@@ -68,20 +69,20 @@ def tornado(
     if n < 1:
         raise InputError(f"n is {n}", allowed="1 or more", next_step="Ask for one input at least")
     inputs = Inputs(footprint, workload, book)
-    usd = bill_index(footprint, workload, book, target=target).usd_per_month
-    swings = [_swing(inputs, spread, target, usd) for spread in spreads]
+    usd = billing(footprint, workload, book, target=target).usd_per_month
+    swings = [_swing(inputs, spread, target, usd, billing) for spread in spreads]
     moving = sorted((swing for swing in swings if swing.width), key=lambda swing: (-swing.width, swing.name))
     return tuple(moving[:n])
 
 
-def _swing(inputs: Inputs, spread: Spread, target: str, usd: Decimal) -> Swing:
+def _swing(inputs: Inputs, spread: Spread, target: str, usd: Decimal, billing: Billing) -> Swing:
     low, high = ({spread.name: factor} for factor in (spread.low_factor, spread.high_factor))
     return Swing(
         name=spread.name,
         words=words_of(spread.name),
         at_low=figure_text(spread.name, spread.low_factor, inputs),
         at_high=figure_text(spread.name, spread.high_factor, inputs),
-        usd_at_low=usd_at(inputs.times(low), target),
-        usd_at_high=usd_at(inputs.times(high), target),
+        usd_at_low=usd_at(inputs.times(low), target, billing),
+        usd_at_high=usd_at(inputs.times(high), target, billing),
         usd_per_month=usd,
     )

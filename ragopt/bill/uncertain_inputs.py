@@ -2,6 +2,8 @@
 
 An input is named by what it is: `queries` (the month's queries and the peak together), a numeric field of the workload,
 `cpu_ms_per_query` (of the measured index), or `price of PROVIDER GROUP` (every price of that group by one factor).
+Token prices that come from the library genai-prices are in no book; they are `price of genai-prices token_prices`, and
+their lines are priced anew.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ from decimal import ROUND_FLOOR, Decimal
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+from ragopt.bill.lines import total
 from ragopt.bill.workload_fields import FIELDS
 from ragopt.errors import InputError
+from ragopt.units import to_cents
 
 if TYPE_CHECKING:
     from ragopt.bill.footprint import Footprint
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
+    from ragopt.records import Bill, BillLine
 
 LEVEL = 0.95
 """Share of the truth that lies between the low and the high factor of a spread: that of every interval in ragopt."""
@@ -31,6 +36,10 @@ DEVIATIONS = NormalDist().inv_cdf((1 + LEVEL) / 2)
 QUERIES = "queries"
 CPU = "cpu_ms_per_query"
 PRICE = "price of "
+
+LIBRARY = "genai-prices"
+LIBRARY_PLACE = (LIBRARY, "token_prices")
+"""Stands for the library's prices, which are in no book; the source of their lines names it."""
 
 TOGETHER = {QUERIES: ("queries_per_month", "peak_qps")}
 """Fields that one factor moves: with two of their own the average could come to lie above the peak."""
@@ -96,11 +105,13 @@ class Inputs:
         footprint: the measured index.
         workload: what it has to serve.
         book: prices.
+        library_factor: on the prices of the lines that come from the library.
     """
 
     footprint: Footprint
     workload: Workload
     book: PriceBook
+    library_factor: float = 1.0
 
     def times(self, factors: Factors) -> Inputs:
         """Return these inputs with each figure in `factors` multiplied.
@@ -115,8 +126,24 @@ class Inputs:
         return Inputs(
             _footprint_times(self.footprint, factors.get(CPU)),
             _workload_times(self.workload, fields),
-            _book_times(self.book, prices),
+            _book_times(self.book, {place: factor for place, factor in prices.items() if place != LIBRARY_PLACE}),
+            self.library_factor * prices.get(LIBRARY_PLACE, 1.0),
         )
+
+
+def library_lines(bill: Bill, book: PriceBook) -> tuple[BillLine, ...]:
+    """The lines of a bill whose price the library states and the book does not."""
+    own = {price.source for price in book}
+    return tuple(line for line in bill.lines if LIBRARY in line.source and line.source not in own)
+
+
+def usd_of(bill: Bill, inputs: Inputs) -> Decimal:
+    """The bill's total, with the lines of the library's prices at the factor that was drawn for them."""
+    if inputs.library_factor == 1:
+        return bill.usd_per_month
+    exact, lines = _decimal(inputs.library_factor), library_lines(bill, inputs.book)
+    scaled = sum((to_cents(line.quantity * line.usd_per_unit * exact) for line in lines), Decimal(0))
+    return bill.usd_per_month - total(lines) + scaled
 
 
 def price_name(provider: str, group: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ragopt.bill.uncertain_inputs import CPU, PRICE, QUERIES, Inputs, place_of
+from ragopt.bill.uncertain_inputs import CPU, LIBRARY_PLACE, PRICE, QUERIES, Inputs, place_of
 
 if TYPE_CHECKING:
     from ragopt.bill.uncertain_inputs import Spread
@@ -38,6 +38,8 @@ def words_of(name: str) -> str:
     """
     if name.startswith(PRICE):
         provider, group = place_of(name)
+        if (provider, group) == LIBRARY_PLACE:
+            return "token prices"
         words = group.replace("_", " ").replace("vms", "VMs")
         return f"prices of {provider}" if words == provider else f"prices of {provider} {words}"
     if name.startswith(f"{CPU} of "):
