@@ -64,7 +64,7 @@ def estimate_one(folder: Path) -> dict[str, Any]:
         material = gather_material(settings, store, Silent())
         exact_seconds = time.perf_counter() - began
         data = material.models[0]
-        pricing = Pricing(workload_of(settings.scale, data.vectors.n), PriceBook.load(), "scan", data.vectors.n, K)
+        pricing = Pricing(workload_of(settings.workload, data.vectors.n), PriceBook.load(), "scan", data.vectors.n, K)
         plan = SearchPlan("cosine", K, K, SEED)
         selection = Selection(store, data, plan, pricing, settings.limits, material, Silent())
         trials = grid_for(settings, data.model, data.vectors.dim, data.vectors.n)

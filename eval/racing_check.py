@@ -57,7 +57,7 @@ def score_all(shared: Path, cache: Path) -> tuple[list[TrialResult], Selection, 
                              limits=Limits(min_recall=None))  # fmt: skip
     material = gather_material(settings, ArtifactStore(cache), Silent())
     data = material.models[0]
-    pricing = Pricing(workload_of(settings.scale, data.vectors.n), PriceBook.load(), "scan", data.vectors.n, K)
+    pricing = Pricing(workload_of(settings.workload, data.vectors.n), PriceBook.load(), "scan", data.vectors.n, K)
     plan = SearchPlan("cosine", K, K, 0)
     selection = Selection(ArtifactStore(cache), data, plan, pricing, settings.limits, material, Silent())
     trials = grid_for(settings, data.model, data.vectors.dim, data.vectors.n)

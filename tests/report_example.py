@@ -160,7 +160,7 @@ def info(model: str, corpus: str, n_vectors: int, *, synthetic: bool) -> dict[st
             "n_queries": 1000,
             "objective": "usd",
             "cost_model": "scan",
-            "scale": {"n_vectors": n_vectors, "peak_qps": "10", "n_replicas": 2, "region": None},
+            "workload": {"n_vectors": n_vectors, "peak_qps": "10", "n_replicas": 2, "horizon_months": 24},
             "min_recall": 0.95,
             "min_ndcg_ratio": None,
             "max_p99_ms": None,

@@ -27,7 +27,7 @@ from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.progress import Silent
 from ragopt.sweep.query_sample import QuerySample, candidates_wanted, racing_order
 from ragopt.sweep.selecting import Selection
-from ragopt.sweep.settings import SELECT_TRAIN_ROWS, Scale, SearchPlan
+from ragopt.sweep.settings import SELECT_TRAIN_ROWS, SearchPlan
 
 N, DIM, N_SELECT, N_FIT, K = 6000, 32, 120, 500, 10
 PLAN = SearchPlan("cosine", K, K, 0)
@@ -153,7 +153,7 @@ def test_candidates_grow_with_k_and_depth():
 def a_selection(prepared, *, min_recall=0.9, n_scale=None):
     store, data, _, split = prepared
     n = data.vectors.n
-    pricing = Pricing(workload_of(Scale(n_vectors=n_scale), n), PriceBook.load(), "scan", n, K)
+    pricing = Pricing(workload_of({"n_vectors": n_scale}, n), PriceBook.load(), "scan", n, K)
     query_ids, document_ids = [str(row) for row in split.rows], [str(row) for row in range(n)]
     material = Material((data,), query_ids, document_ids, {}, None, split, {}, {})
     return Selection(store, data, PLAN, pricing, Limits(min_recall=min_recall), material, Silent())

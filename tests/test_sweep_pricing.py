@@ -13,7 +13,6 @@ from ragopt.measure.latency import SearchTiming
 from ragopt.records import IndexBytes, LatencyMs, Trial
 from ragopt.sweep.measured import Measured
 from ragopt.sweep.pricing import CpuPerQuery, Pricing, code_bytes_per_vector, workload_of
-from ragopt.sweep.settings import Scale
 
 SIZES = IndexBytes(16.0, 2000, 64.0, 82_000)
 RESCORED = Trial.parse("m@64:none | PQ16np,Refine(SQ8) | k_factor_rf=20")
@@ -26,7 +25,7 @@ def measured(trial=RESCORED, sizes=SIZES):
 
 
 def pricing(cost_model, *, n_vectors=1000, k=10):
-    return Pricing(workload_of(Scale(), n_vectors), PriceBook.load(), cost_model, n_vectors, k)
+    return Pricing(workload_of({}, n_vectors), PriceBook.load(), cost_model, n_vectors, k)
 
 
 def test_measured_cost_model_takes_the_clock_with_its_interval():
@@ -77,13 +76,13 @@ def test_an_index_in_one_tier_has_no_bill_for_two():
 
 def test_workload_defaults_to_the_corpus_and_its_own_defaults():
     """Nothing said: the corpus's size and the workload's defaults. Something said: that, zero queries included."""
-    assert workload_of(Scale(), 4321) == Workload(n_vectors=4321)
-    said = Scale(10_000_000, 0, Decimal("2.5"), 3, "aws", "us-east-1")
+    assert workload_of({}, 4321) == Workload(n_vectors=4321)
+    said = {"n_vectors": 10_000_000, "queries_per_month": 0, "peak_qps": Decimal("2.5"), "n_replicas": 3}
     assert workload_of(said, 4321) == Workload(10_000_000, 0, Decimal("2.5"), 3, "aws", "us-east-1")
-    assert workload_of(Scale(queries_per_month=50_000_000, peak_qps=Decimal(100)), 7).queries_per_month == 50_000_000
+    assert workload_of({"queries_per_month": 50_000_000, "peak_qps": Decimal(100)}, 7).queries_per_month == 50_000_000
 
 
 def test_workload_errors_name_the_option():
     """A scale that cannot be billed names the option to correct."""
     with pytest.raises(InputError, match="--vectors-at-scale is 0"):
-        workload_of(Scale(n_vectors=0), 10)
+        workload_of({"n_vectors": 0}, 10)

@@ -18,14 +18,13 @@ from ragopt.sweep.judging import Judging
 from ragopt.sweep.measured import Measured
 from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.results import confirmed_result, estimated_result, measured_result
-from ragopt.sweep.settings import Scale
 
 N = 20
 EXACT = Neighbours(np.tile([0, 1, 2], (N, 1)), np.tile([0.9, 0.8, 0.7], (N, 1)))
 JUDGING = Judging(
     [f"q{row}" for row in range(N)], ["a", "b", "c", "d"], {}, Judge({"q0": {"a": 1}, "q1": {"d": 1}}, k=2), 2
 )
-PRICING = Pricing(workload_of(Scale(), 4), PriceBook.load(), "measured", 4, 2)
+PRICING = Pricing(workload_of({}, 4), PriceBook.load(), "measured", 4, 2)
 
 
 def measured(text, found):

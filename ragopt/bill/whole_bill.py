@@ -106,7 +106,7 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
     if not found:
         raise InputError("No target can be billed: " + "; ".join(f"{name}: {why}" for name, why in not_billed.items()),
                          next_step="Correct the workload, or give the missing prices with --prices")  # fmt: skip
-    shared = shared_lines(workload.at_average(), book)
+    shared = shared_lines(workload, book, dim=footprint.dim)
     found.sort(key=lambda bill: (bill.usd_per_month, bill.target))
     lines = [*shared, *(line for bill in found for line in bill.lines)]
     warnings = old_price_warnings(lines, day)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ragopt.artifacts import ArtifactStore, storage_errors
 from ragopt.bill.old_prices import old_price_warnings
 from ragopt.bill.price_book import PriceBook
-from ragopt.bill.service import shared_lines
+from ragopt.bill.service import embedding_lines, shared_lines
 from ragopt.errors import InputError
 from ragopt.measure.intervals import best_lower_bound
 from ragopt.measure.memory import PeakAnonymous
@@ -89,7 +89,9 @@ def check_early(settings: SweepSettings) -> None:
     workload = workload_of(settings.workload, 1)
     book = PriceBook.load(overrides=settings.prices)
     book.instances(workload.provider, workload.region)
-    shared_lines(workload, book)  # a model or price that is missing is told before anything is measured
+    # A model or price that is missing is told before anything is measured; the dimension moves no price.
+    shared_lines(workload, book, dim=1)
+    embedding_lines(workload, book)
     if settings.corpus and Path(settings.corpus).resolve() == settings.out.resolve():
         raise InputError(
             f"--out {settings.out} is the corpus itself: the next sweep would read its own report as a document",
