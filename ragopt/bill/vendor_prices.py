@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ragopt.bill.price import file_of
@@ -33,7 +36,7 @@ class VendorPrices:
     def of(cls, rules: VendorRules, book: PriceBook, workload: Workload) -> VendorPrices:
         """Take the prices of the workload's own region where the book has one, else of the region in the file."""
         own = region_of(workload)
-        known = {price.region for price in book if price.group == rules.name and price.provider == rules.name}
+        known = {region for region, _ in _by_vendor(book).get(rules.name, {})}
         return cls(rules, book, own if own in known else rules.region)
 
     def get(self, item: str) -> Price:
@@ -49,15 +52,26 @@ class VendorPrices:
 
     def has(self, item: str) -> bool:
         """Say whether the book has a price."""
-        return any(
-            (price.provider, price.region, price.group, price.item)
-            == (self.rules.name, self.region, self.rules.name, item)
-            for price in self.book
-        )
+        return (self.region, item) in _by_vendor(self.book).get(self.rules.name, {})
+
+    def all(self) -> tuple[Price, ...]:
+        """Every price of the vendor in the region, in file order."""
+        found = _by_vendor(self.book).get(self.rules.name, {})
+        return tuple(price for (region, _), price in found.items() if region == self.region)
 
     def missing(self) -> tuple[str, ...]:
         """Items that the vendor does not publish and the user has not supplied."""
         return tuple(item for item in self.rules.user_supplied if not self.has(item))
+
+
+@lru_cache(maxsize=4)
+def _by_vendor(book: PriceBook) -> Mapping[str, Mapping[tuple[str, str], Price]]:
+    """Prices by vendor, then by region and item; a book never changes, so each is gone through once."""
+    found: dict[str, dict[tuple[str, str], Price]] = {}
+    for price in book:
+        if price.provider == price.group:  # a vendor's prices are those of a group with its own name
+            found.setdefault(price.group, {})[price.region, price.item] = price
+    return MappingProxyType(found)
 
 
 def region_of(workload: Workload) -> str:

@@ -91,7 +91,8 @@ class VendorTarget:
         notes = [f"Compression: {rules.compression}"]
         if held.scalar.name != footprint.scalar:
             notes.append(f"{rules.name} does not sell {footprint.scalar} vectors: {held.scalar.name} is billed.")
-        if work.write_path != path_of(rules, work.write_path).path:
+        path = path_of(rules, work.write_path)
+        if path.path != work.write_path and path.charges:
             notes.append(f"{rules.name} sells no {work.write_path} load: whole indexes are written by upserts.")
         if prices.region not in ("global", region_of(work)):
             notes.append(f"Prices are those of {prices.region}; there are none for {region_of(work)}.")
@@ -101,8 +102,7 @@ class VendorTarget:
             )
         notes += [f"Needs the vendor's consent: {one}." for one in broken(rules, held, on_request=True)]
         notes += rules.assumptions
-        used = [price for price in prices.book if (price.group, price.region) == (rules.name, prices.region)]
-        notes += [f"Price of {price.item}: {price.caution}" for price in used if price.caution]
+        notes += [f"Price of {price.item}: {price.caution}." for price in prices.all() if price.caution]
         return tuple(notes)
 
 
