@@ -50,6 +50,8 @@ def test_money_and_the_price_of_a_point():
         "than with 20."
     )
     assert found.notes[0].startswith("recall_vs_qrels was not measured with k = 3:")
+    assert "the k best documents" in found.notes[2]
+    assert len(found.notes) == 3
 
 
 def test_a_clear_best_is_kept():
@@ -57,6 +59,13 @@ def test_a_clear_best_is_kept():
     found = decide({1: Quality(0.5, 0.45, 0.55, 300), 5: Quality(0.9, 0.86, 0.93, 300)}, ks=(1, 5))
     assert (found.best_k, found.enough_k) == (5, 5)
     assert found.sentence.startswith("Send 5 chunks: recall_vs_qrels@5 is the best")
+
+
+def test_few_queries_are_said_to_be_few():
+    """15 queries leave the question open: one chunk overlaps five, and a note warns."""
+    found = decide({1: Quality(0.933, 0.760, 0.982, 15), 5: Quality(1.0, 0.796, 1.0, 15)})
+    assert found.sentence.startswith("Send 1 chunk: ")
+    assert found.notes[-1].startswith("Only 15 queries")
 
 
 def test_quality_that_falls_has_no_price_of_a_point():

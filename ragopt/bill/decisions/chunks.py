@@ -200,6 +200,8 @@ def _overlaps(count: ChunkCount, best: ChunkCount) -> bool:
 
 
 def _notes(counts: Sequence[ChunkCount], metric: str) -> list[str]:
+    from ragopt.measure.intervals import few_queries_warning  # noqa: PLC0415 - brings numpy, loaded when first used
+
     missing = [str(count.k) for count in counts if count.quality is None]
     notes = []
     if missing and len(missing) < len(counts):
@@ -211,6 +213,13 @@ def _notes(counts: Sequence[ChunkCount], metric: str) -> list[str]:
             "Overlapping intervals do not prove that two k are equally good: they say that this many queries cannot "
             "tell them apart."
         )
+        notes.append(
+            f"{metric}@k looks at the k best documents, each found by its best chunk; where several of the chunks sent "
+            "belong to one document, k chunks hold fewer documents than that."
+        )
+    few = few_queries_warning(min((one.quality.n_queries for one in counts if one.quality is not None), default=10**9))
+    if few:
+        notes.append(few)
     return notes
 
 
@@ -230,14 +239,18 @@ def _sentence(
         )
     if enough.k == best.k:
         return (
-            f"Send {best.k} chunks: {metric}@{best.k} is the best, {_shown(best)}, and no smaller k comes within its "
+            f"Send {_chunks(best.k)}: {metric}@{best.k} is the best, {_shown(best)}, and no smaller k comes within its "
             f"interval; generation costs {best.usd_per_month:,} USD a month."
         )
     return (
-        f"Send {enough.k} chunks: {metric}@{enough.k} is {_shown(enough)}, whose interval overlaps the best's, "
+        f"Send {_chunks(enough.k)}: {metric}@{enough.k} is {_shown(enough)}, whose interval overlaps the best's, "
         f"{_shown(best)} with k = {best.k}, and generation costs {enough.usd_per_month:,} USD a month, "
         f"{best.usd_per_month - enough.usd_per_month:,} less than with {best.k}."
     )
+
+
+def _chunks(k: int) -> str:
+    return "1 chunk" if k == 1 else f"{k} chunks"
 
 
 def _shown(count: ChunkCount) -> str:
