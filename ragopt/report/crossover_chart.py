@@ -7,16 +7,18 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ragopt.bill.decisions.crossovers import Crossover, Crossovers
-from ragopt.bill.decisions.target import TargetDecision, count_text, durable
+from ragopt.bill.decisions.target import count_text, durable
 from ragopt.report import palette
 from ragopt.report.axes import AxisScale, log_ticks
-from ragopt.report.charts import FONT, PIXELS_PER_CHARACTER
-from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT
+from ragopt.report.charts import FONT, PIXELS_PER_CHARACTER, Align
+from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Label, mark_box, place_labels
 from ragopt.report.words import usd_text
 
 if TYPE_CHECKING:
     import altair as alt
+
+    from ragopt.bill.decisions.crossovers import Crossover, Crossovers
+    from ragopt.bill.decisions.target import TargetDecision
 
 LABEL_ROOM = 175
 """Pixels to the right of the plot for the targets' names."""
@@ -24,21 +26,22 @@ LABEL_ROOM = 175
 LABEL_GAP = LINE_HEIGHT
 """Pixels between the middles of two names."""
 
+TITLE_WIDTH = 1.35
+"""Width of a bold character of the 15 px title against one of the 12 px subtitle."""
+
 CHANGE_ROWS = 34
 """Pixels from one note of a change to the next: two lines and some air."""
 
-LEADER_COLOURS = tuple(
-    palette.shade(palette.RAMPS[family][reduction][0], 0, 1)
-    for family, reduction in (
-        (0, "trunc"),
-        (0, "pca"),
-        (0, "joint"),
-        (1, "pca"),
-        (0, "none"),
-        (2, "trunc"),
-        (2, "joint"),
-    )
+LEADER_RAMPS = (
+    palette.RAMPS[0]["trunc"],
+    palette.RAMPS[0]["pca"],
+    palette.RAMPS[0]["joint"],
+    palette.RAMPS[1]["pca"],
+    palette.RAMPS[0]["none"],
+    palette.RAMPS[2]["trunc"],
+    palette.RAMPS[2]["joint"],
 )
+LEADER_COLOURS = tuple(palette.shade(light, 0, 1) for light, _ in LEADER_RAMPS)
 """One for each target that is cheapest somewhere; the others are grey."""
 
 
@@ -58,11 +61,10 @@ def crossover_chart(decision: TargetDecision, *, width: int = 720, height: int =
     result = decision.result
     x, y = _scales(result)
     colours = {name: LEADER_COLOURS[i % len(LEADER_COLOURS)] for i, name in enumerate(result.leaders)}
-    changes = durable(result)
     layers = [
         _lowest_layer(result, x, y, decision.by),
         *_line_layers(result, colours, (x, y), decision.by),
-        *(layer for i, one in enumerate(changes) for layer in _change_layers(one, i, x, (width, height), decision.by)),
+        *_change_layers(durable(result), x, (width, height), decision.by),
         *_name_layers(result, colours, (x, y), (width, height)),
     ]
     chart: alt.LayerChart = (
@@ -72,7 +74,7 @@ def crossover_chart(decision: TargetDecision, *, width: int = 720, height: int =
             aria=False,
             background=palette.PAPER,
             font=FONT,
-            padding={"left": 10, "top": 10, "bottom": 10, "right": LABEL_ROOM},
+            padding=10,
         )
         .configure_view(stroke=palette.GRID)
         .configure_axis(
@@ -109,8 +111,9 @@ def _axes(x: AxisScale, y: AxisScale, by: str) -> tuple[alt.X, alt.Y]:
 
     unit = "vectors" if by == "vectors" else "queries a month"
     count = (
-        "datum.value >= 1e9 ? format(datum.value / 1e9, ',~') + ' B' : datum.value >= 1e6 ? format(datum.value / 1e6, '~') "
-        "+ ' M' : datum.value >= 1e3 ? format(datum.value / 1e3, '~') + ' k' : format(datum.value, '~')"
+        "datum.value >= 1e9 ? format(datum.value / 1e9, ',~') + ' B' : "
+        "datum.value >= 1e6 ? format(datum.value / 1e6, '~') + ' M' : "
+        "datum.value >= 1e3 ? format(datum.value / 1e3, '~') + ' k' : format(datum.value, '~')"
     )
     money = "format(datum.value, datum.value < 1 ? '.2~f' : ',.0f')"
     return (
@@ -134,7 +137,7 @@ def _lowest_layer(result: Crossovers, x: AxisScale, y: AxisScale, by: str) -> al
 
     rows = [{"at": p.at, "usd": float(p.usd[p.leader])} for p in result.points if p.leader and p.usd[p.leader] > 0]
     across, up = _axes(x, y, by)
-    band = alt.Chart(_inline(rows)).mark_line(color=palette.INK, strokeWidth=11, opacity=0.14, strokeCap="round")
+    band: alt.Chart = alt.Chart(_inline(rows)).mark_line(color=palette.INK, strokeWidth=11, opacity=0.14)
     return band.encode(x=across, y=up)
 
 
@@ -166,24 +169,34 @@ def _name_layers(
     colours: dict[str, str],
     scales: tuple[AxisScale, AxisScale],
     size: tuple[int, int],
-) -> list[alt.LayerChart | alt.Chart]:
-    """Names beside the ends of the lines: right of the plot where a line reaches it, on the plot where it ends before."""
-    x, y = scales
+) -> list[alt.Chart]:
+    """Names beside the ends of the lines: right of the plot, or in free space on it where a line ends before."""
     width, height = size
-    ends: list[tuple[str, float, float]] = []
-    for name in _names(result):
-        last = [point for point in result.points if point.usd.get(name, 0) > 0][-1]
-        ends.append((name, width * x.fraction(last.at), height * (1 - y.fraction(float(last.usd[name])))))
-    outside = sorted((end for end in ends if end[1] >= width - 1), key=lambda end: end[2])
-    layers: list[Any] = []
-    for (name, _, line_y), label_y in zip(outside, spread([end[2] for end in outside], LABEL_GAP, height), strict=True):
+    pixels = {name: _pixels(result, name, scales, size) for name in _names(result)}
+    outside = sorted((name for name in pixels if pixels[name][-1][0] >= width - 1), key=lambda n: pixels[n][-1][1])
+    places = spread([pixels[name][-1][1] for name in outside], LABEL_GAP, height)
+    layers: list[alt.Chart] = []
+    for name, y in zip(outside, places, strict=True):
         colour = colours.get(name, palette.MUTED)
-        layers += [_leader(width, line_y, label_y, colour), _text(name, width + 22, label_y, colour, name in colours)]
-    for name, end_x, end_y in ends:
-        if end_x < width - 1:
-            colour = colours.get(name, palette.MUTED)
-            layers += _haloed(f"{name} ends", end_x + 9, end_y, colour, "left")
+        layers.append(_leader((width + 2, pixels[name][-1][1]), (width + 18, y), colour))
+        layers += _words(((name, width + 22, y),), colour, "left", bold=name in colours)
+    inside = [name for name in pixels if name not in outside]
+    labels = [Label((f"{name} ends here",), *pixels[name][-1]) for name in inside]
+    taken = [mark_box(x, y, radius=5) for line in pixels.values() for x, y in line]
+    for name, label, box in zip(inside, labels, place_labels(labels, taken, width, height), strict=True):
+        colour = colours.get(name, palette.MUTED)
+        layers.append(_leader((label.x, label.y), box.nearest(label.x, label.y), colour))
+        middle = (box.top + box.bottom) / 2
+        layers += _words(((label.lines[0], (box.left + box.right) / 2, middle),), colour, "center")
     return layers
+
+
+def _pixels(
+    result: Crossovers, name: str, scales: tuple[AxisScale, AxisScale], size: tuple[int, int]
+) -> list[tuple[float, float]]:
+    x, y = scales
+    billed = [(point.at, float(point.usd[name])) for point in result.points if point.usd.get(name, 0) > 0]
+    return [(size[0] * x.fraction(at), size[1] * (1 - y.fraction(usd))) for at, usd in billed]
 
 
 def spread(wanted: Sequence[float], gap: float, height: float) -> list[float]:
@@ -214,70 +227,72 @@ def _at(x: float, y: float) -> dict[str, Any]:
     return {"x": alt.XValue(x), "y": alt.YValue(y)}  # type: ignore[no-untyped-call]
 
 
-def _leader(width: float, line_y: float, label_y: float, colour: str) -> alt.Chart:
+def _to(x: float, y: float) -> dict[str, Any]:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
-    rule = alt.Chart(_inline([{}])).mark_rule(color=colour, strokeWidth=1, opacity=0.7)
-    return rule.encode(**_at(width + 2, line_y), x2=alt.X2Value(width + 18), y2=alt.Y2Value(label_y))  # type: ignore[no-untyped-call]
+    return {"x2": alt.X2Value(x), "y2": alt.Y2Value(y)}  # type: ignore[no-untyped-call]
 
 
-def _text(text: str, x: float, y: float, colour: str, bold: bool, align: Any = "left") -> alt.Chart:  # noqa: FBT001 - a style
+def _leader(start: tuple[float, float], end: tuple[float, float], colour: str) -> alt.Chart:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
-    mark = alt.Chart(_inline([{}])).mark_text(
-        text=text,
-        align=align,
-        baseline="middle",
-        color=colour,
-        fontSize=FONT_SIZE,
-        fontWeight="bold" if bold else "normal",
-    )
-    return mark.encode(**_at(x, y))
+    rule: alt.Chart = alt.Chart(_inline([{}])).mark_rule(color=colour, strokeWidth=1, opacity=0.7)
+    return rule.encode(**_at(*start), **_to(*end))
 
 
-def _haloed(text: str, x: float, y: float, colour: str, align: Any, *, bold: bool = False) -> list[alt.Chart]:
+def _words(
+    texts: Sequence[tuple[str, float, float]], colour: str, align: Align, *, bold: bool = False
+) -> list[alt.Chart]:
+    """Texts in one style, each at its pixel, over a halo of the paper's colour."""
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
-    halo = alt.Chart(_inline([{}])).mark_text(
-        text=text, align=align, baseline="middle", color=palette.PAPER, stroke=palette.PAPER, strokeWidth=4,
-        fontSize=FONT_SIZE, fontWeight="bold" if bold else "normal",
-    )  # fmt: skip
-    return [halo.encode(**_at(x, y)), _text(text, x, y, colour, bold, align)]
+    style: dict[str, Any] = {"align": align, "baseline": "middle", "fontSize": FONT_SIZE}
+    style["fontWeight"] = "bold" if bold else "normal"
+    # Round joins: with mitred ones the halo of an M or v has spikes that cut into the line above.
+    halo = {"color": palette.PAPER, "stroke": palette.PAPER, "strokeWidth": 4, "strokeJoin": "round"}
+    layers: list[alt.Chart] = []
+    for paint in (halo, {"color": colour}):
+        for text, x, y in texts:
+            mark: alt.Chart = alt.Chart(_inline([{}])).mark_text(text=text, **style, **paint)
+            layers.append(mark.encode(**_at(x, y)))
+    return layers
 
 
-def _change_layers(change: Crossover, row: int, x: AxisScale, size: tuple[int, int], by: str) -> list[alt.Chart]:
-    """A dashed line at a change of the lowest bill, with what changes, in a row of its own from the top."""
+def _change_layers(changes: Sequence[Crossover], x: AxisScale, size: tuple[int, int], by: str) -> list[alt.Chart]:
+    """Dashed lines where the lowest bill changes, each with what changes, in rows of their own from the top."""
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
     width, height = size
-    place = width * x.fraction(change.at)
-    rule = alt.Chart(_inline([{}])).mark_rule(color=palette.ACCENT, strokeWidth=1.3, strokeDash=[5, 4])
-    line = rule.encode(**_at(place, 0), y2=alt.Y2Value(height))  # type: ignore[no-untyped-call]
-    align = "left" if place < width / 2 else "right"
-    beside = place + (7 if align == "left" else -7)
-    top = 12 + row * CHANGE_ROWS
-    words = f"from {change.source} to {change.to}" if change.source else f"begins: {change.to}"
-    figures = f"at {count_text(change.at)} {by}, USD {usd_text(change.usd_to)}"
-    return [
-        line,
-        *_haloed(words, beside, top, palette.ACCENT, align, bold=True),
-        *_haloed(figures, beside, top + LINE_HEIGHT, palette.ACCENT, align),
-    ]
+    rules: list[alt.Chart] = []
+    words: list[alt.Chart] = []
+    for row, change in enumerate(changes):
+        place, top = width * x.fraction(change.at), 14 + row * CHANGE_ROWS
+        rule: alt.Chart = alt.Chart(_inline([{}])).mark_rule(color=palette.ACCENT, strokeWidth=1.3, strokeDash=[5, 4])
+        rules.append(rule.encode(**_at(place, 0), **_to(place, height)))
+        align: Align = "left" if place < width / 2 else "right"
+        beside = place + (7 if align == "left" else -7)
+        what = f"from {change.source} to {change.to}" if change.source else f"begins: {change.to}"
+        figures = f"at {count_text(change.at)} {by}, USD {usd_text(change.usd_to)}"
+        words += _words(((what, beside, top),), palette.ACCENT, align, bold=True)
+        words += _words(((figures, beside, top + LINE_HEIGHT),), palette.ACCENT, align)
+    return [*rules, *words]
 
 
 def _title(decision: TargetDecision, room: int) -> Any:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
     per_line = int(room / PIXELS_PER_CHARACTER)
-    lines = [line for text in (decision.sentence, *decision.notes) for line in textwrap.wrap(text, per_line)]
+    about = f"USD per month of every target as {decision.by} grow; the lowest lies on the pale band."
+    lines = [line for text in (about, *decision.notes) for line in textwrap.wrap(text, per_line)]
     return alt.TitleParams(
-        text=f"Monthly bill by target as {decision.by} grow",
+        text=textwrap.wrap(decision.sentence, int(per_line / TITLE_WIDTH)),
         subtitle=lines,
         anchor="start",
-        fontSize=17,
+        fontSize=15,
         color=palette.INK,
         subtitleColor=palette.MUTED,
         subtitleFontSize=FONT_SIZE,
         subtitleLineHeight=16,
+        subtitlePadding=6,
         offset=14,
     )

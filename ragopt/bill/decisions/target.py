@@ -85,9 +85,9 @@ def modelled_footprint(dim: int, bytes_per_vector: Decimal, cpu_ms: Decimal | No
     taken = scan if cpu_ms is None else float(cpu_ms)
     note = (
         f"CPU time is that of scanning every vector's {size:g} bytes, {scan:.2f} ms per query and million vectors; an "
-        "index that compares fewer takes less: give its --cpu-ms"
+        "index that compares fewer takes less (--cpu-ms)."
         if cpu_ms is None
-        else f"CPU time is {cpu_ms:f} ms per query at a million vectors, as given, and grows with the vectors"
+        else f"CPU time is {cpu_ms:f} ms per query at a million vectors, as given, and grows with the vectors."
     )
     sizes = IndexBytes(size, 0, 0.0, int(size * N_VECTORS_MODELLED))
     return Footprint(sizes, N_VECTORS_MODELLED, taken, taken, taken, dim=dim), note
@@ -142,13 +142,28 @@ def decide_target(  # noqa: PLR0913 - the index, the service, the prices and the
     if not result.leaders:
         why = "; ".join(f"{one.target}: {one.reason}" for one in skipped)
         raise PriceError(f"No target can be billed ({why})", next_step="Add the prices that are named here")
-    return TargetDecision(by, result, skipped, (*notes, *_notes(result, by)), _sentence(result, by))
+    return TargetDecision(
+        by, result, skipped, (_setting(footprint, workload, by), *notes, *_notes(result, by)), _sentence(result, by)
+    )
+
+
+def _setting(footprint: Footprint, workload: Workload, by: Growing) -> str:
+    fixed = (
+        f"{workload.queries_per_month:,} queries a month, peak {workload.peak_qps:f} a second"
+        if by == "vectors"
+        else f"{workload.n_vectors:,} vectors, peak of {workload.peak_qps:f} queries a second per "
+        f"{workload.queries_per_month:,} a month"
+    )
+    size = footprint.index_bytes.ram_bytes_per_vector
+    return (
+        f"{fixed}, {footprint.dim} dimensions, {size:g} bytes of codes in RAM and {workload.metadata_bytes:,} of metadata "
+        f"per vector, {workload.n_replicas} {'replica' if workload.n_replicas == 1 else 'replicas'}, "
+        f"{workload.provider} {workload.region}."
+    )
 
 
 def _notes(result: Crossovers, by: Growing) -> tuple[str, ...]:
-    notes = []
-    if by == "queries":
-        notes.append("The peak grows in proportion to the queries.")
+    notes = ["The peak grows in proportion to the queries."] if by == "queries" else []
     vendors = [name for name in result.leaders if not TARGETS[name].serves_the_index]
     if vendors:
         notes.append(f"{', '.join(vendors)}: a vendor builds its own index, whose recall was not measured.")
@@ -156,7 +171,7 @@ def _notes(result: Crossovers, by: Growing) -> tuple[str, ...]:
 
 
 def _skipped(name: str, reasons: dict[int, str]) -> list[Skipped]:
-    """One entry per reason and target; reasons that differ in their figures only are one, told as at the smallest size."""
+    """One entry per reason; reasons that differ in their figures only are one, told as at the smallest size."""
     found: dict[str, Skipped] = {}
     for size, reason in sorted(reasons.items()):
         kind = re.sub(r"[\d.,]+", "#", reason)
@@ -179,9 +194,10 @@ def _grown(workload: Workload, by: Growing, size: int) -> Workload:
 def _sentence(result: Crossovers, by: Growing) -> str:
     unit = "vectors" if by == "vectors" else "queries a month"
     ends = f"from {count_text(result.low)} to {count_text(result.high)} {unit}"
-    if not result.changes:
-        return f"{result.points[0].leader} is the cheapest target {ends}."
-    steps = [f"{_verb(change)} {change.to} at {count_text(change.at)}" for change in durable(result)]
+    changes = durable(result)
+    if not changes:
+        return f"{ends[0].upper()}{ends[1:]} the cheapest target is {result.leaders[0]} throughout."
+    steps = [f"{_verb(change)} {change.to} at {count_text(change.at)}" for change in changes]
     return f"{ends[0].upper()}{ends[1:]} the cheapest target is {result.points[0].leader} first; {', '.join(steps)}."
 
 
