@@ -179,13 +179,15 @@ def test_help_of_a_command_loads_no_model_and_no_index_library(command):
 def test_public_names():
     """The names that users may rely on; a change here is a change of the API."""
     assert sorted(ragopt.__all__) == [
-        "Bill", "Quality", "RagoptError", "Recommendation", "Run", "Space", "Trial", "TrialResult",
-        "recommend", "sweep",
+        "Bill", "Quality", "RagoptError", "Recommendation", "Run", "Space", "Trial", "TrialResult", "WholeBill",
+        "Workload", "bill", "recommend", "sweep",
     ]  # fmt: skip
     assert isinstance(ragopt.__version__, str)
 
 
-@pytest.mark.parametrize("before", ["", "import ragopt.sweep.settings", "from ragopt.api import sweep"])
+@pytest.mark.parametrize(
+    "before", ["", "import ragopt.sweep.settings", "from ragopt.api import sweep", "import ragopt.bill.lines"]
+)
 def test_public_names_stay_what_they_are(before):
     """ragopt.sweep is the verb, at the first use and at the second, also when the room of that name was imported."""
     answer = run_python(f"""

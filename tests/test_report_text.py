@@ -141,7 +141,7 @@ def test_command_quotes_and_leaves_unset_options_out():
     assert reproduce_command(run) == (
         "ragopt sweep 'my docs; rm -rf ~' --no-chunk --model wordllama --device auto --title-column headline"
         " --metric cosine --k 10 --seed 7 --n-queries 1000 --objective usd --cost-model scan"
-        " --vectors-at-scale 100000000 --peak-qps 10 --replicas 2 --min-recall 0.95"
+        " --vectors-at-scale 100000000 --peak-qps 10 --replicas 2 --set horizon_months=24 --min-recall 0.95"
     )
 
 
@@ -162,7 +162,7 @@ def test_command_uses_options_that_exist():
         words = shlex.split(reproduce_command(one))
         assert words[:2] == ["ragopt", "sweep"]
         parsed = sweep_command.make_context("sweep", words[2:]).params
-        assert parsed["vectors_at_scale"] == 100_000_000
+        assert parsed["n_vectors"] == 100_000_000
         assert parsed["models"] == ("wordllama",)
     assert (parsed["vector_column"], parsed["chunk_tokens"]) == ("embedding", 64)
 

@@ -36,7 +36,7 @@ SKIPPED_FOLDERS = frozenset({
 """Tests, copies of other packages, demonstrations and what the language has dropped: nobody searches them."""
 
 DEPENDENCIES = (
-    "altair", "beautifulsoup4", "click", "docutils", "httpx", "jinja2", "lancedb", "markdown-it-py",
+    "altair", "beautifulsoup4", "click", "docutils", "genai-prices", "httpx", "jinja2", "lancedb", "markdown-it-py",
     "numpy", "platformdirs", "pyarrow", "pytrec-eval-terrier",
     "rich", "scipy", "semantic-text-splitter", "tokenizers", "vl-convert-python",
     "wordllama",
