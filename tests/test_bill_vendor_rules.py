@@ -61,7 +61,7 @@ def changed(folder, name, old, new):
     ("name", "old", "new", "message"),
     [
         ("turbopuffer", "[latency]", "[speed]\nx = 1\n[latency]",
-         r"turbopuffer\.toml has an unknown key 'speed'\. Allowed: vendor, memory, latency, user_supplied, scalar"),
+         r"turbopuffer\.toml has an unknown key 'speed'\. Allowed: vendor, memory, latency, user_supplied, capacity"),
         ("turbopuffer", "minimum = ", "minimun = ", r"vendor of .*turbopuffer\.toml has an unknown key 'minimun'"),
         ("turbopuffer", "stored = 4", "stored = 4\nbits = 8", r"\[\[scalar\]\] 1 of .* has an unknown key 'bits'"),
         ("turbopuffer", "most = 10752", "most = 10752\nper = 1", r"\[\[limit\]\] 1 of .* has an unknown key 'per'"),

@@ -295,6 +295,15 @@ def test_prices_of_the_workloads_own_region_go_first():
     assert used(bill_at("upstash", MILLION, book=book, **there))[0].usd_per_unit == Decimal(1)
 
 
+def test_a_price_in_another_unit_is_refused():
+    """A replaced price has to be in the unit that the rules count in: TB are not GB."""
+    book = supplied("pinecone", "aws-us-east-1", unit="TB-month", storage="330")
+    with pytest.raises(
+        PriceError, match=r"pinecone aws-us-east-1 storage is in USD per TB-month\. Allowed: USD per GB"
+    ):
+        bill_at("pinecone", MILLION, book=book)
+
+
 def test_notes_carry_cautions_of_prices_and_a_latency_that_is_not_published():
     """A doubtful price and a limit that nobody can check are said with the bill."""
     notes = bill_at("vectorize", MILLION, p99_limit_ms=Decimal(50)).notes

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from ragopt.bill.price_book import Price, PriceBook
-from ragopt.bill.targets import Footprint, bill_index
+from ragopt.bill.targets import TARGETS, Footprint, bill_index
 from ragopt.bill.workload import Workload
 from ragopt.records import IndexBytes
 
@@ -31,14 +31,25 @@ def used(bill):
     return [line for line in bill.lines if "first load" not in line.item and line.part != "minimum"]
 
 
-def supplied(vendor, region="global", **usd):
-    """The book with prices that a user supplies; an item's `-` is written `_`."""
-    prices = [
-        Price(
-            provider=vendor, region=region, group=vendor, item=item.replace("_", "-"), unit="unit",
-            usd=Decimal(str(value[0] if isinstance(value, tuple) else value)), as_of="2026-11-01", source="my contract",
-            attributes={"bytes_per_unit": Decimal(value[1])} if isinstance(value, tuple) else {},
+def supplied(vendor, region="global", unit="", **usd):
+    """The book with prices that a user supplies, in the vendor's units: USD, or (USD, bytes_per_unit) by item.
+
+    An item's `-` is written `_`.
+    """
+    prices = []
+    for name, value in usd.items():
+        item = name.replace("_", "-")
+        amount, size = value if isinstance(value, tuple) else (value, None)
+        price = Price(
+            provider=vendor,
+            region=region,
+            group=vendor,
+            item=item,
+            unit=unit or TARGETS[vendor].rules.units[item],
+            usd=Decimal(amount),
+            as_of="2026-11-01",
+            source="my contract",
+            attributes={} if size is None else {"bytes_per_unit": Decimal(size)},
         )
-        for item, value in usd.items()
-    ]  # fmt: skip
+        prices.append(price)
     return BOOK.over(prices)

@@ -43,12 +43,19 @@ class VendorPrices:
         """Return one price; where the user has to supply prices, the error names all that are missing.
 
         Raises:
-            PriceError: the book does not have it.
+            PriceError: the book does not have it, or in another unit than the rules count in.
         """
         missing = self.missing()
         if item in missing:
             raise _to_supply(self, missing)
-        return self.book.price(self.rules.name, self.region, self.rules.name, item)
+        price = self.book.price(self.rules.name, self.region, self.rules.name, item)
+        if price.unit != self.rules.units[item]:
+            raise PriceError(
+                f"The price of {self.rules.name} {self.region} {item} is in USD per {price.unit}",
+                allowed=f"USD per {self.rules.units[item]}, which the rules in {file_of(self.rules.name)} count in",
+                next_step=f"Give it per {self.rules.units[item]} in the file that replaces or adds it",
+            )
+        return price
 
     def has(self, item: str) -> bool:
         """Say whether the book has a price."""

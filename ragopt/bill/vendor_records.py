@@ -208,6 +208,7 @@ class VendorRules:
         capacities: what runs all month.
         minimum_item: price of the monthly minimum; empty where there is none.
         user_supplied: unit of each price that the vendor does not publish, by item.
+        units: unit that the rules count in of every price, by item; a price in another unit is refused.
         memory_factor: bytes in memory per byte of vectors and links.
         memory_bytes_per_vector: bytes of links per vector.
         least_latency_ms: fastest answer that the vendor's page promises; None: it publishes none.
@@ -225,6 +226,7 @@ class VendorRules:
     capacities: tuple[Capacity, ...]
     minimum_item: str
     user_supplied: Mapping[str, str]
+    units: Mapping[str, str]
     memory_factor: Decimal
     memory_bytes_per_vector: Decimal
     least_latency_ms: Decimal | None

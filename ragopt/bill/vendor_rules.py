@@ -58,16 +58,19 @@ def read_rules(file: Traversable) -> VendorRules:
     name = file.name.removesuffix(".toml")
     shown = f"{VENDORS_FOLDER}/{file.name}"
     top = Table(shown, "", {key: content[key] for key in content if key not in PRICE_KEYS})
-    rules = _rules(name, top)
-    _check(rules, {price.item for price in read_prices(file)}, shown)
+    rules = _rules(name, top, {price.item: price.unit for price in read_prices(file)})
+    _check(rules, shown)
     return rules
 
 
-def _rules(name: str, top: Table) -> VendorRules:
+def _rules(name: str, top: Table, priced: Mapping[str, str]) -> VendorRules:
     vendor = top.table("vendor") or Table(top.file, "[vendor]", {})
     memory = top.table("memory")
     latency = top.table("latency")
     supplied = top.table("user_supplied")
+    by_user = {} if supplied is None else {item: supplied.text(item) for item in supplied.content}
+    capacities = tuple(_capacity(table) for table in top.tables("capacity"))
+    optional = {option.item: "hour" for capacity in capacities for option in capacity.options if option.optional}
     rules = VendorRules(
         name=name,
         summary=vendor.text("summary"),
@@ -79,8 +82,9 @@ def _rules(name: str, top: Table) -> VendorRules:
         limits=tuple(_limit(table) for table in top.tables("limit")),
         charges=tuple(_charge(table) for table in top.tables("charge")),
         writes=tuple(_write_path(table) for table in top.tables("write")),
-        capacities=tuple(_capacity(table) for table in top.tables("capacity")),
-        user_supplied=MappingProxyType({} if supplied is None else _units(supplied)),
+        capacities=capacities,
+        user_supplied=MappingProxyType(by_user),
+        units=MappingProxyType({**priced, **by_user, **optional}),
         memory_factor=Decimal(1) if memory is None else memory.number("factor", above_zero=True),
         memory_bytes_per_vector=Decimal(0) if memory is None else memory.number("bytes_per_vector"),
         least_latency_ms=None if latency is None else _latency(latency),
@@ -97,10 +101,6 @@ def _latency(table: Table) -> Decimal:
     table.date("as_of")
     table.done()
     return least
-
-
-def _units(table: Table) -> dict[str, str]:
-    return {item: table.text(item) for item in table.content}
 
 
 def _scalar(table: Table) -> SoldScalar:
@@ -239,7 +239,7 @@ def _holds(table: Table) -> dict[str, Decimal | None]:
     return found
 
 
-def _check(rules: VendorRules, priced: set[str], shown: str) -> None:
+def _check(rules: VendorRules, shown: str) -> None:
     names = [one.name for one in rules.scalars]
     if names[:1] != ["float32"] or names != sorted(set(names), key=FINEST_FIRST.index):
         raise PriceError(f"{shown} stores {', '.join(names) or 'nothing'}",
@@ -250,11 +250,10 @@ def _check(rules: VendorRules, priced: set[str], shown: str) -> None:
         raise PriceError(f"{shown} has the write paths {', '.join(paths) or 'none'}",
                          allowed="one [[write]] with path upsert, and one with path bulk where it is sold",
                          next_step=f"Correct the [[write]] entries in {shown}")  # fmt: skip
-    known = priced | set(rules.user_supplied)
     for item, where in used_items(rules).items():
-        if item not in known:
+        if item not in rules.units:
             raise PriceError(f"{where} of {shown} uses the price {item!r}, which is not in the file",
-                             allowed=", ".join(sorted(known)) or "no price yet",
+                             allowed=", ".join(sorted(rules.units)) or "no price yet",
                              next_step=f"Add a [[price]] entry with item = {item!r} to {shown}, or name it in "
                              "[user_supplied]")  # fmt: skip
 
