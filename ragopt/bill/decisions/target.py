@@ -156,8 +156,8 @@ def _setting(footprint: Footprint, workload: Workload, by: Growing) -> str:
     )
     size = footprint.index_bytes.ram_bytes_per_vector
     return (
-        f"{fixed}, {footprint.dim} dimensions, {size:g} bytes of codes in RAM and {workload.metadata_bytes:,} of metadata "
-        f"per vector, {workload.n_replicas} {'replica' if workload.n_replicas == 1 else 'replicas'}, "
+        f"{fixed}, {footprint.dim} dimensions, {size:g} bytes of codes in RAM and {workload.metadata_bytes:,} of "
+        f"metadata per vector, {workload.n_replicas} {'replica' if workload.n_replicas == 1 else 'replicas'}, "
         f"{workload.provider} {workload.region}."
     )
 
@@ -197,12 +197,8 @@ def _sentence(result: Crossovers, by: Growing) -> str:
     changes = durable(result)
     if not changes:
         return f"{ends[0].upper()}{ends[1:]} the cheapest target is {result.leaders[0]} throughout."
-    steps = [f"{_verb(change)} {change.to} at {count_text(change.at)}" for change in changes]
-    return f"{ends[0].upper()}{ends[1:]} the cheapest target is {result.points[0].leader} first; {', '.join(steps)}."
-
-
-def _verb(change: Crossover) -> str:
-    return "move to" if change.source else "begin with"
+    steps = [f"{change.source or 'none'} up to {count_text(change.at)}" for change in changes]
+    return f"{ends[0].upper()}{ends[1:]} the cheapest target is {', '.join(steps)}, {changes[-1].to} beyond."
 
 
 def durable(result: Crossovers) -> tuple[Crossover, ...]:
@@ -217,10 +213,10 @@ def durable(result: Crossovers) -> tuple[Crossover, ...]:
 
 
 def count_text(count: int) -> str:
-    """A count to two significant digits with k, M or B.
+    """A count to two significant digits, or to the last whole k, M or B.
 
-    >>> count_text(1_234_567), count_text(950), count_text(87_300_000)
-    ('1.2 M', '950', '87 M')
+    >>> count_text(1_234_567), count_text(950), count_text(136_400)
+    ('1.2 M', '950', '136 k')
     """
     for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
         if count >= size:
