@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -36,10 +35,9 @@ def bill_by_month(footprint: Footprint, workload: Workload, book: PriceBook, *, 
     embedding = embedding_lines(workload, book)
     found = []
     for number in range(workload.horizon_months):
-        n_vectors = workload.n_vectors + number * workload.growth_vectors_per_month
-        month = dataclasses.replace(workload, n_vectors=n_vectors)
+        month = workload.in_month(number + 1)
         usd = bill_month(footprint, month, book, target=target, embedding=embedding).usd_per_month
-        found.append(MonthBill(number + 1, n_vectors, usd))
+        found.append(MonthBill(number + 1, month.n_vectors, usd))
     return tuple(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.lines import make_line
@@ -69,14 +69,12 @@ def monthly_streams(rules: VendorRules, held: Holding) -> tuple[Stream, ...]:
 
 
 def first_load(rules: VendorRules, held: Holding) -> Stream:
-    """What is written once: the vectors of the first month, which an average month's size is turned back into."""
+    """What is written once: the vectors of the first month."""
     work = held.workload
-    grown = Decimal(work.growth_vectors_per_month) * (work.horizon_months - 1) / 2
-    first = max(Decimal(0), work.n_vectors - grown.to_integral_value(rounding=ROUND_CEILING))
     return Stream(
         f"first load, spread over {work.horizon_months} months",
-        "vectors of the first month" if grown else "n_vectors",
-        first,
+        "vectors of the first month" if work.growth_vectors_per_month else "n_vectors",
+        Decimal(work.n_vectors_first),
         path_of(rules, work.write_path),
         months=work.horizon_months,
     )

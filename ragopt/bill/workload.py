@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from ragopt.bill.workload_fields import FIELDS, check_value
@@ -108,15 +108,25 @@ class Workload:
         """Vectors in an average month of the horizon: n_vectors + growth x (months - 1) / 2."""
         return self.n_vectors + Decimal(self.growth_vectors_per_month) * (self.horizon_months - 1) / 2
 
-    def at_average(self) -> Workload:
+    @property
+    def n_vectors_first(self) -> int:
+        """Vectors in the first month: what is loaded once."""
+        return self.n_vectors
+
+    def in_month(self, month: int) -> Month:
+        """Return the workload with the size of one month of the horizon, from 1."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(Workload)}
+        fields["n_vectors"] = self.n_vectors_first + (month - 1) * self.growth_vectors_per_month
+        return Month(**fields, loaded_once=self.n_vectors_first)
+
+    def at_average(self) -> Month:
         """Return the workload with the size of an average month, rounded up to whole vectors.
 
         Exact for whatever grows in proportion to the vectors; what grows by steps is billed month by month by
         `ragopt bill --by-month`.
         """
-        return dataclasses.replace(
-            self, n_vectors=int(self.n_vectors_average.to_integral_value(rounding="ROUND_CEILING"))
-        )
+        n_vectors = int(self.n_vectors_average.to_integral_value(rounding=ROUND_CEILING))
+        return dataclasses.replace(self.in_month(1), n_vectors=n_vectors)
 
     def as_json(self) -> dict[str, Any]:
         """Give every field as a JSON value; decimals as strings."""
@@ -161,3 +171,19 @@ class Workload:
             f"{FIELDS[name].label})"
             for name, text in values.items()
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Month(Workload):
+    """A workload with the size of one month, or of the average one; `loaded_once` is the size of the first."""
+
+    loaded_once: int = 0
+
+    @property
+    def n_vectors_first(self) -> int:
+        """Vectors in the first month of the horizon: what is loaded once."""
+        return self.loaded_once
+
+    def at_average(self) -> Month:
+        """A month is one already."""
+        return self

@@ -202,9 +202,7 @@ def _rule(start: tuple[float, float], end: tuple[float, float], **style: Any) ->
     return rule.encode(*here, *there)
 
 
-def _words(
-    text: str, x: float, y: float, colour: str, align: Align, *, bold: bool = False
-) -> list[alt.Chart]:
+def _words(text: str, x: float, y: float, colour: str, align: Align, *, bold: bool = False) -> list[alt.Chart]:
     """A text over a halo of the paper's colour."""
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
