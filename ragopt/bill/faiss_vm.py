@@ -12,6 +12,7 @@ from ragopt.bill.lines import Charges, make_line, total, without_zeros
 from ragopt.bill.packing import CPU_UTILISATION, RAM_OVERHEAD, count_vms, usable_ram_bytes
 from ragopt.bill.price import file_of
 from ragopt.bill.volumes import Volume, VolumeNeed, storage_of
+from ragopt.bill.reasoning import COMPRESSION
 from ragopt.errors import PriceError
 from ragopt.units import GIB, HOURS_PER_MONTH, to_cents
 
@@ -27,6 +28,11 @@ An assumption: background knowledge, not read from a page."""
 
 ONE_YEAR_GROUP = "vms_1_year"
 """The group of prices of an hour under a one-year commitment, by the item names of `vms`."""
+
+WORTH = (
+    f"{COMPRESSION}RAM is most of what a VM costs: every byte of code saves until the smallest VM or the peak's CPU "
+    "time decides."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class FaissOnVm:
                 next_step="Use fewer centroids, or add a larger [[price]] entry to ragopt/bill/prices/vms.toml",
             )
         kept, reads = without_zeros(best_lines), volume.note(_need_of(demand, 1))
-        return Charges(kept, total(kept), (*notes, *((reads,) if reads else ())))
+        return Charges(kept, total(kept), (WORTH, *notes, *((reads,) if reads else ())))
 
 
 def _instances(book: PriceBook, workload: Workload) -> tuple[tuple[Price, ...], tuple[str, ...]]:

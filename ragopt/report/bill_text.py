@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragopt.bill.projection import mean_usd_per_month
+from ragopt.bill.reasoning import largest_part
 from ragopt.bill.targets import TARGETS
 from ragopt.report.words import usd_text
 
@@ -46,7 +47,7 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
         before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
         spread = f"{usd_text(bill.low)} to {usd_text(bill.high)}"
         table.add_row(bill.target + mark, usd_text(bill.usd_per_month), spread, usd_text(before),
-                      largest_part(bill.lines))  # fmt: skip
+                      _largest(bill.lines))  # fmt: skip
     console.print(table)
     console.print(Text("in use: before a monthly minimum is filled up, and without the share of what is paid once."))
     if any(not TARGETS[bill.target].serves_the_index for bill in whole.targets):
@@ -66,15 +67,9 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
         console.print(Text(f"warning: {warning}", overflow="fold"))
 
 
-def largest_part(lines: Iterable[BillLine]) -> str:
-    """Say which part costs most, and its share of the bill."""
-    ordered = sorted(lines, key=lambda line: (-line.usd, line.item))
-    spent = sum(line.usd for line in ordered)
-    if not spent:
-        return "nothing to pay"
-    parts = {line.part: sum(one.usd for one in ordered if one.part == line.part) for line in ordered}
-    part, usd = max(parts.items(), key=lambda item: item[1])
-    return f"{100 * usd / spent:.0f} % {part}"
+def _largest(lines: Iterable[BillLine]) -> str:
+    name, percent = largest_part(lines)
+    return f"{percent} % {name}" if name else "nothing to pay"
 
 
 def print_lines(title: str, lines: Iterable[BillLine], console: Console, notes: Iterable[str] = ()) -> None:
