@@ -66,9 +66,10 @@ def test_a_missing_price_names_the_file_and_the_entry_to_fill():
         PriceBook.load().price("aws", "us-east-1", "object_storage", "glacier")
     assert str(caught.value) == (
         "No price for glacier at aws us-east-1 in ragopt/bill/prices/object_storage.toml. "
-        "Allowed: items s3-standard-storage. Choose one of these with --provider and --region, or add a [[price]] "
-        "entry to ragopt/bill/prices/object_storage.toml with provider = 'aws', region = 'us-east-1', "
-        "item = 'glacier' and its unit, usd, as_of and source."
+        "Allowed: items s3-standard-storage. Choose one of these with --provider and --region, or give the price with "
+        "--prices FILE: a [[price]] entry with group = 'object_storage', provider = 'aws', region = 'us-east-1', "
+        "item = 'glacier' and its unit, usd, as_of and source; for everybody, propose it in "
+        "ragopt/bill/prices/object_storage.toml by a pull request."
     )
 
 
@@ -87,7 +88,8 @@ def test_stale_warns_once_for_each_file_and_date():
     (warning,) = book.stale(dt.date(2026, 10, 19))
     assert warning == (
         "2 prices (a to b) of acme moon in ragopt/bill/prices/vms.toml: 91 days old (as of 2026-07-20, over 90). "
-        "Compare with the provider's page before you decide."
+        "Renew them with `ragopt prices refresh` where a public price page has them, give your own with --prices FILE, "
+        "or correct that file by a pull request."
     )
     assert [warning[:2] for warning in book.stale(dt.date(2027, 1, 17))] == ["2 ", "d "]
 
