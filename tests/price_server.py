@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from ragopt.bill.price import Price
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class PriceServer(ThreadingHTTPServer):
-    """Serves `routes` (path to answer; a list is served in order, its last one again and again); keeps what was asked."""
+    """Serves `routes`, path to answer (of a list one after another, the last for ever), and keeps what was asked."""
 
     def __init__(self, routes: dict[str, Route] | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -70,7 +70,7 @@ class PriceServer(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
-    def __enter__(self) -> PriceServer:
+    def __enter__(self) -> Self:
         """Begin to serve."""
         self._thread.start()
         return self

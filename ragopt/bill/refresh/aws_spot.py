@@ -31,6 +31,9 @@ HOUR = Unit("hour", ("hour",))
 BAND = re.compile(r"(?:(?P<low>\d+)-(?P<high>\d+)|<(?P<below>\d+)|>(?P<above>\d+))%")
 """How the page writes its bands of monthly interruption: `<5%`, `5-10%`, `>20%`."""
 
+LEAST_SAVING = Decimal(-1000)
+"""In percent; a spot price of eleven times on demand is beyond AWS's cap (the Advisor's least was -62 in 2025-06)."""
+
 Band = tuple[Decimal, Decimal]
 
 
@@ -83,8 +86,9 @@ def _read(
         return Refusal(price, page.url, ".".join(path), "not there", "a saving s and a band r")
     entry = at(page, linux, [price.item], dict)
     saving, band = number(entry.get("s")), entry.get("r")
-    if not saving.is_finite() or saving >= 100:
-        return Refusal(price, page.url, ".".join((*path, "s")), repr(entry.get("s")), "a percentage below 100")
+    if not (saving.is_finite() and LEAST_SAVING <= saving < 100):
+        return Refusal(price, page.url, ".".join((*path, "s")), repr(entry.get("s")),
+                       f"a percentage from {LEAST_SAVING} to below 100")  # fmt: skip
     if band not in bands:
         return Refusal(price, page.url, ".".join((*path, "r")), repr(band), f"an index of ranges: {sorted(bands)}")
     estimate = on_demand.usd * (1 - saving / 100)

@@ -53,9 +53,11 @@ def number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         return Decimal("NaN")
     try:
-        return Decimal(value)
+        figure = Decimal(value)
     except InvalidOperation:
         return Decimal("NaN")
+    # A signalling NaN would raise at its first comparison.
+    return Decimal("NaN") if figure.is_nan() else figure
 
 
 def published(page: Page, field: str, text: str, today: dt.date) -> str:

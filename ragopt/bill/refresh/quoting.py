@@ -16,6 +16,10 @@ FINEST = Decimal("1E-12")
 (https://aws.amazon.com/s3/pricing/); only a division, month by hours, runs longer."""
 
 
+MOST_USD = Decimal("1E9")
+"""Larger than any unit price there is; below it no figure can overflow the 28 digits of decimal arithmetic."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """A figure as it stands in a page.
@@ -48,8 +52,8 @@ def quoted(book: Price, unit: Unit, quote: Quote) -> Found | Refusal:
     if book.unit not in unit.book:
         return Refusal(book, quote.page, f"the unit of {quote.field}", f"{quote.unit!r}, of the book {book.unit!r}",
                        f"a book that prices it per {' or '.join(unit.book)}")  # fmt: skip
-    if not (quote.figure.is_finite() and quote.figure > 0):
-        return Refusal(book, quote.page, quote.field, f"{quote.figure} USD", "a number above 0")
+    if not (quote.figure.is_finite() and 0 < quote.figure <= MOST_USD):
+        return Refusal(book, quote.page, quote.field, f"{quote.figure} USD", f"a number above 0 up to {MOST_USD:,f}")
     usd = (quote.figure * unit.book_per_page).quantize(FINEST).normalize()
     if usd == 0:
         return Refusal(book, quote.page, quote.field, f"{quote.figure} USD", f"{FINEST} USD per {book.unit} or more")
