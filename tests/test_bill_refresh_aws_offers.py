@@ -41,12 +41,12 @@ def refused(reading):
         (price("s3-glacier-flexible-retrieval", "0.01", "GB"), "0.01"),
         (price("s3-deep-archive-retrieval", "0.02", "GB"), "0.02"),
         (price("internet-egress", "0.09", "GB", group="network"), "0.09"),
-        (price("cross-zone", "0.01", "GB", group="network"), "0.01"),
+        (price("cross-zone", "0.02", "GB", group="network"), "0.02"),
     ],
     ids=lambda value: getattr(value, "item", ""),
 )
 def test_each_kind_of_price_is_found(known, usd):
-    """The first tier in the book's unit: one request at 0.000005 USD is 0.005 per 1k; traps beside it are passed over.
+    """The first tier in the book's unit: a request at 0.000005 USD is 0.005 per 1k, 0.01 at each end 0.02 across zones.
 
     Traps in the recorded pages: a restore under the usage type of a put, a free variant of egress, transfer to another
     region, Deep Archive's staging.
@@ -150,9 +150,10 @@ def test_a_page_that_changed_its_shape_is_one_error(old, new, message):
 @pytest.mark.parametrize(
     ("link", "message"),
     [
-        ("https://elsewhere.example/index.json", "Allowed: a path that begins with /"),
+        ("https://elsewhere.example/index.json", "Allowed: a path that begins with / and ends with .json"),
         ("//elsewhere.example/index.json", "leads to another host|answers HTTP 404"),
-        ("", "Allowed: a path that begins with /"),
+        ("/offers/index.html", "Allowed: a path that begins with / and ends with .json"),
+        ("", "Allowed: a path that begins with / and ends with .json"),
     ],
 )
 def test_an_index_leads_to_its_own_host_only(link, message):

@@ -31,17 +31,21 @@ def test_a_spot_price_is_on_demand_less_the_saving():
     """0.4284 USD less 67 % = 0.4284 x 0.33 = 0.141372, marked as an estimate with the date of its base."""
     (found,) = read(advisor(), ON_DEMAND, SPOT).found
     assert (found.new.usd, found.new.as_of) == (Decimal("0.141372"), "2026-11-20")
-    assert dict(found.new.attributes) == {"interruption_percent_low": 20, "interruption_percent_high": 100}
+    assert dict(found.new.attributes) == {
+        "savings_percent": 67,
+        "interruption_percent_low": 20,
+        "interruption_percent_high": 100,
+    }
     assert found.new.caution.startswith("An estimate: 0.4284 USD on demand (2026-07-10) less 67 %")
     assert found.new.source.endswith("/spot-advisor-data.json")
 
 
 @pytest.mark.parametrize(
     ("item", "on_demand", "usd", "band"),
-    [("g5.xlarge", "1.006", "0.41246", (5, 10)), ("p5.48xlarge", "55.04", "61.6448", (0, 5))],
+    [("g5.xlarge", "1.006", "0.41246", (59, 5, 10)), ("p5.48xlarge", "55.04", "61.6448", (0, 5))],
 )
 def test_gpus_and_negative_savings(item, on_demand, usd, band):
-    """1.006 x 0.41 = 0.41246; a saving of -12 % is dearer than on demand: 55.04 x 1.12 = 61.6448."""
+    """1.006 x 0.41 = 0.41246; a saving of -12 % is dearer than on demand, 55.04 x 1.12 = 61.6448, and no size."""
     prices = (price(item, on_demand, "hour", group="gpu_vms"), price(item, usd, "hour", group="spot"))
     (found,) = read(advisor(), *prices).found
     assert found.new.usd == Decimal(usd)

@@ -75,6 +75,14 @@ def test_a_vm_is_linux_on_demand_and_spot_beside_it():
     assert len(asked) == 1
 
 
+def test_a_disk_is_priced_by_the_month():
+    """P6 is the meter of the list whose names carry its size; 9.6 USD for one disk and month."""
+    disk = azure("premium-ssd-p6", "10.21", "disk-month", "block_storage")
+    (found,) = read(page("azure_disk.json"), disk)[0].found
+    assert (found.new.usd, found.field) == (Decimal("9.6"), "retailPrice of meterName 'P6 LRS Disk'")
+    assert refused(page("azure_disk.json"), azure("premium-ssd-p10", "19.71", "disk-month", "block_storage"))
+
+
 def test_pounds_are_no_dollars():
     """A page in GBP is refused, with the currency that is taken."""
     refusal = refused(page("azure_gbp.json"))

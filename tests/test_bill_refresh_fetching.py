@@ -40,7 +40,7 @@ def test_a_dripping_server_is_given_up():
     limits = FetchLimits(timeout_s=0.2, total_s=0.3, attempts=1)
     with (
         PriceServer({"/page": Answer(b"x" * 40, drip_s=0.05)}) as server,
-        pytest.raises(PriceError, match=r"not whole after 0\.3 s"),
+        pytest.raises(PriceError, match="not whole in time"),
     ):
         get(server, limits=limits)
 

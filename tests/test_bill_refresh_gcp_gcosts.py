@@ -1,6 +1,7 @@
 """gcosts' pricing.yml becomes Google Cloud prices."""
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -35,7 +36,7 @@ def read(answer, *prices):
         (gcp("g2-standard-4", "0.7", "hour", "gpu_vms"), "0.706832255"),
         (gcp("n2-highmem-8", "0.25", "hour", "spot"), "0.24856"),
         (gcp("n2-highmem-8", "0.3", "hour", "vms_1_year"), "0.330136"),
-        (gcp("pd-ssd-storage", "0.17", "GiB-month", "block_storage"), "0.17"),
+        (gcp("pd-ssd", "0.17", "GiB-month", "block_storage"), "0.17"),
         (gcp("gcs-standard-storage", "0.02", "GiB-month", "object_storage"), "0.02"),
         (gcp("gcs-archive-storage", "0.0012", "GB-month", "object_storage"), "0.0012"),
         (gcp("gcs-nearline-retrieval", "0.01", "GiB", "object_storage"), "0.01"),
@@ -54,6 +55,14 @@ def test_a_division_is_rounded_to_a_millionth_of_a_millionth():
     """325.07215214 / 730 = 0.44530431799999..., kept to 12 digits."""
     (found,) = read(page("gcosts_pricing.yml"), gcp("g2-standard-4", "0.4", "hour", "vms_1_year")).found
     assert found.new.usd == (Decimal("325.07215214") / 730).quantize(Decimal("1E-12"))
+
+
+def test_the_month_of_a_commitment_is_renewed_with_its_hour():
+    """The book keeps the month beside the hour: both are of the same page."""
+    known = gcp("g2-standard-4", "0.4", "hour", "vms_1_year")
+    known = replace(known, attributes={"usd_per_month": Decimal("300.1")})
+    (found,) = read(page("gcosts_pricing.yml"), known).found
+    assert found.new.attributes == {"usd_per_month": Decimal("325.07215214")}
 
 
 def test_what_the_file_lacks_is_refused():

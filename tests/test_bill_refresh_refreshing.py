@@ -73,8 +73,8 @@ def test_a_jump_is_refused_and_the_others_are_taken(tmp_path):
     assert refusal.sentence == (
         "aws us-east-1 object_storage s3-standard-storage: pricePerUnit.USD of the product with usagetype "
         f"'TimedStorage-ByteHrs', volumeType 'Standard' in {server.url}/offers/v1.0/aws/AmazonS3/20261120180000/"
-        "us-east-1/index.json is 0.0575 USD per GB-month. Allowed: 0.0115 to 0.046 USD, half to twice the book's 0.023; "
-        "if the new price is right, give it with --prices FILE or by a pull request."
+        "us-east-1/index.json is 0.0575 USD per GB-month. Allowed: 0.0115 to 0.046 USD, half to twice the book's "
+        "0.023; if the new price is right, give it with --prices FILE or by a pull request."
     )
 
 
@@ -138,6 +138,15 @@ def test_one_api_that_fails_does_not_stop_the_others(tmp_path):
     assert list(content(tmp_path)) == ["object_storage.toml"]
 
 
+def test_an_undated_copy_gives_way_to_a_page(tmp_path):
+    """A book's price with a caution, of a later reading day, is replaced; the caution goes with it."""
+    copy = price("s3-standard-storage", "0.02", "GB-month", as_of="2026-11-22", caution="an undated copy")
+    with PriceServer(aws_routes()) as server:
+        assert statuses(run(server, tmp_path, PriceBook([copy]))) == {"s3-standard-storage": "changed"}
+    (one,) = read_prices(tmp_path / "object_storage.toml")
+    assert (one.usd, one.as_of, one.caution) == (Decimal("0.023"), "2026-11-20", "")
+
+
 def test_two_apis_write_into_one_file(tmp_path):
     """Azure's renewal keeps what AWS's wrote a moment before."""
     blobs = page("azure_blobs_1.json", ('"BASE/api/retail/prices?$skip=1000"', "null"))
@@ -173,7 +182,9 @@ def test_the_report_as_json_has_every_price():
 
 def test_an_unknown_api_is_named():
     """The names that there are stand beside it, and nothing is asked."""
-    with pytest.raises(InputError, match=r"no price API 'oracle'\. Allowed: aws-storage, aws-spot, azure, gcp"):
+    with pytest.raises(
+        InputError, match=r"no price API 'oracle'\. Allowed: aws-storage, aws-ec2, aws-spot, azure, gcp"
+    ):
         refresh(BOOK, None, today=TODAY, addresses={"oracle": "http://127.0.0.1:9"})
 
 

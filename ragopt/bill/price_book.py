@@ -1,8 +1,8 @@
 """The price book: dated prices from the TOML files beside this module, from the user's folder and from a file.
 
 Three layers, each over the one before: the book inside the package (`prices/*.toml`, and the prices of each vendor in
-`vendors/*.toml`), what `ragopt prices refresh` wrote into the user's folder (where it is not older than the package's),
-and a file of overrides (`--prices`).
+`vendors/*.toml`), what `ragopt prices refresh` wrote into the user's folder (see `renews`), and
+a file of overrides (`--prices`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class PriceBook:
             refreshed = user_prices_folder()
             if refreshed.is_dir():
                 book = book.over(
-                    price for file in _files_of(refreshed) for price in read_prices(file) if book.may_renew(price)
+                    price for file in _files_of(refreshed) for price in read_prices(file) if book._takes(price)
                 )
         else:
             book = cls(_read_folder(folder))
@@ -70,10 +70,9 @@ class PriceBook:
         upper = PriceBook(prices)
         return PriceBook({**self._prices, **upper._prices}.values())
 
-    def may_renew(self, price: Price) -> bool:
-        """Whether a refreshed price is not older than this book's: a newer ragopt may bring a later one."""
+    def _takes(self, price: Price) -> bool:
         there = self._prices.get((price.provider, price.region, price.group, price.item))
-        return there is None or price.as_of >= there.as_of
+        return there is None or renews(price, there)
 
     def __iter__(self) -> Iterator[Price]:
         """Every price, in file order."""
@@ -119,6 +118,15 @@ class PriceBook:
             f"[[price]] entry with group = {group!r}, provider = {provider!r}, region = {region!r}, item = {item!r} "
             f"and its unit, usd, as_of and source; for everybody, propose it in {file_of(group)} by a pull request",
         )
+
+
+def renews(price: Price, there: Price) -> bool:
+    """Whether a price from a provider's page replaces the one of the book.
+
+    It does unless the book's is of a later day: a newer ragopt may bring one. An undated copy or an estimate, which has
+    a caution, gives way to a page without one at any date.
+    """
+    return price.as_of >= there.as_of or (bool(there.caution) and not price.caution)
 
 
 def user_prices_folder() -> Path:

@@ -10,7 +10,7 @@ import click
 
 from ragopt.cli.options import prices_option
 
-API_NAMES = ("aws-storage", "aws-spot", "azure", "gcp")
+API_NAMES = ("aws-storage", "aws-ec2", "aws-spot", "azure", "gcp")
 """Names of ragopt.bill.refresh.refreshing.APIS, written here so that --help needs no HTTP library; a test compares."""
 
 
@@ -91,9 +91,10 @@ def refresh_command(
     """Renew the prices that public pages without a key have, into your own data folder.
 
     Pages: AWS offer files (storage, requests, network), AWS Spot Advisor (spot), the Azure retail price list (blobs,
-    VMs, spot), gcosts for Google Cloud (VMs, spot, disks, storage). Only prices that the book already has are renewed.
-    A price that jumps by more than a factor of two, or has another unit or currency, is refused and stays as it was; a
-    page that fails changes nothing. Exit code 1 says that something was refused or failed.
+    disks, VMs, spot), gcosts for Google Cloud (VMs, spot, disks, storage). AWS's VMs on demand and EBS volumes are in a
+    file of hundreds of megabytes, which is read only with --only aws-ec2. Only prices that the book already has are
+    renewed. A price that jumps by more than a factor of two, or has another unit or currency, is refused and stays as
+    it was; a page that fails changes nothing. Exit code 1 says that something was refused or failed.
 
     Example: ragopt prices refresh --only aws-storage --dry-run
     """
@@ -102,11 +103,14 @@ def refresh_command(
     from ragopt.bill.refresh.refreshing import APIS, refresh  # noqa: PLC0415 - as above
     from ragopt.bill.refresh.report import refresh_json, refresh_lines  # noqa: PLC0415 - as above
 
+    if "aws-ec2" in only:
+        click.echo("ragopt: reading AWS's EC2 offer, hundreds of megabytes: this takes minutes.", err=True)
+    names = only or [name for name in API_NAMES if APIS[name].by_default]
     report = refresh(
         PriceBook.load(),
         user_prices_folder(),
         today=dt.datetime.now(tz=dt.UTC).date(),
-        addresses={name: base_urls.get(name, APIS[name].base_url) for name in only or API_NAMES},
+        addresses={name: base_urls.get(name, APIS[name].base_url) for name in names},
         limits=FetchLimits(timeout_s=timeout_s),
         dry_run=dry_run,
     )

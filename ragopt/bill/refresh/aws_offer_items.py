@@ -3,7 +3,8 @@
 Usage types and what they count: https://docs.aws.amazon.com/AmazonS3/latest/userguide/aws-usage-report-understand.html
 (S3). One usage type can carry several operations at several prices: there the operation is part of the name. Deep
 Archive has an offer file of its own, and what leaves AWS is in AWSDataTransfer: S3's own DataTransfer-Out-Bytes is
-another charge.
+another charge. Reads of Glacier Flexible and Deep Archive are not here: the book's price is a restore and a read
+together, which no single product is.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ STORAGE = Unit("GB-Mo", ("GB-month", "GiB-month"))
 """AWS's GB is 2^30 bytes: https://aws.amazon.com/s3/faqs/ divides byte-hours by 1,073,741,824."""
 
 TRANSFER = Unit("GB", ("GB", "GiB"))
+
+BOTH_ENDS = Unit("GB", ("GB", "GiB"), Decimal(2))
+"""Between zones each end pays for the same byte (https://aws.amazon.com/ec2/pricing/on-demand/, Data Transfer); the
+book prices one byte moved."""
 
 REQUESTS = Unit("Requests", ("1k requests",), Decimal(1000))
 
@@ -70,9 +75,7 @@ OFFER_ITEMS = (
     _s3("s3-glacier-instant-get", "Requests-GIR-Tier2", REQUESTS, operation=""),
     # Not the lifecycle transition and not the restore, which have other operations under the same usage type.
     _s3("s3-glacier-flexible-put", "Requests-GLACIER-Tier1", REQUESTS, operation="PutObject"),
-    _s3("s3-glacier-flexible-get", "Requests-GLACIER-Tier2", REQUESTS, operation=""),
     _deep_archive("s3-deep-archive-put", "Requests-GDA-Tier1", REQUESTS, operation="PostObject"),
-    _s3("s3-deep-archive-get", "Requests-GDA-Tier2", REQUESTS, operation=""),
     _s3("s3-standard-ia-retrieval", "Retrieval-SIA", TRANSFER),
     _s3("s3-one-zone-ia-retrieval", "Retrieval-ZIA", TRANSFER),
     _s3("s3-glacier-instant-retrieval", "Retrieval-GIR", TRANSFER),
@@ -81,6 +84,6 @@ OFFER_ITEMS = (
     _s3("s3-deep-archive-retrieval", "Standard-Retrieval-Bytes", TRANSFER, operation="DeepArchiveRestoreObject"),
     OfferItem("network", "internet-egress", "AWSDataTransfer", "DataTransfer-Out-Bytes", TRANSFER,
               {"transferType": "AWS Outbound", "toLocation": "External"}),
-    OfferItem("network", "cross-zone", "AWSDataTransfer", "DataTransfer-Regional-Bytes", TRANSFER,
+    OfferItem("network", "cross-zone", "AWSDataTransfer", "DataTransfer-Regional-Bytes", BOTH_ENDS,
               {"transferType": "IntraRegion"}),
 )  # fmt: skip

@@ -6,14 +6,13 @@ https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from ragopt.bill.refresh.aws_offer_items import OFFER_ITEMS, OfferItem
+from ragopt.bill.refresh.aws_region_index import current_offer_url, usage_type_pattern
 from ragopt.bill.refresh.outcome import Found, Reading, Refusal
-from ragopt.bill.refresh.page_fields import UNTOUCHED, at, json_of, number, published
+from ragopt.bill.refresh.page_fields import at, json_of, number, published
 from ragopt.bill.refresh.quoting import Quote, quoted
-from ragopt.errors import PriceError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
     from ragopt.bill.price import Price
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.refresh.fetching import Fetcher, Page
-
-BASE_URL = "https://pricing.us-east-1.amazonaws.com"
-
-REGION_PREFIX = r"(?:[A-Z]{2,4}[0-9]?-)?"
-"""What a region's file may put before a usage type: nothing, `USE1-`, `EU-`, `EUC1-` (AWS usage report codes)."""
 
 ITEMS = {(one.group, one.item): one for one in OFFER_ITEMS}
 
@@ -45,24 +39,15 @@ def read_aws_offers(fetcher: Fetcher, book: PriceBook, today: dt.date) -> Readin
             wanted.setdefault((item.offer, price.region), []).append((price, item))
     results: list[Found | Refusal] = []
     for (offer, region), pairs in wanted.items():
-        page = _regional_page(fetcher, offer, region)
+        page = fetcher.get(current_offer_url(fetcher, offer, region))
         content = json_of(page)
         date = published(page, "publicationDate", at(page, content, ["publicationDate"], str), today)
         results += [_read(price, item, page, content, date) for price, item in pairs]
     return Reading.of(results)
 
 
-def _regional_page(fetcher: Fetcher, offer: str, region: str) -> Page:
-    index = fetcher.get(f"{fetcher.base_url}/offers/v1.0/aws/{offer}/current/region_index.json")
-    path = at(index, json_of(index), ["regions", region, "currentVersionUrl"], str)
-    if not path.startswith("/"):
-        raise PriceError(f"The price page {index.url} has regions.{region}.currentVersionUrl {path!r}",
-                         allowed="a path that begins with /", next_step=UNTOUCHED)  # fmt: skip
-    return fetcher.get(f"{fetcher.base_url}{path}")
-
-
 def _read(price: Price, item: OfferItem, page: Page, content: Any, as_of: str) -> Found | Refusal:
-    usagetype = re.compile(REGION_PREFIX + re.escape(item.usagetype))
+    usagetype = usage_type_pattern(item.usagetype)
     tiers: set[tuple[str, Decimal]] = set()
     for sku, product in at(page, content, ["products"], dict).items():
         attributes = at(page, product, ["attributes"], dict)

@@ -99,9 +99,13 @@ def _read(
 def _as_estimate(found: Found, on_demand: Price, saving: Decimal, band: Band) -> Found:
     attributes = {
         **found.new.attributes,
+        "savings_percent": saving,
         "interruption_percent_low": band[0],
         "interruption_percent_high": band[1],
     }
+    if saving < 0:
+        # The book's sizes are never negative; the price itself says that spot is the dearer one.
+        del attributes["savings_percent"]
     caution = (
         f"An estimate: {on_demand.usd.normalize():f} USD on demand ({on_demand.as_of}) less {saving} %, the saving "
         "over the past month; zones differ and the price moves by the hour"

@@ -6,6 +6,7 @@ Names as the list has them, case included: the filters of this API version tell 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,9 +20,13 @@ STORED = Unit("1 GB/Month", ("GB-month", "GiB-month"))
 RETRIEVED = Unit("1 GB", ("GB", "GiB"))
 OPERATIONS = Unit("10K", ("1k requests",), Decimal("0.1"))
 HOUR = Unit("1 Hour", ("hour",))
+DISK = Unit("1/Month", ("disk-month",))
 
 BLOBS = "General Block Blob v2"
 """Locally redundant blobs of a general-purpose account, without hierarchical namespace."""
+
+DISKS = "Premium SSD Managed Disks"
+PREMIUM_DISK = re.compile(r"premium-ssd-(?P<size>p[0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Meter:
     """One meter: an entry of the list is it when all of its names are equal.
 
     Attributes:
+        product: productName; empty for a VM, whose series is no matter.
         sku: skuName, or armSkuName for a VM.
         meter: meterName; empty for a VM, whose meters are told apart by `is_spot`.
         unit: the unit of its price.
@@ -36,6 +42,7 @@ class Meter:
         is_spot: the interruptible variant of the VM.
     """
 
+    product: str
     sku: str
     meter: str
     unit: Unit
@@ -44,7 +51,7 @@ class Meter:
 
 
 def _blob(tier: str, meter: str, unit: Unit) -> Meter:
-    return Meter(f"{tier} LRS", meter, unit)
+    return Meter(BLOBS, f"{tier} LRS", meter, unit)
 
 
 BLOB_METERS = {
@@ -70,13 +77,17 @@ BLOB_METERS = {
 def meter_of(price: Price) -> Meter | None:
     """Return the meter of a price of the book, or None where the list has no meter for it."""
     if price.group in {"vms", "gpu_vms", "spot"}:
-        return Meter(price.item, "", HOUR, is_vm=True, is_spot=price.group == "spot")
+        return Meter("", price.item, "", HOUR, is_vm=True, is_spot=price.group == "spot")
+    disk = PREMIUM_DISK.fullmatch(price.item) if price.group == "block_storage" else None
+    if disk is not None:
+        size = disk["size"].upper()
+        return Meter(DISKS, f"{size} LRS", f"{size} LRS Disk", DISK)
     return BLOB_METERS.get(price.item) if price.group == "object_storage" else None
 
 
 def filter_of(price: Price, meter: Meter) -> str:
-    """Return the $filter that lists a meter: one for the blobs of a region, one for each VM, spot beside on demand."""
+    """Return the $filter that lists a meter: one for a product in a region, one for each VM with its spot."""
     place = f"armRegionName eq '{price.region}' and priceType eq 'Consumption'"
     if meter.is_vm:
         return f"serviceName eq 'Virtual Machines' and {place} and armSkuName eq '{meter.sku}'"
-    return f"serviceName eq 'Storage' and {place} and productName eq '{BLOBS}'"
+    return f"serviceName eq 'Storage' and {place} and productName eq '{meter.product}'"

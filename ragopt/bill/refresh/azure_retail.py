@@ -1,4 +1,4 @@
-"""The Azure retail price list: blobs, VMs and spot VMs, page by page.
+"""The Azure retail price list: blobs, disks, VMs and spot VMs, page by page.
 
 https://learn.microsoft.com/en-us/rest/api/cost-management/retail-prices/azure-retail-prices. The list has no date of
 its own: the figures are those in force on the server's day, the header Date. HTTP 200 without items means that no meter
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from ragopt.bill.refresh.azure_meters import BLOBS, Meter, filter_of, meter_of
+from ragopt.bill.refresh.azure_meters import Meter, filter_of, meter_of
 from ragopt.bill.refresh.fetching import Fetcher, Page
 from ragopt.bill.refresh.outcome import Found, Reading, Refusal
 from ragopt.bill.refresh.page_fields import UNTOUCHED, at, json_of, number, published
@@ -95,7 +95,7 @@ def _is_it(entry: dict[str, Any], price: Price, meter: Meter) -> bool:
             and "Low Priority" not in sku
             and ("Spot" in sku) == meter.is_spot
         )
-    return (entry.get("productName"), sku, entry.get("meterName")) == (BLOBS, meter.sku, meter.meter)
+    return (entry.get("productName"), sku, entry.get("meterName")) == (meter.product, meter.sku, meter.meter)
 
 
 def _read(price: Price, meter: Meter, entries: list[Entry], url: str) -> Found | Refusal:

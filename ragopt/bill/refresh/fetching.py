@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import httpx
 
 from ragopt.errors import PriceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
+
+Taken = TypeVar("Taken")
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that may pass: RFC 9110 section 15 (408, 500, 502, 503, 504) and RFC 6585 section 4 (429)."""
+
+
+MOST_LINE_BYTES = 2**20
+"""A row of an offer file has a few thousand; a page without lines ends here (ragopt's own choice)."""
+
+NO_PRICE_PAGE = "Look at it in a browser: this is no price page as ragopt knows it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +37,19 @@ class FetchLimits:
         total_s: longest time for one page, tries included: a server that drips bytes ends here.
         attempts: tries of one page, the first included.
         first_wait_s: wait after the first failure; doubles each time.
+        streamed_total_s: as total_s, for a page that is read line by line.
         most_bytes: largest page. The largest that is read whole, gcosts' pricing.yml, had 4 MB in 2026-07.
+        most_streamed_bytes: largest page that is read line by line: AWS's EC2 offer of one region has hundreds of MB.
         most_redirects: redirects followed, on the same host only.
     """
 
     timeout_s: float = 20.0
     total_s: float = 120.0
+    streamed_total_s: float = 1800.0
     attempts: int = 3
     first_wait_s: float = 0.5
     most_bytes: int = 64 * 2**20
+    most_streamed_bytes: int = 4 * 2**30
     most_redirects: int = 3
 
 
@@ -100,11 +113,31 @@ class Fetcher:
 
     def get(self, url: str) -> Page:
         """Get one page. Raises PriceError when it does not come whole within the limits, or from another host."""
-        deadline = time.monotonic() + self._limits.total_s
+        return self._try(url, self._limits.total_s, self._whole)
+
+    def read_lines(self, url: str, take: Callable[[str, Iterator[str]], Taken]) -> Taken:
+        """Hand a long text page to `take`, line by line as it comes, so that it is never held whole.
+
+        Args:
+            url: where it is.
+            take: gets the page's URL and its lines, and returns what it found; a failure on the way that may pass makes
+                it begin again.
+
+        Raises:
+            PriceError: as get, and whatever `take` raises.
+        """
+
+        def taken(found_at: str, answer: httpx.Response, deadline: float) -> Taken:
+            return take(found_at, self._lines(found_at, answer, deadline))
+
+        return self._try(url, self._limits.streamed_total_s, taken)
+
+    def _try(self, url: str, total_s: float, consume: Callable[[str, httpx.Response, float], Taken]) -> Taken:
+        deadline = time.monotonic() + total_s
         wait_s = self._limits.first_wait_s
         for attempt in range(1, self._limits.attempts + 1):
             try:
-                return self._follow(url, deadline)
+                return self._follow(url, deadline, consume)
             except (_Passing, httpx.RequestError) as error:
                 reason = str(error) or type(error).__name__
                 if attempt == self._limits.attempts or time.monotonic() + wait_s > deadline:
@@ -117,12 +150,13 @@ class Fetcher:
         raise PriceError(f"FetchLimits.attempts is {self._limits.attempts}", allowed="1 or more",
                          next_step="Allow one try")  # fmt: skip
 
-    def _follow(self, url: str, deadline: float) -> Page:
+    def _follow(self, url: str, deadline: float, consume: Callable[[str, httpx.Response, float], Taken]) -> Taken:
         for _ in range(self._limits.most_redirects + 1):
             self._check_host(url)
             with self._client.stream("GET", url) as answer:
                 if answer.next_request is None:
-                    return self._whole(url, answer, deadline)
+                    _check_status(url, answer)
+                    return consume(url, answer, deadline)
                 url = str(answer.next_request.url)
         raise PriceError(f"{url} is one redirect too many", allowed=f"{self._limits.most_redirects} redirects",
                          next_step="Name where it leads with --base-url")  # fmt: skip
@@ -140,20 +174,36 @@ class Fetcher:
             )
 
     def _whole(self, url: str, answer: httpx.Response, deadline: float) -> Page:
-        if answer.status_code in RETRY_STATUSES:
-            raise _Passing(f"HTTP {answer.status_code}")
-        if not answer.is_success:
-            raise PriceError(f"The price page {url} answers HTTP {answer.status_code}", allowed="200",
-                             next_step="Look at it in a browser; if it has moved, name its place with "
-                             "--base-url")  # fmt: skip
-        body = bytearray()
-        for chunk in answer.iter_bytes():
-            body += chunk
-            if len(body) > self._limits.most_bytes:
-                raise PriceError(f"The price page {url} is larger than {self._limits.most_bytes} bytes",
-                                 next_step="Look at it in a browser: this is no price page as ragopt knows it"
-                                 )  # fmt: skip
-            if time.monotonic() > deadline:
-                raise _Passing(f"not whole after {self._limits.total_s:g} s")
-        headers = answer.headers
-        return Page(url, bytes(body), headers.get("last-modified", ""), headers.get("date", ""))
+        body = b"".join(_chunks(url, answer, deadline, self._limits.most_bytes))
+        return Page(url, body, answer.headers.get("last-modified", ""), answer.headers.get("date", ""))
+
+    def _lines(self, url: str, answer: httpx.Response, deadline: float) -> Iterator[str]:
+        rest = b""
+        for chunk in _chunks(url, answer, deadline, self._limits.most_streamed_bytes):
+            *whole, rest = (rest + chunk).split(b"\n")
+            # What is no UTF-8 shows in the fields that are read: it equals no name and is no number.
+            yield from (line.decode("utf-8", errors="replace") for line in whole)
+            if len(rest) > MOST_LINE_BYTES:
+                raise PriceError(f"The price page {url} has a line of more than {MOST_LINE_BYTES} bytes",
+                                 next_step=NO_PRICE_PAGE)  # fmt: skip
+        yield rest.decode("utf-8", errors="replace")
+
+
+def _check_status(url: str, answer: httpx.Response) -> None:
+    if answer.status_code in RETRY_STATUSES:
+        raise _Passing(f"HTTP {answer.status_code}")
+    if not answer.is_success:
+        raise PriceError(f"The price page {url} answers HTTP {answer.status_code}", allowed="200",
+                         next_step="Look at it in a browser; if it has moved, name its place with --base-url"
+                         )  # fmt: skip
+
+
+def _chunks(url: str, answer: httpx.Response, deadline: float, most_bytes: int) -> Iterator[bytes]:
+    size_bytes = 0
+    for chunk in answer.iter_bytes():
+        size_bytes += len(chunk)
+        if size_bytes > most_bytes:
+            raise PriceError(f"The price page {url} is larger than {most_bytes} bytes", next_step=NO_PRICE_PAGE)
+        if time.monotonic() > deadline:
+            raise _Passing("not whole in time")
+        yield chunk

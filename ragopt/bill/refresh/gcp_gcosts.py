@@ -7,7 +7,9 @@ Google's own API needs a key. The file is `pricing.yml` of https://github.com/Cy
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ragopt.bill.refresh.nested_lines import leaves
@@ -47,12 +49,12 @@ STORAGE_PATHS = {
     ("object_storage", "gcs-nearline-retrieval"): (("storage", "retrieval", "nearline"), GIB),
     ("object_storage", "gcs-coldline-retrieval"): (("storage", "retrieval", "coldline"), GIB),
     ("object_storage", "gcs-archive-retrieval"): (("storage", "retrieval", "archiv"), GIB),
-    ("block_storage", "pd-balanced-storage"): (("compute", "storage", "balanced"), GIB_MONTH),
-    ("block_storage", "pd-ssd-storage"): (("compute", "storage", "ssd"), GIB_MONTH),
-    ("block_storage", "pd-standard-storage"): (("compute", "storage", "hdd"), GIB_MONTH),
-    ("block_storage", "pd-extreme-storage"): (("compute", "storage", "extreme"), GIB_MONTH),
-    ("block_storage", "hyperdisk-extreme-storage"): (("compute", "storage", "hyperdisk-extreme"), GIB_MONTH),
-    ("block_storage", "local-ssd-storage"): (("compute", "storage", "local"), GIB_MONTH),
+    ("block_storage", "pd-balanced"): (("compute", "storage", "balanced"), GIB_MONTH),
+    ("block_storage", "pd-ssd"): (("compute", "storage", "ssd"), GIB_MONTH),
+    ("block_storage", "pd-standard"): (("compute", "storage", "hdd"), GIB_MONTH),
+    ("block_storage", "pd-extreme"): (("compute", "storage", "extreme"), GIB_MONTH),
+    ("block_storage", "hyperdisk-extreme"): (("compute", "storage", "hyperdisk-extreme"), GIB_MONTH),
+    ("block_storage", "local-ssd"): (("compute", "storage", "local"), GIB_MONTH),
 }
 """Storage: the path down to `cost`, below which each region has a `month`."""
 
@@ -80,7 +82,8 @@ def read_gcp_gcosts(fetcher: Fetcher, book: PriceBook, today: dt.date) -> Readin
         if path not in values:
             results.append(Refusal(price, page.url, field, "not there", f"USD per {unit.page}"))
         else:
-            results.append(quoted(price, unit, Quote(number(values[path]), unit.page, page.url, field, as_of)))
+            result = quoted(price, unit, Quote(number(values[path]), unit.page, page.url, field, as_of))
+            results.append(_with_month(result, values[path]) if isinstance(result, Found) else result)
     return Reading.of(results)
 
 
@@ -94,6 +97,14 @@ def _place(price: Price) -> tuple[tuple[str, ...], Unit] | None:
         return None
     path, unit = STORAGE_PATHS[price.group, price.item]
     return (*path, "cost", price.region, "month"), unit
+
+
+def _with_month(found: Found, value: str) -> Found:
+    """Renew the month that the book keeps beside an hour under a commitment."""
+    if "usd_per_month" not in found.new.attributes:
+        return found
+    attributes = MappingProxyType({**found.new.attributes, "usd_per_month": Decimal(value)})
+    return replace(found, new=replace(found.new, attributes=attributes))
 
 
 def _iso(timestamp: str) -> str:

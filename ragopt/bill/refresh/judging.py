@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from ragopt.bill.price_book import renews
 from ragopt.bill.refresh.outcome import Found, Outcome, Refusal
 
 MOST_JUMP = Decimal(2)
@@ -14,7 +15,7 @@ List prices of clouds move by tens of percent at most; a wrong unit or tier move
 def judge(found: Found) -> Outcome:
     """Decide on one figure: changed, confirmed, kept (the page is older than the book) or refused (a jump)."""
     book, new = found.book, found.new
-    if new.as_of < book.as_of:
+    if not renews(new, book):
         return Outcome("kept", book)
     if not book.usd / MOST_JUMP <= new.usd <= book.usd * MOST_JUMP:
         allowed = (

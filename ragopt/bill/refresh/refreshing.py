@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragopt.bill.price_book import PriceBook
-from ragopt.bill.refresh import aws_offers, aws_spot, azure_retail, gcp_gcosts
+from ragopt.bill.refresh import aws_ec2, aws_offers, aws_region_index, aws_spot, azure_retail, gcp_gcosts
 from ragopt.bill.refresh.fetching import Fetcher, FetchLimits
 from ragopt.bill.refresh.judging import judge
 from ragopt.bill.refresh.outcome import Outcome, Reading
@@ -25,14 +25,23 @@ Reader = Callable[[Fetcher, PriceBook, dt.date], Reading]
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A public price API that needs no key: its usual address and what reads it."""
+    """A public price API that needs no key.
+
+    Attributes:
+        base_url: its usual address.
+        read: what reads it.
+        by_default: whether it is asked when none is named; not where that takes hundreds of megabytes.
+    """
 
     base_url: str
     read: Reader
+    by_default: bool = True
 
 
 APIS: Mapping[str, Api] = {
-    "aws-storage": Api(aws_offers.BASE_URL, aws_offers.read_aws_offers),
+    "aws-storage": Api(aws_region_index.BASE_URL, aws_offers.read_aws_offers),
+    # Before aws-spot, whose prices are made from those on demand.
+    "aws-ec2": Api(aws_region_index.BASE_URL, aws_ec2.read_aws_ec2, by_default=False),
     "aws-spot": Api(aws_spot.BASE_URL, aws_spot.read_aws_spot),
     "azure": Api(azure_retail.BASE_URL, azure_retail.read_azure_retail),
     "gcp": Api(gcp_gcosts.BASE_URL, gcp_gcosts.read_gcp_gcosts),
@@ -81,7 +90,8 @@ def refresh(
         book: the prices as they are; no others are added.
         folder: the user's folder, see ragopt.bill.price_book.user_prices_folder.
         today: a page dated after tomorrow is refused.
-        addresses: the APIs to ask, names of APIS, each with its base URL; all at their usual addresses when left out.
+        addresses: the APIs to ask, names of APIS, each with its base URL; when left out, those that are asked by
+            default, at their usual addresses.
         limits: time, tries and size of one page.
         dry_run: write nothing.
 
@@ -91,7 +101,7 @@ def refresh(
         StorageError: the folder cannot be written.
     """
     if addresses is None:
-        addresses = {name: api.base_url for name, api in APIS.items()}
+        addresses = {name: api.base_url for name, api in APIS.items() if api.by_default}
     for name in addresses:
         if name not in APIS:
             raise InputError(f"There is no price API {name!r}", allowed=", ".join(APIS), next_step="Name one of these")
@@ -107,7 +117,9 @@ def refresh(
             continue
         refused = (Outcome("refused", refusal.book, refusal=refusal) for refusal in reading.refused)
         outcomes[name] = (*map(judge, reading.found), *refused)
-        files += _write(folder, [one.new for one in outcomes[name] if one.new is not None], dry_run=dry_run)
+        new = [one.new for one in outcomes[name] if one.new is not None]
+        files += _write(folder, new, dry_run=dry_run)
+        book = book.over(new)
     return RefreshReport(outcomes, failures, tuple(dict.fromkeys(files)), dry_run)
 
 
