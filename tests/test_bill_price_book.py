@@ -2,11 +2,10 @@
 
 import datetime as dt
 from decimal import Decimal
-from importlib import resources
 
 import pytest
 
-from ragopt.bill.price_book import Price, PriceBook
+from ragopt.bill.price_book import Price, PriceBook, renews, user_prices_folder
 from ragopt.errors import PriceError
 
 GOOD = """schema = 1
@@ -37,19 +36,6 @@ def price(**changes):
     return Price(**{**fields, **changes})
 
 
-def test_every_price_in_the_package_has_date_source_and_unit():
-    """The three price files are found as package resources and every price in them is complete."""
-    names = {file.name for file in (resources.files("ragopt.bill") / "prices").iterdir()}
-    assert {"vms.toml", "block_storage.toml", "object_storage.toml"} <= names
-    prices = list(PriceBook.load())
-    assert len(prices) == 38
-    for one in prices:
-        assert dt.date(2024, 1, 1) < dt.date.fromisoformat(one.as_of) <= dt.date(2026, 11, 23)
-        assert one.source.startswith("https://")
-        assert one.unit in {"hour", "GB-month", "IOPS-month", "MB/s-month"}
-        assert one.usd > 0
-
-
 def test_known_prices_are_exact():
     """Figures are the published ones, as exact decimals."""
     book = PriceBook.load()
@@ -62,12 +48,13 @@ def test_known_prices_are_exact():
 
 def test_a_missing_price_names_the_file_and_the_entry_to_fill():
     """No price is an error with the file, the fields to fill and what there is; never 0."""
+    book = PriceBook([price(group="object_storage", item="standard-storage")])
     with pytest.raises(PriceError) as caught:
-        PriceBook.load().price("aws", "us-east-1", "object_storage", "glacier")
+        book.price("acme", "moon", "object_storage", "glacier")
     assert str(caught.value) == (
-        "No price for glacier at aws us-east-1 in ragopt/bill/prices/object_storage.toml. "
-        "Allowed: items s3-standard-storage. Choose one of these with --provider and --region, or give the price with "
-        "--prices FILE: a [[price]] entry with group = 'object_storage', provider = 'aws', region = 'us-east-1', "
+        "No price for glacier at acme moon in ragopt/bill/prices/object_storage.toml. "
+        "Allowed: items standard-storage. Choose one of these with --provider and --region, or give the price with "
+        "--prices FILE: a [[price]] entry with group = 'object_storage', provider = 'acme', region = 'moon', "
         "item = 'glacier' and its unit, usd, as_of and source; for everybody, propose it in "
         "ragopt/bill/prices/object_storage.toml by a pull request."
     )
@@ -143,3 +130,46 @@ def test_an_empty_folder_is_refused(tmp_path):
     """A folder without price files is no price book."""
     with pytest.raises(PriceError, match="There is no price file"):
         PriceBook.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "caution", "known_as_of", "known_caution", "expected"),
+    [
+        ("2026-11-20", "", "2026-11-19", "", True),
+        ("2026-11-20", "", "2026-11-20", "", True),
+        ("2026-11-20", "", "2026-11-21", "", False),
+        ("2026-11-20", "", "2026-11-21", "an undated copy", True),
+        ("2026-11-20", "an estimate", "2026-11-21", "an undated copy", False),
+        ("2026-11-20", "an estimate", "2026-11-21", "", False),
+        ("2026-11-20", "an estimate", "2026-11-19", "", True),
+    ],
+)
+def test_a_page_replaces_what_is_not_later(as_of, caution, known_as_of, known_caution, expected):
+    """The later day wins, the page at a tie; an undated copy gives way to a page without caution at any date."""
+    known = price(as_of=known_as_of, caution=known_caution)
+    assert renews(price(as_of=as_of, caution=caution), known) is expected
+
+
+def test_the_user_folder_lies_over_the_package(tmp_path, monkeypatch):
+    """A refreshed price of a later day replaces the package's; an older one and other prices do not; --prices wins."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    package = PriceBook.load().price("aws", "us-east-1", "vms", "r7g.large")
+    folder = user_prices_folder()
+    assert folder == tmp_path / "ragopt" / "prices"
+    folder.mkdir(parents=True)
+
+    def refreshed(usd, as_of):
+        text = GOOD.replace("acme", "aws").replace("moon", "us-east-1").replace('"big"', '"r7g.large"')
+        (folder / "vms.toml").write_text(text.replace("0.1071", usd).replace("2026-07-20", as_of))
+        return PriceBook.load()
+
+    assert package.usd == Decimal("0.1071")
+    later = refreshed("0.12", "2026-11-20")
+    assert later.price("aws", "us-east-1", "vms", "r7g.large").usd == Decimal("0.12")
+    assert refreshed("0.12", "2020-01-01").price("aws", "us-east-1", "vms", "r7g.large") == package
+    mine = tmp_path / "mine.toml"
+    mine.write_text((folder / "vms.toml").read_text().replace('group = "vms"\n', "").replace(
+        "[[price]]", '[[price]]\ngroup = "vms"').replace("0.12", "0.09"))  # fmt: skip
+    refreshed("0.12", "2026-11-20")
+    book = PriceBook.load(overrides=mine)
+    assert book.price("aws", "us-east-1", "vms", "r7g.large").usd == Decimal("0.09")
