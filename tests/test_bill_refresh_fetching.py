@@ -1,5 +1,7 @@
 """A page comes whole, in time and from the host that was asked, or not at all."""
 
+import time
+
 import pytest
 
 from ragopt.bill.refresh.fetching import Fetcher, FetchLimits
@@ -47,10 +49,52 @@ def test_a_dripping_server_is_given_up():
 
 def test_a_failure_that_passes_is_tried_again():
     """HTTP 500, then 429, then 200: the third try is the answer."""
-    answers = [Answer(status=500), Answer(status=429), Answer(b"good")]
+    answers = [Answer(status=500), Answer(status=429, headers={"Retry-After": "0"}), Answer(b"good")]
     with PriceServer({"/page": answers}) as server:
         assert get(server, limits=retrying(3)).body == b"good"
         assert server.asked == ["/page"] * 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "least_s"),
+    [
+        (Answer(status=429), 0.3),
+        (Answer(status=429, headers={"Retry-After": "soon"}), 0.3),
+        (Answer(status=503, headers={"Retry-After": "1"}), 1.0),
+    ],
+)
+def test_a_busy_server_is_given_time(answer, least_s):
+    """The server's Retry-After, or the wait of FetchLimits after HTTP 429."""
+    limits = FetchLimits(timeout_s=0.2, total_s=5.0, attempts=2, first_wait_s=0.01, busy_wait_s=0.3)
+    with PriceServer({"/page": [answer, Answer(b"good")]}) as server:
+        started = time.monotonic()
+        assert get(server, limits=limits).body == b"good"
+        assert least_s <= time.monotonic() - started < least_s + 1
+
+
+def test_a_wait_beyond_the_limit_is_not_waited():
+    """Retry-After: 3600 ends at once."""
+    with (
+        PriceServer({"/page": Answer(status=429, headers={"Retry-After": "3600"})}) as server,
+        pytest.raises(PriceError, match=r"HTTP 429 \(tries: 1\)"),
+    ):
+        get(server, limits=retrying(3))
+
+
+def test_a_port_that_is_written_out_is_the_same_host():
+    """Azure's NextPageLink says :443; a page over HTTP or at another port is elsewhere."""
+    with Fetcher("https://prices.azure.com", QUICK) as fetcher:
+        fetcher._check_host("https://prices.azure.com:443/api/retail/prices?$skip=1000")
+        for url in ("http://prices.azure.com/", "https://prices.azure.com:444/", "https://prices.azure.com.example/"):
+            with pytest.raises(PriceError, match="leads to another host"):
+                fetcher._check_host(url)
+
+
+def test_a_password_is_not_repeated():
+    """What stands before the @ of a base URL stays out of the message."""
+    with pytest.raises(PriceError) as caught:
+        Fetcher("http://user:secret@example.org", QUICK)
+    assert "secret" not in str(caught.value)
 
 
 def test_tries_are_counted():

@@ -114,6 +114,8 @@ def test_a_refresh_reaches_the_list(home):
     assert one["attributes"] == {"bytes_per_unit": "1073741824"}
     assert "0.023 -> 0.0245 USD per GB-month" in answer.stdout
     assert "object_storage.toml: written" in answer.stdout
+    n_prices = len(list(PriceBook.load()))
+    assert f"of the book's {n_prices} prices are on no page that was read" in answer.stdout
 
 
 def test_a_file_of_prices_wins_over_a_refresh(home, tmp_path):
@@ -131,7 +133,7 @@ def test_a_refused_price_is_exit_code_one(home):
     """2.5 times the book's price is told with page and bounds; with --json, standard output is JSON alone."""
     with PriceServer(aws_routes(('"0.0230000000"', '"0.0575000000"'))) as server:
         answer = refresh(home, server, "--json")
-    assert answer.returncode == 1
+    assert (answer.returncode, answer.stderr) == (1, "ragopt: 1 refused, which stay as they were.\n")
     outcomes = json.loads(answer.stdout)["apis"]["aws-storage"]["prices"]
     (refused,) = (one for one in outcomes if one["status"] == "refused")
     assert (refused["item"], refused["found"]) == ("s3-standard-storage", "0.0575 USD per GB-month")

@@ -121,4 +121,6 @@ def refresh_command(
             click.echo(line)
     for api, message in report.failures.items():
         click.echo(f"ragopt: {api}: {message}", err=True)
+    if report.n_refused:
+        click.echo(f"ragopt: {report.n_refused} refused, which stay as they were.", err=True)
     return 0 if report.is_whole else 1

@@ -18,7 +18,9 @@ Taken = TypeVar("Taken")
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+TOO_MANY_REQUESTS = 429
+
+RETRY_STATUSES = frozenset({408, TOO_MANY_REQUESTS, 500, 502, 503, 504})
 """Answers that may pass: RFC 9110 section 15 (408, 500, 502, 503, 504) and RFC 6585 section 4 (429)."""
 
 
@@ -37,6 +39,7 @@ class FetchLimits:
         total_s: longest time for one page, tries included: a server that drips bytes ends here.
         attempts: tries of one page, the first included.
         first_wait_s: wait after the first failure; doubles each time.
+        busy_wait_s: least wait after HTTP 429 without Retry-After: Azure's list answers so to a quick row of requests.
         streamed_total_s: as total_s, for a page that is read line by line.
         most_bytes: largest page. The largest that is read whole, gcosts' pricing.yml, had 4 MB in 2026-07.
         most_streamed_bytes: largest page that is read line by line: AWS's EC2 offer of one region has hundreds of MB.
@@ -48,6 +51,7 @@ class FetchLimits:
     streamed_total_s: float = 1800.0
     attempts: int = 3
     first_wait_s: float = 0.5
+    busy_wait_s: float = 5.0
     most_bytes: int = 64 * 2**20
     most_streamed_bytes: int = 4 * 2**30
     most_redirects: int = 3
@@ -71,7 +75,11 @@ class Page:
 
 
 class _Passing(Exception):
-    """A failure that another try may cure."""
+    """A failure that another try may cure, `wait_s` seconds later at the earliest."""
+
+    def __init__(self, reason: str, wait_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
 
 
 class Fetcher:
@@ -92,7 +100,8 @@ class Fetcher:
             self._base = httpx.URL("")
         if self._base.scheme not in {"http", "https"} or not self._base.host or self._base.userinfo:
             raise PriceError(
-                f"{base_url!r} is no usable base URL of a price page",
+                # Whatever stands before an @ may be a password.
+                f"{base_url.rpartition('@')[2]!r} is no usable base URL of a price page",
                 allowed="http:// or https:// with a host, without a user name or password",
                 next_step="Correct --base-url",
             )
@@ -140,12 +149,13 @@ class Fetcher:
                 return self._follow(url, deadline, consume)
             except (_Passing, httpx.RequestError) as error:
                 reason = str(error) or type(error).__name__
-                if attempt == self._limits.attempts or time.monotonic() + wait_s > deadline:
+                pause_s = max(wait_s, error.wait_s if isinstance(error, _Passing) else 0.0)
+                if attempt == self._limits.attempts or time.monotonic() + pause_s > deadline:
                     raise PriceError(
                         f"Cannot read the price page {url}: {reason} (tries: {attempt})",
                         next_step="Try again later; until then the prices stay as they are",
                     ) from error
-            time.sleep(wait_s)
+            time.sleep(pause_s)
             wait_s *= 2
         raise PriceError(f"FetchLimits.attempts is {self._limits.attempts}", allowed="1 or more",
                          next_step="Allow one try")  # fmt: skip
@@ -155,7 +165,7 @@ class Fetcher:
             self._check_host(url)
             with self._client.stream("GET", url) as answer:
                 if answer.next_request is None:
-                    _check_status(url, answer)
+                    _check_status(url, answer, self._limits.busy_wait_s)
                     return consume(url, answer, deadline)
                 url = str(answer.next_request.url)
         raise PriceError(f"{url} is one redirect too many", allowed=f"{self._limits.most_redirects} redirects",
@@ -189,9 +199,11 @@ class Fetcher:
         yield rest.decode("utf-8", errors="replace")
 
 
-def _check_status(url: str, answer: httpx.Response) -> None:
+def _check_status(url: str, answer: httpx.Response, busy_wait_s: float) -> None:
     if answer.status_code in RETRY_STATUSES:
-        raise _Passing(f"HTTP {answer.status_code}")
+        asked = answer.headers.get("retry-after", "")
+        busy = busy_wait_s if answer.status_code == TOO_MANY_REQUESTS else 0.0
+        raise _Passing(f"HTTP {answer.status_code}", float(asked) if asked.isdecimal() else busy)
     if not answer.is_success:
         raise PriceError(f"The price page {url} answers HTTP {answer.status_code}", allowed="200",
                          next_step="Look at it in a browser; if it has moved, name its place with --base-url"

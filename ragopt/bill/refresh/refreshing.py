@@ -54,22 +54,28 @@ class RefreshReport:
     """What a refresh did.
 
     Attributes:
+        n_prices: prices in the book.
         outcomes: one for each price that an API is asked for, by API.
         failures: why an API gave nothing, by API: none of its prices were taken.
         files: the files written, or that would be written in a dry run.
         dry_run: whether nothing was written.
     """
 
+    n_prices: int
     outcomes: Mapping[str, tuple[Outcome, ...]]
     failures: Mapping[str, str]
     files: tuple[Path, ...]
     dry_run: bool
 
     @property
+    def n_refused(self) -> int:
+        """How many prices were refused."""
+        return sum(one.status == "refused" for outcomes in self.outcomes.values() for one in outcomes)
+
+    @property
     def is_whole(self) -> bool:
         """Whether nothing was refused and every API answered."""
-        refused = any(one.status == "refused" for outcomes in self.outcomes.values() for one in outcomes)
-        return not refused and not self.failures
+        return not self.n_refused and not self.failures
 
 
 def refresh(
@@ -111,16 +117,19 @@ def refresh(
     for name, base_url in addresses.items():
         try:
             with Fetcher(base_url, limits or FetchLimits()) as fetcher:
-                reading = APIS[name].read(fetcher, book, today)
+                outcomes[name] = _outcomes(APIS[name].read(fetcher, book, today))
         except PriceError as error:
             failures[name] = str(error)
             continue
-        refused = (Outcome("refused", refusal.book, refusal=refusal) for refusal in reading.refused)
-        outcomes[name] = (*map(judge, reading.found), *refused)
         new = [one.new for one in outcomes[name] if one.new is not None]
         files += _write(folder, new, dry_run=dry_run)
         book = book.over(new)
-    return RefreshReport(outcomes, failures, tuple(dict.fromkeys(files)), dry_run)
+    return RefreshReport(len(list(book)), outcomes, failures, tuple(dict.fromkeys(files)), dry_run)
+
+
+def _outcomes(reading: Reading) -> tuple[Outcome, ...]:
+    refused = (Outcome("refused", refusal.book, refusal=refusal) for refusal in reading.refused)
+    return (*map(judge, reading.found), *refused)
 
 
 def _write(folder: Path, prices: list[Price], *, dry_run: bool) -> list[Path]:

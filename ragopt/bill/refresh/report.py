@@ -20,6 +20,9 @@ def refresh_lines(report: RefreshReport) -> list[str]:
                   for status in ("changed", "confirmed", "kept", "refused")}  # fmt: skip
         told = ", ".join(f"{n} {status}" for status, n in counts.items())
         lines.append(f"{api}: {told if outcomes else 'the book has no price that its pages could renew'}")
+    n_asked = sum(map(len, report.outcomes.values()))
+    if n_asked < report.n_prices:
+        lines.append(f"{report.n_prices - n_asked} of the book's {report.n_prices} prices are on no page that was read")
     verb = "would be written" if report.dry_run else "written"
     return [*lines, *(f"{path}: {verb}" for path in report.files)]
 
@@ -30,6 +33,7 @@ def refresh_json(report: RefreshReport) -> dict[str, Any]:
         "schema": 1,
         "dry_run": report.dry_run,
         "whole": report.is_whole,
+        "n_prices": report.n_prices,
         "apis": {
             **{api: {"prices": [_json(one) for one in outcomes]} for api, outcomes in report.outcomes.items()},
             **{api: {"failed": message} for api, message in report.failures.items()},
