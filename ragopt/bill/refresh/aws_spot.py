@@ -32,7 +32,7 @@ BAND = re.compile(r"(?:(?P<low>\d+)-(?P<high>\d+)|<(?P<below>\d+)|>(?P<above>\d+
 """How the page writes its bands of monthly interruption: `<5%`, `5-10%`, `>20%`."""
 
 LEAST_SAVING = Decimal(-1000)
-"""In percent; a spot price of eleven times on demand is beyond AWS's cap (the Advisor's least was -62 in 2025-06)."""
+"""In percent: eleven times on demand. ragopt's own bound against nonsense; the Advisor's least was -62 in 2025-06."""
 
 Band = tuple[Decimal, Decimal]
 

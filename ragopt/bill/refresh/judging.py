@@ -8,8 +8,8 @@ from ragopt.bill.price_book import renews
 from ragopt.bill.refresh.outcome import Found, Outcome, Refusal
 
 MOST_JUMP = Decimal(2)
-"""The largest factor, up or down, between two readings of one price that is taken without a person looking at it.
-List prices of clouds move by tens of percent at most; a wrong unit or tier moves them by much more (ragopt's rule)."""
+"""The largest factor, up or down, between two readings of one price that is taken without a person looking at it
+(ragopt's rule): a wrong unit, tier or currency moves a price by more than most changes of a price list do."""
 
 
 def judge(found: Found) -> Outcome:
