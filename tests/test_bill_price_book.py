@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from ragopt.bill.price_book import Price, PriceBook
+from ragopt.bill.price_book import Price, PriceBook, renews, user_prices_folder
 from ragopt.errors import PriceError
 
 GOOD = """schema = 1
@@ -53,9 +53,10 @@ def test_a_missing_price_names_the_file_and_the_entry_to_fill():
         book.price("acme", "moon", "object_storage", "glacier")
     assert str(caught.value) == (
         "No price for glacier at acme moon in ragopt/bill/prices/object_storage.toml. "
-        "Allowed: items standard-storage. Choose one of these with --provider and --region, or add a [[price]] "
-        "entry to ragopt/bill/prices/object_storage.toml with provider = 'acme', region = 'moon', "
-        "item = 'glacier' and its unit, usd, as_of and source."
+        "Allowed: items standard-storage. Choose one of these with --provider and --region, or give the price with "
+        "--prices FILE: a [[price]] entry with group = 'object_storage', provider = 'acme', region = 'moon', "
+        "item = 'glacier' and its unit, usd, as_of and source; for everybody, propose it in "
+        "ragopt/bill/prices/object_storage.toml by a pull request."
     )
 
 
@@ -74,7 +75,8 @@ def test_stale_warns_once_for_each_file_and_date():
     (warning,) = book.stale(dt.date(2026, 10, 19))
     assert warning == (
         "2 prices (a to b) of acme moon in ragopt/bill/prices/vms.toml: 91 days old (as of 2026-07-20, over 90). "
-        "Compare with the provider's page before you decide."
+        "Renew them with `ragopt prices refresh` where a public price page has them, give your own with --prices FILE, "
+        "or correct that file by a pull request."
     )
     assert [warning[:2] for warning in book.stale(dt.date(2027, 1, 17))] == ["2 ", "d "]
 
@@ -128,3 +130,46 @@ def test_an_empty_folder_is_refused(tmp_path):
     """A folder without price files is no price book."""
     with pytest.raises(PriceError, match="There is no price file"):
         PriceBook.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "caution", "known_as_of", "known_caution", "expected"),
+    [
+        ("2026-11-20", "", "2026-11-19", "", True),
+        ("2026-11-20", "", "2026-11-20", "", True),
+        ("2026-11-20", "", "2026-11-21", "", False),
+        ("2026-11-20", "", "2026-11-21", "an undated copy", True),
+        ("2026-11-20", "an estimate", "2026-11-21", "an undated copy", False),
+        ("2026-11-20", "an estimate", "2026-11-21", "", False),
+        ("2026-11-20", "an estimate", "2026-11-19", "", True),
+    ],
+)
+def test_a_page_replaces_what_is_not_later(as_of, caution, known_as_of, known_caution, expected):
+    """The later day wins, the page at a tie; an undated copy gives way to a page without caution at any date."""
+    known = price(as_of=known_as_of, caution=known_caution)
+    assert renews(price(as_of=as_of, caution=caution), known) is expected
+
+
+def test_the_user_folder_lies_over_the_package(tmp_path, monkeypatch):
+    """A refreshed price of a later day replaces the package's; an older one and other prices do not; --prices wins."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    package = PriceBook.load().price("aws", "us-east-1", "vms", "r7g.large")
+    folder = user_prices_folder()
+    assert folder == tmp_path / "ragopt" / "prices"
+    folder.mkdir(parents=True)
+
+    def refreshed(usd, as_of):
+        text = GOOD.replace("acme", "aws").replace("moon", "us-east-1").replace('"big"', '"r7g.large"')
+        (folder / "vms.toml").write_text(text.replace("0.1071", usd).replace("2026-07-20", as_of))
+        return PriceBook.load()
+
+    assert package.usd == Decimal("0.1071")
+    later = refreshed("0.12", "2026-11-20")
+    assert later.price("aws", "us-east-1", "vms", "r7g.large").usd == Decimal("0.12")
+    assert refreshed("0.12", "2020-01-01").price("aws", "us-east-1", "vms", "r7g.large") == package
+    mine = tmp_path / "mine.toml"
+    mine.write_text((folder / "vms.toml").read_text().replace('group = "vms"\n', "").replace(
+        "[[price]]", '[[price]]\ngroup = "vms"').replace("0.12", "0.09"))  # fmt: skip
+    refreshed("0.12", "2026-11-20")
+    book = PriceBook.load(overrides=mine)
+    assert book.price("aws", "us-east-1", "vms", "r7g.large").usd == Decimal("0.09")

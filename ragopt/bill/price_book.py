@@ -1,7 +1,8 @@
 """The price book: dated prices from the TOML files beside this module, from the user's folder and from a file.
 
 Three layers, each over the one before: the book inside the package (`prices/*.toml`, and the prices of each vendor in
-`vendors/*.toml`), what `ragopt prices refresh` wrote into the user's folder, and a file of overrides (`--prices`).
+`vendors/*.toml`), what `ragopt prices refresh` wrote into the user's folder (see `renews`), and
+a file of overrides (`--prices`).
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class PriceBook:
             book = cls([*_read_folder(root / "prices"), *vendors])
             refreshed = user_prices_folder()
             if refreshed.is_dir():
-                book = book.over(price for file in _files_of(refreshed) for price in read_prices(file))
+                book = book.over(
+                    price for file in _files_of(refreshed) for price in read_prices(file) if book._takes(price)
+                )
         else:
             book = cls(_read_folder(folder))
         return book if overrides is None else book.over(read_overrides(overrides))
@@ -66,6 +69,10 @@ class PriceBook:
         """Return a book in which `prices` replace those of the same key, or are added."""
         upper = PriceBook(prices)
         return PriceBook({**self._prices, **upper._prices}.values())
+
+    def _takes(self, price: Price) -> bool:
+        there = self._prices.get((price.provider, price.region, price.group, price.item))
+        return there is None or renews(price, there)
 
     def __iter__(self) -> Iterator[Price]:
         """Every price, in file order."""
@@ -111,9 +118,19 @@ class PriceBook:
         return PriceError(
             f"No price for {item} at {provider} {region} in {file_of(group)}",
             allowed=known,
-            next_step=f"Choose one of these with --provider and --region, or add a [[price]] entry to {file_of(group)} "
-            f"with provider = {provider!r}, region = {region!r}, item = {item!r} and its unit, usd, as_of and source",
+            next_step=f"Choose one of these with --provider and --region, or give the price with --prices FILE: a "
+            f"[[price]] entry with group = {group!r}, provider = {provider!r}, region = {region!r}, item = {item!r} "
+            f"and its unit, usd, as_of and source; for everybody, propose it in {file_of(group)} by a pull request",
         )
+
+
+def renews(price: Price, there: Price) -> bool:
+    """Whether a price from a provider's page replaces the one of the book.
+
+    It does unless the book's is of a later day: a newer ragopt may bring one. An undated copy or an estimate, which has
+    a caution, gives way to a page without one at any date.
+    """
+    return price.as_of >= there.as_of or (bool(there.caution) and not price.caution)
 
 
 def user_prices_folder() -> Path:
@@ -137,5 +154,6 @@ def _stale_warning(key: tuple[str, str, str, str], items: list[str], age_days: i
     what = items[0] if len(items) == 1 else f"{len(items)} prices ({items[0]} to {items[-1]})"
     return (
         f"{what} of {provider} {region} in {file_of(group)}: {age_days} days old (as of {as_of}, over "
-        f"{STALE_AFTER_DAYS}). Compare with the provider's page before you decide."
+        f"{STALE_AFTER_DAYS}). Renew them with `ragopt prices refresh` where a public price page has them, give "
+        "your own with --prices FILE, or correct that file by a pull request."
     )

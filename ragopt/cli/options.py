@@ -122,3 +122,9 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give the flag that prints recommendation.json and nothing else on standard output."""
     return click.option("--json", "as_json", is_flag=True,
                         help="Print recommendation.json, and nothing else, on standard output.")(function)  # fmt: skip
+
+
+def prices_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the option for a file of prices over the book's; the command gets it as `prices`."""
+    return click.option("--prices", type=click.Path(path_type=Path), default=None, metavar="FILE",
+                        help="Prices that replace others or add to them: negotiated rates.")(function)  # fmt: skip
