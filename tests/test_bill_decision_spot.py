@@ -7,7 +7,7 @@ import statistics
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.bill.decisions.checkpoints import (
@@ -123,6 +123,7 @@ def test_daly_s_complete_function_is_ours_with_one_checkpoint_more():
     assert first_order_overhead(Decimal(2), Decimal("0.1"), Decimal("0.5"), Decimal("0.05")) == Decimal("0.125")
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(0.5, 100), st.floats(0.001, 1), st.floats(0, 2), st.floats(1e-4, 2))
 def test_the_interval_is_near_the_best_of_all_counts(work, checkpoint, restart, rate):
     """No count of parts, tried one by one, saves more than 2 % against the interval that was taken."""
@@ -196,6 +197,7 @@ def test_a_negative_discount_is_kept_and_loses():
     assert "spot loses USD 5.27 here" in decision.sentence
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.decimals("0.01", "0.95", places=2), st.decimals("0.5", 50, places=1), st.integers(1, 600), st.integers(0, 3600)
 )

@@ -1,14 +1,15 @@
 """Which storage tier: a hand calculation with its break-evens, and every read count tried as oracle."""
 
+import dataclasses
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.bill.decisions.tier import Documents, Line, break_evens, decide_tier, lower_envelope
 from ragopt.errors import PriceError
-from tests.storage_prices import MIB, PLACES, REQUESTS, TIB, storage_book
+from tests.storage_prices import MIB, PLACES, REQUESTS, TIB, storage_book, storage_prices
 
 AWS = PLACES["s3"]
 BOOK = storage_book()
@@ -77,6 +78,19 @@ def test_what_is_cheaper_elsewhere_is_said_but_not_chosen():
     assert (taken.tier, taken.notes) == ("r2-standard", ("r2-standard: Cloudflare holds it.",))
 
 
+def test_what_the_book_says_of_a_price_is_passed_on():
+    """A caution of a price that the chosen tier is billed with becomes a note; that of another tier does not."""
+    cautious = [
+        dataclasses.replace(price, caution=f"an undated reading of {price.item}")
+        for price in storage_prices()
+        if price.item in ("s3-glacier-instant-get", "s3-glacier-instant-put", "s3-standard-get")
+    ]
+    book = BOOK.over(cautious)
+    note = "Price s3-glacier-instant-get: an undated reading of s3-glacier-instant-get."
+    assert decide("0.1", book=book).notes == (note,)
+    assert decide("0", book=book).notes == ()
+
+
 def test_frequent_rewrites_make_cold_tiers_dear():
     """Rewritten ten times a month and read once in ten: 30 days billed for each of ten copies; Standard is cheapest."""
     assert decide("0.1", writes="10").tier == "s3-standard"
@@ -91,6 +105,7 @@ def test_without_any_price_there_is_no_choice():
 COSTS = st.integers(0, 50).map(Decimal)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(COSTS, COSTS), min_size=1, max_size=8), st.lists(st.integers(0, 1000), min_size=1))
 def test_the_envelope_is_never_beaten(costs, tried):
     """At every number of reads the envelope's own tier costs as little as the cheapest of all lines."""

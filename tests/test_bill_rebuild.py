@@ -3,7 +3,7 @@
 import dataclasses
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.bill.price_book import PriceBook
@@ -52,6 +52,7 @@ def test_a_time_that_was_not_measured_is_said():
     assert rebuild_lines(MEASURED, asked(), INSTANCE) == ()
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 10**10), st.integers(0, 1000), st.integers(1, 10))
 def test_twice_the_rebuilds_are_twice_the_hours(n_vectors, reindexes, more):
     """Hours are proportional to rebuilds, up to the digits of a quantity."""

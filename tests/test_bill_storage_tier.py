@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.bill.price_book import PriceBook
@@ -97,6 +97,7 @@ def test_rewrites_before_the_shortest_stay_are_billed_for_it():
     assert lines_of("s3-glacier-instant", reads="0", writes="0.25")[0].usd == Decimal("4.10")
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 400), st.sampled_from([30, 90, 180, 365]))
 def test_the_shortest_stay_agrees_with_a_calendar(rewrites_per_year, min_days):
     """A calendar of single copies, each billed from its own upload to the later of its end and its shortest stay."""
@@ -238,6 +239,7 @@ AMOUNTS = {
 }  # fmt: skip
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.fixed_dictionaries(AMOUNTS), st.sampled_from(["s3", "gcs", "azure"]), st.integers(0, 10**13))
 def test_more_bytes_or_reads_never_cost_less(use, place, more):
     """In every tier: no negative line, lines add up to the bill, and more bytes, reads or rewrites cost no less."""
@@ -252,6 +254,7 @@ def test_more_bytes_or_reads_never_cost_less(use, place, more):
         assert all(other[tier].usd_per_month >= bill.usd_per_month for other in larger)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.fixed_dictionaries(AMOUNTS))
 def test_twice_the_prices_are_twice_the_bill(use):
     """Doubling every unit price doubles what is billed before rounding, exactly."""

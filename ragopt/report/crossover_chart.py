@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragopt.bill.decisions.target import durable
+from ragopt.errors import InputError
 from ragopt.report import palette
 from ragopt.report.charts import FONT, PIXELS_PER_CHARACTER, Align
 from ragopt.report.crossover_frame import ChangeNote, CrossoverFrame, change_notes, frame_of, spread
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Label, mark_box, place_labels
+from ragopt.report.pictures import write_png, write_svg
 
 if TYPE_CHECKING:
     import altair as alt
@@ -80,6 +83,21 @@ def crossover_chart(decision: TargetDecision, *, width: int = 720, height: int =
         )
     )
     return chart
+
+
+def write_crossover_chart(decision: TargetDecision, path: Path) -> None:
+    """Draw a decision into a .png or .svg file, whole or not at all.
+
+    Raises:
+        InputError: the file has another suffix.
+        StorageError: the file cannot be written.
+    """
+    writers = {".png": write_png, ".svg": write_svg}
+    if path.suffix.lower() not in writers:
+        raise InputError(
+            f"Cannot draw {path.name}", allowed=" or ".join(writers), next_step="Name the file crossover.png"
+        )
+    writers[path.suffix.lower()](crossover_chart(decision), path)
 
 
 def _axes(frame: CrossoverFrame, by: str) -> tuple[alt.X, alt.Y]:
@@ -164,8 +182,8 @@ def _inside_names(
     """Names of lines that end before the range does, near their ends."""
     names = [name for name in _names(result) if name not in result.points[-1].usd]
     labels = [Label((f"{name} ends here",), *frame.line(result, name)[-1]) for name in names]
-    # Grey lines may pass behind a name and its halo; lines that are cheapest somewhere and notes of changes may not.
-    taken = [mark_box(*pixel, radius=7) for name in colours for pixel in frame.line(result, name)]
+    # Grey lines may pass behind another's name and its halo; cheapest ones, its own and notes of changes may not.
+    taken = [mark_box(*pixel, radius=7) for name in {*colours, *names} for pixel in frame.line(result, name)]
     boxes = place_labels(labels, [*taken, *(note.box for note in notes)], frame.width, frame.height)
     layers: list[alt.Chart] = []
     for name, label, box in zip(names, labels, boxes, strict=True):

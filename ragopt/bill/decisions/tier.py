@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from ragopt.bill.decisions.checkpoints import six_digits
 from ragopt.bill.storage_tier import TierBill, compare_tiers
+from ragopt.bill.storage_tier_facts import TIERS
+from ragopt.bill.storage_tier_lines import GROUP
 from ragopt.errors import PriceError
 from ragopt.units import format_bytes, to_cents
 
@@ -137,7 +139,7 @@ def decide_tier(
         most_retrieval_hours=documents.most_retrieval_hours,
         break_evens=break_evens(envelope),
         bills=bills,
-        notes=_notes(best, bills),
+        notes=(*_notes(best, bills), *_cautions(best, documents, book)),
         sentence="",
     )
     return replace(decision, sentence=_sentence(decision, provider, region))
@@ -192,6 +194,24 @@ def _notes(best: TierBill, bills: Sequence[TierBill]) -> tuple[str, ...]:
     if best.usd_per_read is None:
         notes.append(f"A price of reading {best.tier} is missing, so that it has no break-even.")
     return tuple(notes)
+
+
+def _cautions(best: TierBill, documents: Documents, book: PriceBook) -> list[str]:
+    """What the book says of the prices that the chosen tier is billed with."""
+    tier = TIERS[best.tier]
+    way = next(way for way in tier.retrievals if way.name == best.retrieval)
+    items = [f"{tier.name}-storage"]
+    if documents.writes_per_month:
+        items.append(f"{tier.name}-put")
+    if documents.reads_per_month:
+        items += [way.bytes_item, *way.request_items]
+    return [
+        f"Price {price.item}: {price.caution}."
+        for price in book
+        if price.caution
+        and (price.provider, price.region, price.group) == (best.provider, best.region, GROUP)
+        and price.item in items
+    ]
 
 
 def _sentence(decision: TierDecision, provider: str, region: str) -> str:
