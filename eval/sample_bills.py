@@ -70,12 +70,15 @@ def section(sample: Sample, whole: WholeBill) -> str:
         f"{bill.low:,} to {bill.high:,} | {bill.usd_before_minimum:,} | {reason_of(bill)} |"
         for bill in whole.targets
     ]
+    served = (
+        f"FAISS index: `{sample.factory}`, `{sample.search}`. Besides, at every target: USD "
+        f"{whole.shared_usd_per_month:,} a month for the chunk text."
+    )
     missing = [f"- {name}: {reason.partition('. ')[0].rstrip('.')}." for name, reason in whole.not_billed.items()]
     return "\n".join([
         f"## {sample.title}", "",
         f"{sample.dim} dimensions; {told}.", "",
-        f"FAISS index: `{sample.factory}`, `{sample.search}`. Besides, at every target: USD "
-        f"{whole.shared_usd_per_month:,} a month for the chunk text.", "",
+        served, "",
         "| target | USD a month | 95 % range | in use | why |", "|---|---:|---:|---:|---|", *rows, "",
         "Not billed:", "", *missing, "",
     ])  # fmt: skip

@@ -111,6 +111,11 @@ def test_a_workload_survives_json():
     assert one.as_json()["peak_qps"] == "12.50"
 
 
+def test_a_whole_number_for_a_decimal_field_is_the_same_decimal():
+    """`peak_qps = 1` in a file is 1.0 query a second, and quotients of it stay exact."""
+    assert isinstance(Workload(10, queries_per_month=0, peak_qps=1).peak_qps, Decimal)
+
+
 def test_an_average_month_has_half_of_the_growth():
     """100 vectors and 10 more each month: 100, 110, 120, 130 over four months are 115 on average."""
     growing = Workload(100, growth_vectors_per_month=10, horizon_months=4)

@@ -11,8 +11,8 @@ from ragopt.bill.footprint import PAGE_BYTES, Demand, Footprint, demand_of
 from ragopt.bill.lines import Charges, make_line, total, without_zeros
 from ragopt.bill.packing import CPU_UTILISATION, RAM_OVERHEAD, count_vms, usable_ram_bytes
 from ragopt.bill.price import file_of
-from ragopt.bill.volumes import Volume, VolumeNeed, storage_of
 from ragopt.bill.reasoning import COMPRESSION
+from ragopt.bill.volumes import Volume, VolumeNeed, storage_of
 from ragopt.errors import PriceError
 from ragopt.units import GIB, HOURS_PER_MONTH, to_cents
 

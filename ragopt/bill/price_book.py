@@ -53,25 +53,49 @@ class PriceBook:
             PriceError: a file that cannot be read as prices; the message names file, entry and field.
         """
         if folder is None:
-            root = resources.files("ragopt.bill")
-            vendors = (price for file in _files_of(root / "vendors") for price in read_prices(file))
-            book = cls([*_read_folder(root / "prices"), *vendors])
+            book = cls.packaged()
             refreshed = user_prices_folder()
             if refreshed.is_dir():
-                book = book.over(
-                    price for file in _files_of(refreshed) for price in read_prices(file) if book._takes(price)
-                )
+                book = book.renewed(price for file in _files_of(refreshed) for price in read_prices(file))
         else:
             book = cls(_read_folder(folder))
-        return book if overrides is None else book.over(read_overrides(overrides))
+        return book if overrides is None else book.overridden(overrides)
+
+    @classmethod
+    def packaged(cls) -> PriceBook:
+        """Read the prices inside the package alone: the same on every machine. Raises PriceError as `load` does."""
+        root = resources.files("ragopt.bill")
+        vendors = (price for file in _files_of(root / "vendors") for price in read_prices(file))
+        return cls([*_read_folder(root / "prices"), *vendors])
+
+    def overridden(self, file: Path) -> PriceBook:
+        """Return a book with the prices of a file over its own.
+
+        Raises:
+            PriceError: the file cannot be read as prices, or prices something in another unit than the book does.
+        """
+        prices = read_overrides(file)
+        for price in prices:
+            there = self.find(price.provider, price.region, price.group, price.item)
+            if there is not None and there.unit != price.unit:
+                raise PriceError(
+                    f"{file} prices {price.provider} {price.region} {price.item} per {price.unit!r}",
+                    allowed=f"per {there.unit!r}, as the price that it replaces",
+                    next_step=f"Convert the price to USD per {there.unit} in {file}",
+                )
+        return self.over(prices)
 
     def over(self, prices: Iterable[Price]) -> PriceBook:
         """Return a book in which `prices` replace those of the same key, or are added."""
         upper = PriceBook(prices)
         return PriceBook({**self._prices, **upper._prices}.values())
 
+    def renewed(self, prices: Iterable[Price]) -> PriceBook:
+        """Return a book with those of `prices` that it lacks or that renew its own."""
+        return self.over(price for price in prices if self._takes(price))
+
     def _takes(self, price: Price) -> bool:
-        there = self._prices.get((price.provider, price.region, price.group, price.item))
+        there = self.find(price.provider, price.region, price.group, price.item)
         return there is None or renews(price, there)
 
     def __iter__(self) -> Iterator[Price]:

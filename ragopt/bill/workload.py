@@ -72,7 +72,10 @@ class Workload:
     def __post_init__(self) -> None:
         """Check every field, and those that belong together."""
         for field in FIELDS.values():
-            check_value(field, getattr(self, field.name))
+            value = getattr(self, field.name)
+            check_value(field, value)
+            if isinstance(field.low, Decimal) and isinstance(value, int):
+                object.__setattr__(self, field.name, Decimal(value))  # an int would make a float of a quotient
         average = Decimal(self.queries_per_month) / SECONDS_PER_MONTH
         if average > self.peak_qps:
             queries, peak = FIELDS["queries_per_month"].label, FIELDS["peak_qps"].label
