@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ragopt.bill.price_book import PriceBook
 from ragopt.bill.rebuild import rebuild_lines, rebuild_note
-from ragopt.bill.targets import Footprint
+from ragopt.bill.targets import Footprint, bill_index
 from ragopt.bill.workload import Workload
 from ragopt.records import IndexBytes
 
@@ -46,7 +46,7 @@ def test_a_time_that_was_not_measured_is_said():
     unmeasured = dataclasses.replace(MEASURED, build_seconds=None)
     assert rebuild_lines(unmeasured, asked(reindexes="1"), INSTANCE) == ()
     assert rebuild_note(unmeasured, asked(reindexes="1")) == (
-        "rebuild time was not measured, so that rebuilds are not on this bill"
+        "Build time was not measured, so rebuilds are not on this bill: sweep the corpus, then bill the run."
     )
     assert rebuild_note(unmeasured, asked()) == ""
     assert rebuild_lines(MEASURED, asked(), INSTANCE) == ()
@@ -62,3 +62,14 @@ def test_twice_the_rebuilds_are_twice_the_hours(n_vectors, reindexes, more):
     hours = [sum((line.quantity for line in lines), Decimal(0)) for lines in (once, times)]
     factor = Decimal(min(1000, reindexes * more)) / reindexes if reindexes else Decimal(1)
     assert abs(hours[1] - factor * hours[0]) <= factor * Decimal("0.000001") + Decimal("0.000001")
+
+
+def test_the_bill_of_a_vm_target_holds_its_rebuilds():
+    """At `faiss-ram` the rebuild is billed on one more VM of the type that serves, at its on-demand price."""
+    bill = bill_index(MEASURED, asked(MILLION, reindexes="2"), PriceBook.packaged(), target="faiss-ram")
+    served, rebuilt = (next(line for line in bill.lines if line.part == part) for part in ("compute", "rebuild"))
+    assert rebuilt.usd_per_unit == served.usd_per_unit
+    assert rebuilt.quantity == Decimal("0.1")
+    dear = dataclasses.replace(MEASURED, build_seconds=None)
+    assert any("Build time was not measured" in note for note in
+               bill_index(dear, asked(reindexes="2"), PriceBook.packaged(), target="faiss-ram").notes)  # fmt: skip

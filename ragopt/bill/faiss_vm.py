@@ -12,6 +12,7 @@ from ragopt.bill.lines import Charges, make_line, total, without_zeros
 from ragopt.bill.packing import CPU_UTILISATION, RAM_OVERHEAD, count_vms, usable_ram_bytes
 from ragopt.bill.price import file_of
 from ragopt.bill.reasoning import COMPRESSION
+from ragopt.bill.rebuild import rebuild_lines, rebuild_note
 from ragopt.bill.volumes import Volume, VolumeNeed, storage_of
 from ragopt.errors import PriceError
 from ragopt.units import GIB, HOURS_PER_MONTH, to_cents
@@ -74,7 +75,11 @@ class FaissOnVm:
         for usd_per_hour, n_vms, name, instance in packings:
             if best and to_cents(usd_per_hour * workload.n_replicas * HOURS_PER_MONTH) > best[0]:
                 break  # its VMs alone cost more than the best whole bill, and so do those of all that follow
-            lines = _lines(demand, workload, volume, objects, instance, n_vms)
+            extra = book.price(workload.provider, workload.region, "vms", name)  # one more VM is on no commitment
+            lines = (
+                *_lines(demand, workload, volume, objects, instance, n_vms),
+                *rebuild_lines(footprint, workload, extra),
+            )
             if best is None or (total(lines), n_vms, name) < best:
                 best, best_lines = (total(lines), n_vms, name), lines
         if best is None:
@@ -83,8 +88,9 @@ class FaissOnVm:
                 f"{demand.fixed_bytes:,.0f} bytes",
                 next_step="Use fewer centroids, or add a larger [[price]] entry to ragopt/bill/prices/vms.toml",
             )
-        kept, reads = without_zeros(best_lines), volume.note(_need_of(demand, 1))
-        return Charges(kept, total(kept), (WORTH, *notes, *((reads,) if reads else ())))
+        kept = without_zeros(best_lines)
+        told = (WORTH, *notes, volume.note(_need_of(demand, 1)), rebuild_note(footprint, workload))
+        return Charges(kept, total(kept), tuple(note for note in told if note))
 
 
 def _instances(book: PriceBook, workload: Workload) -> tuple[tuple[Price, ...], tuple[str, ...]]:

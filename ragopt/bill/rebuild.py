@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ragopt.bill.workload import Workload
     from ragopt.records import BillLine
 
-NOT_MEASURED = "rebuild time was not measured, so that rebuilds are not on this bill"
+NOT_MEASURED = "Build time was not measured, so rebuilds are not on this bill: sweep the corpus, then bill the run."
 
 
 def rebuild_lines(footprint: Footprint, workload: Workload, instance: Price) -> tuple[BillLine, ...]:
