@@ -24,7 +24,9 @@ def fields_table() -> str:
             else str(field.default)  # fmt: skip
         bounds = ", ".join(field.choices) if field.low is None else f"{field.low:,} to {field.high:,}"
         option = f"`{field.option}`" if field.option else ""
-        rows.append(f"| {field.section}.{field.name} | {option} | {field.unit} | {default} | {field.reason} | {bounds} |")
+        rows.append(
+            f"| {field.section}.{field.name} | {option} | {field.unit} | {default} | {field.reason} | {bounds} |"
+        )
     return "\n".join(rows)
 
 

@@ -162,15 +162,15 @@ def test_a_bill_with_its_range(monkeypatch):
 
 
 def test_a_faiss_bill_moves_with_its_machines():
-    """1,000 vectors on one r7g.large: 730 x 0.1071 = 78.183 USD of VM and 0.72 USD of volume.
+    """1,000 vectors on one c7g.medium: 730 x 0.0363 = 26.499 USD of VM and 0.72 USD of volume.
 
-    With VM prices x 0.8 to x 1.25 the ends are 62.546 + 0.72 = 63.27 and 97.729 + 0.72 = 98.45 USD.
+    With VM prices x 0.8 to x 1.25 the ends are 21.199 + 0.72 = 21.92 and 33.124 + 0.72 = 33.84 USD.
     """
     spread = Spread(price_name("aws", "vms"), 0.8, 1.25, "")
-    found = bill_range(INDEX, Workload(1000), PriceBook.load(), target="faiss-ram", spreads=[spread])
-    assert found.usd_per_month == Decimal("78.90")
-    assert abs(found.low - Decimal("63.27")) < Decimal("0.1")
-    assert abs(found.high - Decimal("98.45")) < Decimal("0.1")
+    found = bill_range(INDEX, Workload(1000), PriceBook.packaged(), target="faiss-ram", spreads=[spread])
+    assert found.usd_per_month == Decimal("27.22")
+    assert abs(found.low - Decimal("21.92")) < Decimal("0.1")
+    assert abs(found.high - Decimal("33.84")) < Decimal("0.1")
 
 
 def test_draws_that_make_no_sense_are_refused():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragopt.bill.faiss_vm import WORTH
 from ragopt.bill.price_book import Price, PriceBook
 from ragopt.bill.targets import Footprint, bill_index, bills
 from ragopt.bill.volumes import SizedVolume, VolumeNeed
@@ -48,7 +49,7 @@ def test_a_bill_at_gcp():
     assert lines_of(both["faiss-ram"]) == [
         vm, ("Block storage pd-balanced", Decimal(23), "GiB-month", Decimal("2.30")), copy
     ]  # fmt: skip
-    assert both["faiss-ram"].notes == ()
+    assert both["faiss-ram"].notes == (WORTH,)
     (note,) = both["faiss-ram-nvme"].notes
     assert note.startswith("Reads have no price of their own at this provider")
 
@@ -91,7 +92,7 @@ def test_a_committed_year_at_gcp():
     ]
     assert bill.lines[0].usd_per_unit == Decimal("0.16506800")
     assert "n2-highmem-4 for 1 replica, under a one-year commitment; each" in bill.lines[0].item
-    assert bill.notes == ("One-year commitment: every hour of the year is paid, whether the VMs run or not.",)
+    assert bill.notes == (WORTH, "One-year commitment: every hour of the year is paid, whether the VMs run or not.")
 
 
 def test_a_missing_committed_price_names_file_and_items():
@@ -109,7 +110,7 @@ def test_types_without_a_committed_price_are_named_in_a_note():
     workload = Workload(1000, commitment="1-year")
     bill = bill_index(footprint_of(32.0), workload, BOOK.over([mine]), target="faiss-ram")
     assert bill.lines[0].usd == Decimal("51.10")
-    assert bill.notes[1] == "38 of 39 VM types have no one-year price and were not considered."
+    assert bill.notes[2] == "38 of 39 VM types have no one-year price and were not considered."
 
 
 def sized(*kinds):

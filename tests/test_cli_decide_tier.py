@@ -10,10 +10,12 @@ from tests.storage_prices import storage_prices
 
 @pytest.fixture(scope="module")
 def prices(tmp_path_factory):
-    """Every price of the tests' book as a file of overrides."""
+    """Every AWS price of the tests' book as a file of overrides."""
     file = tmp_path_factory.mktemp("prices") / "mine.toml"
     entries = ["schema = 1"]
     for price in storage_prices():
+        if price.provider != "aws":
+            continue
         attributes = ", ".join(f"{name} = {value}" for name, value in price.attributes.items())
         entries.append(
             f'[[price]]\nprovider = "{price.provider}"\nregion = "{price.region}"\ngroup = "{price.group}"\n'
