@@ -50,7 +50,7 @@ def test_a_bill_at_gcp():
         vm, ("Block storage pd-balanced", Decimal(23), "GiB-month", Decimal("2.30")), copy
     ]  # fmt: skip
     assert both["faiss-ram"].notes == (WORTH,)
-    (note,) = both["faiss-ram-nvme"].notes
+    _, note = both["faiss-ram-nvme"].notes
     assert note.startswith("Reads have no price of their own at this provider")
 
 
