@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[32])
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--name", default="", help="printed name of the model")
+    parser.add_argument("--billed-vm", required=True, help="VM type of the price book that is nearest to this machine")
     parser.add_argument("--out", type=Path)
     told = parser.parse_args()
 
@@ -71,10 +72,14 @@ def main() -> None:
     limit = model.max_seq_length
     n_tokens = sum(min(len(ids), limit) for ids in model.tokenizer(texts)["input_ids"])
     result = {
-        "model": told.name or Path(told.model).name, "max_tokens": limit, "n_texts": len(texts), "n_tokens": n_tokens,
+        "model": told.name or Path(told.model).name,
+        "billed_vm": told.billed_vm,
+        "max_tokens": limit,
+        "n_texts": len(texts),
+        "n_tokens": n_tokens,
         "machine": machine(told.device),
         "measured": [measure(model, texts, n_tokens, batch=size, seconds=told.seconds) for size in told.batch],
-    }  # fmt: skip
+    }
     print(json.dumps(result, indent=2))
     if told.out:
         told.out.write_text(json.dumps(result, indent=2) + "\n")

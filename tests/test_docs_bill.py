@@ -25,6 +25,14 @@ def test_tables_come_from_the_code():
     assert script("bill_tables").page_with_tables(page) == page
 
 
+def test_printed_tables_are_those_of_the_program():
+    """README's table of `ragopt bill` and the speeds beside the embedding decision are made again and compared."""
+    module = script("bill_page")
+    for page, (name, part) in module.PAGES.items():
+        text = page.read_text(encoding="utf-8")
+        assert module.with_part(text, name, part()) == text, page.name
+
+
 def test_sample_bills_are_those_of_the_program():
     """Three workloads at every target, made again for the day that the page names: nothing changes."""
     page = (ROOT / "docs" / "sample-bills.md").read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from ragopt.report.words import usd_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from rich.console import Console
 
@@ -30,28 +31,11 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
         console: where to print.
         lines: whether to print every line of every target too.
     """
-    from rich import box  # noqa: PLC0415 - loaded when first used
-    from rich.table import Table  # noqa: PLC0415 - loaded when first used
     from rich.text import Text  # noqa: PLC0415 - loaded when first used
 
     for told in whole.workload.describe():
         console.print(Text(f"workload: {told}"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("target", no_wrap=True)
-    table.add_column("USD a month", justify="right", no_wrap=True)
-    table.add_column("95 % range", justify="right")
-    table.add_column("in use", justify="right", no_wrap=True)
-    table.add_column("largest part", overflow="fold")
-    for bill in whole.targets:
-        mark = "" if TARGETS[bill.target].serves_the_index else OWN_INDEX
-        before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
-        spread = f"{usd_text(bill.low)} to {usd_text(bill.high)}"
-        table.add_row(bill.target + mark, usd_text(bill.usd_per_month), spread, usd_text(before),
-                      _largest(bill.lines))  # fmt: skip
-    console.print(table)
-    console.print(Text("in use: before a monthly minimum is filled up, and without the share of what is paid once."))
-    if any(not TARGETS[bill.target].serves_the_index for bill in whole.targets):
-        console.print(Text(f"{OWN_INDEX} builds an index of its own: its recall was not measured by ragopt."))
+    print_targets(whole, console)
     if whole.shared:
         shared = usd_text(whole.shared_usd_per_month)
         console.print(Text(f"At every target besides: USD {shared} a month (text, documents, reranking, generation, "
@@ -65,6 +49,35 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
         console.print(Text(f"not billed: {name}: {first} (ragopt bill --target {name} says more)", overflow="fold"))
     for warning in whole.warnings:
         console.print(Text(f"warning: {warning}", overflow="fold"))
+
+
+def print_targets(whole: WholeBill, console: Console) -> None:
+    """Print the table of targets, cheapest first, and what its marks mean."""
+    from rich import box  # noqa: PLC0415 - loaded when first used
+    from rich.table import Table  # noqa: PLC0415 - loaded when first used
+    from rich.text import Text  # noqa: PLC0415 - loaded when first used
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("target", no_wrap=True)
+    table.add_column("USD a month", justify="right", no_wrap=True)
+    table.add_column("95 % range", justify="right", no_wrap=True)
+    table.add_column("in use", justify="right", no_wrap=True)
+    table.add_column("largest part", overflow="fold")
+    for bill in whole.targets:
+        mark = "" if TARGETS[bill.target].serves_the_index else OWN_INDEX
+        before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
+        spread = f"{_round_usd(bill.low)} to {_round_usd(bill.high)}"
+        table.add_row(bill.target + mark, usd_text(bill.usd_per_month), spread, usd_text(before),
+                      _largest(bill.lines))  # fmt: skip
+    console.print(table)
+    console.print(Text("in use: before a monthly minimum is filled up, and without the share of what is paid once."))
+    if any(not TARGETS[bill.target].serves_the_index for bill in whole.targets):
+        console.print(Text(f"{OWN_INDEX} builds an index of its own: its recall was not measured by ragopt."))
+
+
+def _round_usd(usd: Decimal) -> str:
+    """An end of a range: whole dollars from 100 on, where cents say nothing."""
+    return usd_text(usd) if usd < 100 else f"{usd:,.0f}"
 
 
 def _largest(lines: Iterable[BillLine]) -> str:
