@@ -168,7 +168,8 @@ class Workload:
             defaults["n_vectors"] = n_corpus
         for name, field in FIELDS.items():
             if name not in values and getattr(self, name) != defaults[name]:
-                values[name] = f"{name}: {getattr(self, name)} {field.unit}"
+                unit = "" if field.low is None else f" {field.unit}"
+                values[name] = f"{name}: {getattr(self, name)}{unit}"
         return [
             f"{text} ({'default, change with ' if getattr(self, name) == defaults[name] else 'from '}"
             f"{FIELDS[name].label})"

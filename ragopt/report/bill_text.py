@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ragopt.bill.price_book import STALE_AFTER_DAYS
 from ragopt.bill.projection import mean_usd_per_month
 from ragopt.bill.reasoning import largest_part
 from ragopt.bill.targets import TARGETS
@@ -47,7 +48,12 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
     for name, reason in whole.not_billed.items():
         first = reason.partition(". ")[0].rstrip(".")
         console.print(Text(f"not billed: {name}: {first} (ragopt bill --target {name} says more)", overflow="fold"))
-    for warning in whole.warnings:
+    if whole.warnings and not lines:
+        n = len(whole.warnings)
+        console.print(Text(f"warning: prices from {n} source{'s' * (n > 1)} are more than {STALE_AFTER_DAYS} days old: "
+                           "--lines names them, `ragopt prices refresh` renews them, --prices replaces them.",
+                           overflow="fold"))  # fmt: skip
+    for warning in whole.warnings if lines else ():
         console.print(Text(f"warning: {warning}", overflow="fold"))
 
 
@@ -57,7 +63,7 @@ def print_targets(whole: WholeBill, console: Console) -> None:
     from rich.table import Table  # noqa: PLC0415 - loaded when first used
     from rich.text import Text  # noqa: PLC0415 - loaded when first used
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("target", no_wrap=True)
     table.add_column("USD a month", justify="right", no_wrap=True)
     table.add_column("95 % range", justify="right", no_wrap=True)
