@@ -31,6 +31,7 @@ class PriceBook:
     def __init__(self, prices: Iterable[Price]) -> None:
         """Index `prices`. Raises PriceError when two of them price the same thing."""
         self._prices: dict[tuple[str, str, str, str], Price] = {}
+        self._instances: dict[tuple[str, str], tuple[Price, ...]] = {}
         for price in prices:
             key = (price.provider, price.region, price.group, price.item)
             if key in self._prices:
@@ -115,6 +116,12 @@ class PriceBook:
 
     def instances(self, provider: str, region: str) -> tuple[Price, ...]:
         """Return every VM of a region, by name, with `vcpu` and `ram_gib`. Raises PriceError when there is none."""
+        known = self._instances.get((provider, region))
+        if known is None:
+            known = self._instances[provider, region] = self._read_instances(provider, region)
+        return known
+
+    def _read_instances(self, provider: str, region: str) -> tuple[Price, ...]:
         found = [price for (p, r, g, _), price in self._prices.items() if (p, r, g) == (provider, region, "vms")]
         if not found:
             raise self._missing(provider, region, "vms", "<instance type>")

@@ -66,6 +66,10 @@ SELF_HOSTED: tuple[Target, ...] = (
 TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in (*SELF_HOSTED, *load_vendors())})
 
 
+COMPARED = ("faiss-ram", "faiss-ram-nvme")
+"""The targets that a sweep chooses among: there, the recall and the latency that it measures are what is served."""
+
+
 def target_of(name: str) -> Target:
     """Return a target by name. Raises InputError naming those that there are."""
     if name not in TARGETS:
@@ -129,15 +133,16 @@ def bill_month(footprint: Footprint, month: Workload, book: PriceBook, *, target
 
 
 def bills(footprint: Footprint, workload: Workload, book: PriceBook) -> dict[str, Bill]:
-    """Bill one index at every target that serves it and makes sense for it, by target name.
+    """Bill one index at the targets that a sweep chooses among and that make sense for it, by target name.
 
     Raises:
         PriceError: a price is missing.
     """
+    month, embedding = workload.at_average(), embedding_lines(workload, book)
     return {
-        name: bill_index(footprint, workload, book, target=name)
-        for name, target in TARGETS.items()
-        if target.serves_the_index and not target.why_not(footprint, workload)
+        name: bill_month(footprint, month, book, target=name, embedding=embedding)
+        for name in COMPARED
+        if not TARGETS[name].why_not(footprint, month)
     }
 
 

@@ -76,6 +76,7 @@ def page_html(run: Run) -> str:
     )
     environment.filters |= {
         "usd": words.usd_text,
+        "money": lambda text: words.usd_text(Decimal(text)),
         "decimal": words.decimal_text,
         "bytes": words.bytes_text,
         "size": format_bytes,
@@ -105,8 +106,6 @@ def _context(run: Run) -> dict[str, Any]:
     other = axis_named("usd_per_month" if axis.name == "ram_bytes_per_vector" else "ram_bytes_per_vector")
     others = frontier_points(run, quality=quality, axis=other)
     recommendation = run.recommendation
-    by_trial = {result.trial: result for result in run.trials}
-    recommended = by_trial.get(recommendation.trial)
     # One bill for all would draw a single column: the caption says it better.
     charts = _charts(run, (axis, other) if len({point.cost(other.name) for point in others}) > 1 else (axis,))
     return {
@@ -125,7 +124,6 @@ def _context(run: Run) -> dict[str, Any]:
         "frontier": frontier(run, quality=quality, axis=axis),
         "n_points": len(points),
         "finalists": [result for result in run.trials if result.confirmed],
-        "targets": sorted(recommended.bills.values(), key=lambda b: (b.usd_per_month, b.target)) if recommended else [],
         "saving": recommendation.baseline_bill.usd_per_month - recommendation.bill.usd_per_month,
         "zero": Decimal(0),
         "all_trials": _rows(run),

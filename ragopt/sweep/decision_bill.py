@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.flips import Candidate, flips
+from ragopt.bill.reasoning import reason_of
 from ragopt.bill.targets import TARGETS
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere
 from ragopt.choose import cheapest_bill
@@ -35,7 +36,20 @@ def with_bill(run: Run, book: PriceBook) -> Run:
     whole = bill_of_decision(run, book)
     sentences = [_flip_sentence(run, book), _elsewhere_sentence(run, whole)]
     why = (*run.recommendation.why, *(sentence for sentence in sentences if sentence))
-    return replace(run, recommendation=replace(run.recommendation, why=why))
+    info = {**run.info, "everywhere": _everywhere(whole)}
+    return replace(run, info=info, recommendation=replace(run.recommendation, why=why))
+
+
+def _everywhere(whole: WholeBill) -> dict[str, Any]:
+    """What the report shows of the bill at every target; `ragopt bill RUN --json` has its lines."""
+    targets = [
+        {"name": bill.target, "serves_the_index": TARGETS[bill.target].serves_the_index,
+         "usd_per_month": str(bill.usd_per_month), "low": str(bill.low), "high": str(bill.high),
+         "reason": reason_of(bill)}
+        for bill in whole.targets
+    ]  # fmt: skip
+    return {"targets": targets, "shared_usd_per_month": str(whole.shared_usd_per_month),
+            "not_billed": sorted(whole.not_billed)}  # fmt: skip
 
 
 def bill_of_decision(run: Run, book: PriceBook) -> WholeBill:
