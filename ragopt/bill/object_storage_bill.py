@@ -1,0 +1,170 @@
+"""The lines of an index on object storage: VMs that search, bytes that are stored, requests that read and write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ragopt.bill.faiss_vm import ITEMS, SYSTEM_DISK_BYTES
+from ragopt.bill.lines import Charges, make_line, total, without_zeros
+from ragopt.bill.packing import count_vms
+from ragopt.errors import PriceError
+from ragopt.units import HOURS_PER_MONTH
+
+if TYPE_CHECKING:
+    from ragopt.bill.footprint import Demand
+    from ragopt.bill.price import Price
+    from ragopt.bill.price_book import PriceBook
+    from ragopt.bill.workload import Workload
+    from ragopt.records import BillLine
+
+REQUEST_UNIT = "1k requests"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectService:
+    """What an index on object storage needs for an average month.
+
+    Attributes:
+        demand: RAM and CPU of its VMs; nothing grows in RAM with the number of VMs, each holds the whole cache.
+        ram_formula: what the VMs hold in RAM, in words.
+        stored: bytes that lie in object storage, by what they are.
+        gets_per_query: reads of one query.
+        gets_formula: how they come about.
+        puts_per_month: requests priced as PUT of a month's growth and re-indexes.
+        puts_once: requests priced as PUT of the first load, paid once.
+        notes: assumptions and cautions.
+    """
+
+    demand: Demand
+    ram_formula: str
+    stored: tuple[tuple[str, Decimal], ...]
+    gets_per_query: Decimal
+    gets_formula: str
+    puts_per_month: Decimal
+    puts_once: Decimal
+    notes: tuple[str, ...]
+
+
+def charges_of(service: ObjectService, workload: Workload, book: PriceBook) -> Charges:
+    """Price a service at the cheapest VM type that holds its cache; ties go to fewer VMs, then to the type's name.
+
+    Reads between VMs and a store of the same region are billed by the request alone, transfer between them is free
+    (https://aws.amazon.com/s3/faqs/ for S3 and EC2, read 2026-11-26).
+
+    Raises:
+        PriceError: a price is missing, or no VM type in the book holds the cache.
+    """
+    prices = _Prices.of(book, workload)
+    month = (
+        *_vm_lines(service, workload, book, prices.volume),
+        *(_storage_line(what, n_bytes, prices.storage) for what, n_bytes in service.stored),
+        make_line(
+            f"Reads of {prices.get.item}: {service.gets_per_query.normalize():,f} a query",
+            workload.queries_per_month * service.gets_per_query / 1000,
+            prices.get,
+            part="queries",
+            formula=f"queries_per_month x ({service.gets_formula}) / 1000",
+        ),
+        make_line(
+            f"Writes of {prices.put.item}: growth and re-indexes",
+            service.puts_per_month / 1000,
+            prices.put,
+            part="writes",
+            formula="(re-indexes and re-embeddings x requests per load + appends x requests per append) / 1000",
+        ),
+    )
+    once = make_line(
+        f"Writes of {prices.put.item}: the first load, spread over {workload.horizon_months} months",
+        service.puts_once / 1000 / workload.horizon_months,
+        prices.put,
+        part="writes",
+        formula="requests per load / 1000 / horizon_months",
+    )
+    kept = without_zeros(month)
+    return Charges(without_zeros((*kept, once)), total(kept), service.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    volume: Price
+    storage: Price
+    get: Price
+    put: Price
+
+    @classmethod
+    def of(cls, book: PriceBook, workload: Workload) -> _Prices:
+        if workload.provider not in ITEMS:
+            raise PriceError(
+                f"No volume and object storage is known for VMs of {workload.provider}",
+                allowed=", ".join(ITEMS),
+                next_step="Name its items in ITEMS of ragopt/bill/faiss_vm.py, with prices in ragopt/bill/prices",
+            )
+        items, place = ITEMS[workload.provider], (workload.provider, workload.region)
+        tier = items[3].removesuffix("-storage")
+        return cls(
+            book.price(*place, "block_storage", items[0]),
+            book.price(*place, "object_storage", items[3]),
+            _by_thousand(book.price(*place, "object_storage", f"{tier}-get")),
+            _by_thousand(book.price(*place, "object_storage", f"{tier}-put")),
+        )
+
+
+def _by_thousand(price: Price) -> Price:
+    if price.unit != REQUEST_UNIT:
+        raise PriceError(
+            f"The price of {price.provider} {price.region} {price.item} is per {price.unit!r}",
+            allowed=REQUEST_UNIT,
+            next_step=f"Convert usd and unit of item {price.item!r} in ragopt/bill/prices/object_storage.toml",
+        )
+    return price
+
+
+def _vm_lines(service: ObjectService, workload: Workload, book: PriceBook, volume: Price) -> tuple[BillLine, ...]:
+    counts = [
+        (instance, count_vms(service.demand, instance))
+        for instance in book.instances(workload.provider, workload.region)
+    ]
+    disk = -(-SYSTEM_DISK_BYTES // int(volume.attribute("bytes_per_unit")))  # volumes come in whole units
+    fitting = [
+        ((instance.usd * HOURS_PER_MONTH + disk * volume.usd) * n_vms, n_vms, instance.item, instance)
+        for instance, n_vms in counts
+        if n_vms is not None
+    ]
+    if not fitting:
+        raise PriceError(
+            f"No VM type of {workload.provider} {workload.region} holds {service.demand.fixed_bytes:,.0f} bytes of "
+            "cache and centroids",
+            next_step="Use fewer centroids or a smaller cache, or add a larger [[price]] entry to "
+            "ragopt/bill/prices/vms.toml",
+        )
+    _, n_vms, _, instance = min(fitting, key=lambda found: found[:3])
+    n_all = n_vms * workload.n_replicas
+    return (
+        make_line(
+            f"VMs: {n_vms} x {instance.item} for each of {workload.n_replicas} replicas, holding {service.ram_formula}",
+            Decimal(n_all * HOURS_PER_MONTH),
+            instance,
+            part="compute",
+            formula=f"{n_vms} VMs x {workload.n_replicas} replicas x {HOURS_PER_MONTH} hours; "
+            f"{service.demand.cpu_seconds_per_second:.2f} vCPU are busy at the peak",
+        ),
+        make_line(
+            f"Block storage {volume.item}: the system of each VM",
+            Decimal(disk * n_all),
+            volume,
+            part="storage",
+            formula=f"whole GiB per VM ({disk}) x {n_all} VMs",
+        ),
+    )
+
+
+def _storage_line(what: str, n_bytes: Decimal, price: Price) -> BillLine:
+    return make_line(
+        f"Object storage {price.item}: {what}",
+        n_bytes / price.attribute("bytes_per_unit"),
+        price,
+        part="storage",
+        formula=f"{n_bytes:,.0f} bytes",
+    )
