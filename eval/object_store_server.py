@@ -1,8 +1,8 @@
 """A small S3-compatible object store that holds real bytes in memory and logs every request that reads or writes them.
 
 It answers what Rust's `object_store` crate asks of S3 (path style, no signature check): PUT and conditional PUT, GET
-with a byte range, HEAD, DELETE, list v2, multipart uploads and copies. A log entry has the method, the key, the bytes of
-the body that went out or came in, and when the request began and ended.
+with a byte range, HEAD, DELETE, list v2, multipart uploads and copies. A log entry has the method, the key, the bytes
+of the body that went out or came in, and when the request began and ended.
 """
 
 from __future__ import annotations

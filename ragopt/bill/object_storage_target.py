@@ -96,13 +96,19 @@ class LanceOnObjects:
 
     def _notes(self, workload: Workload, table: LanceTable, share: Decimal, gets: Decimal) -> tuple[str, ...]:
         return (
-            f"LanceDB builds its own IVF_PQ: {table.n_partitions:,} partitions of about {PARTITION_ROWS:,} rows, of which "
-             f"{NPROBES} are searched, {self.refine_factor} vectors rescored per result; its recall was not measured.",
-            f"An index cache of {Decimal(self.cache_bytes) / GIB:.2f} GiB holds {share:.0%} of the index, with every "
-             "partition asked for equally often: real queries repeat themselves, so they read less.",
+            (
+                f"LanceDB builds its own IVF_PQ: {table.n_partitions:,} partitions of some {PARTITION_ROWS:,} rows, "
+                f"{NPROBES} searched, {self.refine_factor} vectors rescored per result; its recall was not measured."
+            ),
+            (
+                f"An index cache of {Decimal(self.cache_bytes) / GIB:.2f} GiB holds {share:.0%} of the index, with "
+                "every partition asked for equally often: real queries repeat themselves, so they read less."
+            ),
             "Reads per query are an upper bound, one per vector and row; LanceDB reads neighbours in the file at once.",
-            "CPU time per query is LanceDB's own, without TLS; the CPU time of building its index is not billed, and "
-             "versions of the table that a re-index replaced are taken to be removed.",
+            (
+                "CPU time per query is LanceDB's own, without TLS; building its index is not billed, and "
+                "versions of the table that a re-index replaced are taken to be removed."
+            ),
             *_too_often(workload, gets),
         )
 
@@ -160,8 +166,10 @@ class FaissListsOnObjects:
                 puts_per_month=_loads_per_month(workload) * per_load,
                 puts_once=per_load,
                 notes=(
-                    "FAISS brings no reader of object storage: the service reads the probed lists, one range each, and "
-                     "hands them to the index.",
+                    (
+                        "FAISS brings no reader of object storage: the service reads the probed lists, one range each, "
+                        "and hands them to the index."
+                    ),
                     f"{share:.0%} of the lists are cached, every list asked for equally often.",
                     "Vectors added between re-indexes are taken to wait in RAM: no write is billed for them.",
                     *_too_often(workload, gets),
@@ -197,6 +205,8 @@ def _too_often(workload: Workload, gets_per_query: Decimal) -> tuple[str, ...]:
     if per_second <= GETS_PER_SECOND:
         return ()
     return (
-        f"The peak is {per_second:,.0f} reads a second; S3 promises {GETS_PER_SECOND:,} per prefix, more only after it "
-         "has divided the prefix by itself or the objects lie under several.",
+        (
+            f"The peak is {per_second:,.0f} reads a second; S3 promises {GETS_PER_SECOND:,} per prefix, more after "
+            "it has divided the prefix by itself or the objects lie under several."
+        ),
     )

@@ -1,0 +1,276 @@
+"""Bills on object storage: worked examples by hand, what must always hold, refusals, and the measured constants."""
+
+import dataclasses
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragopt.bill import object_storage_reads as reads
+from ragopt.bill.lines import total
+from ragopt.bill.object_storage_target import FaissListsOnObjects, LanceOnObjects
+from ragopt.bill.price_book import Price, PriceBook
+from ragopt.bill.targets import TARGETS, Footprint, bill_index, bills
+from ragopt.bill.workload import Workload
+from ragopt.errors import InputError, PriceError
+from ragopt.records import IndexBytes
+from tests.helpers import ROOT
+
+MILLION = 1_000_000
+RESULT = ROOT / "eval" / "results" / "2026-11-26-object-reads.json"
+
+
+def request_price(item, usd):
+    """A price of 1,000 requests, S3 Standard's of 2024-07-01."""
+    return Price("aws", "us-east-1", "object_storage", item, "1k requests", Decimal(usd), "2024-07-01", "test")
+
+
+BOOK = PriceBook.load().over([request_price("s3-standard-put", "0.005"), request_price("s3-standard-get", "0.0004")])
+
+
+def vectors_of(dim):
+    """An index of which LanceDB takes the dimension alone."""
+    return Footprint(IndexBytes(32.0, 0, 0.0, 32 * MILLION), MILLION, 0.5, 0.5, 0.5, dim=dim)
+
+
+def lists_of(*, code=56.0, fixed=0, probed=20, cpu_ms=0.5, disk=0.0):
+    """An IVF index measured at a million vectors."""
+    sizes = IndexBytes(code, fixed, disk, round((code + disk) * MILLION) + fixed)
+    return Footprint(sizes, MILLION, cpu_ms, cpu_ms, cpu_ms, lists_probed=probed)
+
+
+def shape_of(bill):
+    return [(line.part, line.quantity, line.unit, line.usd) for line in bill.lines]
+
+
+def test_ten_million_vectors_with_the_whole_index_cached():
+    """10 M x 384 d at LanceDB, worked out by hand: 123.16 USD.
+
+    Codes of 384 / 16 = 24 B, ids of 8 B: 320e6 B; 10e6 // 8,192 = 1,220 centroids and 256 codebook entries of 1,536 B:
+    2,267,136 B. 322,267,136 B fit the cache of 6 GiB, so a query reads 10 x 10 vectors and 10 rows = 110.
+    Reads: 1 M x 110 / 1000 = 110,000 x 0.0004 = 44.00. RAM: (0.322e9 + 1.074e9) x 1.1 = 1.5e9 B and CPU: 10 QPS x
+    (3 + 110 x 0.1) ms = 0.14 of 1.2 vCPU -> 1 x r7g.large, 730 x 0.1071 = 78.18; its system 8 GiB x 0.08 = 0.64.
+    Vectors: 15.36e9 B = 14.305115 GiB x 0.023 = 0.33. Index: 0.300135 GiB x 0.023 = 0.01. The first load is 2,930 + 61
+    parts: 1.5 cents, over 12 months less than half a cent.
+    """
+    bill = bill_index(vectors_of(384), Workload(10 * MILLION), BOOK, target="lancedb-object-storage")
+    assert shape_of(bill) == [
+        ("compute", Decimal(730), "hour", Decimal("78.18")),
+        ("storage", Decimal(8), "GB-month", Decimal("0.64")),
+        ("storage", Decimal("14.305115"), "GB-month", Decimal("0.33")),
+        ("storage", Decimal("0.300135"), "GB-month", Decimal("0.01")),
+        ("queries", Decimal(110_000), "1k requests", Decimal("44.00")),
+    ]
+    assert bill.usd_per_month == bill.low == bill.high == bill.usd_before_minimum == Decimal("123.16")
+    assert any("recall was not measured" in note for note in bill.notes)
+    assert any("holds 100% of the index" in note for note in bill.notes)
+
+
+def test_a_billion_vectors_whose_index_overflows_the_cache():
+    """1 B x 384 d: the cache holds 20 % of the index, so a query reads 32 times for partitions besides.
+
+    Index: 32e9 + 1,536 x (122,070 + 256) = 32,187,892,736 B; 6 GiB = 6,442,450,944 B are 0.2001514 of it.
+    2 x 20 x 0.7998486 + 100 + 10 = 141.993945 reads; x 1 M / 1000 x 0.0004 = 56.80 USD.
+    Vectors with 1,024 B of metadata: 2,560e9 B = 2,384.185791 GiB x 0.023 = 54.84 USD.
+    First load: 2,560e9 / 5,242,880 = 488,281.25 parts + 6,139.35 + 12 = 494,432.6; / 1000 x 0.005 / 12 = 0.21 USD.
+    """
+    workload = Workload(1000 * MILLION, metadata_bytes=1024)
+    bill = bill_index(vectors_of(384), workload, BOOK, target="lancedb-object-storage")
+    by_part = {part: [line for line in bill.lines if line.part == part] for part in ("queries", "storage", "writes")}
+    assert [(line.quantity, line.usd) for line in by_part["queries"]] == [(Decimal("141993.945056"), Decimal("56.80"))]
+    assert by_part["storage"][1].usd == Decimal("54.84")
+    assert [line.usd for line in by_part["writes"]] == [Decimal("0.21")]
+    assert bill.usd_per_month - bill.usd_before_minimum == Decimal("0.21")
+
+
+def test_inverted_lists_by_hand():
+    """100 M x 56 B in lists, 20 probed: 20 reads a query, 8.00 USD for a million; nothing but centroids in RAM.
+
+    CPU: 0.5 ms x 100 + 20 x 0.1 ms = 52 ms x 10 QPS = 0.52 of 1.2 vCPU -> 1 x r7g.large, 78.18; system 0.64.
+    Storage: 5.6e9 + 1e6 B = 5.216338 GiB x 0.023 = 0.12. Three re-indexes a month of 1,068.306 parts + 2: 0.02.
+    """
+    workload = Workload(100 * MILLION, reindexes_per_month=Decimal(3))
+    bill = bill_index(lists_of(fixed=MILLION), workload, BOOK, target="faiss-object-storage")
+    assert shape_of(bill) == [
+        ("compute", Decimal(730), "hour", Decimal("78.18")),
+        ("storage", Decimal(8), "GB-month", Decimal("0.64")),
+        ("storage", Decimal("5.216338"), "GB-month", Decimal("0.12")),
+        ("queries", Decimal(20_000), "1k requests", Decimal("8.00")),
+        ("writes", Decimal("3.210918"), "1k requests", Decimal("0.02")),
+    ]
+
+
+def test_one_row_a_write_costs_the_batch_size_more():
+    """10 M vectors upserted one by one are 40 M requests, 200 USD; in hundreds 400,000, 2 USD; in bulk cents."""
+    usd = {}
+    for path, batch in (("upsert", 1), ("upsert", 100), ("bulk", 100)):
+        workload = Workload(10 * MILLION, reindexes_per_month=Decimal(1), write_path=path, vectors_per_write=batch)
+        bill = bill_index(vectors_of(384), workload, BOOK, target="lancedb-object-storage")
+        usd[path, batch] = next(line.usd for line in bill.lines if "re-indexes" in line.item)
+    assert usd == {
+        ("upsert", 1): Decimal("200.00"), ("upsert", 100): Decimal("2.00"), ("bulk", 100): Decimal("0.02")
+    }  # fmt: skip
+
+
+def test_replicas_multiply_vms_but_not_bytes_or_reads():
+    """Three replicas are three VMs and system volumes; each query is still answered once, from one copy."""
+    one, three = (
+        bill_index(vectors_of(384), Workload(10 * MILLION, n_replicas=n), BOOK, target="lancedb-object-storage")
+        for n in (1, 3)
+    )
+    factors = [after.quantity / before.quantity for before, after in zip(one.lines, three.lines, strict=True)]
+    assert factors == [3, 3, 1, 1, 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_vectors=st.integers(1, 10**9), dim=st.integers(1, 4096), metadata=st.integers(0, 40_000), more=st.integers(0, 10**6),
+    queries=st.integers(0, 10**8), replicas=st.integers(1, 3), cache=st.sampled_from([0, 10**8, reads.CACHE_BYTES]),
+)  # fmt: skip
+def test_more_of_anything_never_lowers_the_bill_at_lancedb(n_vectors, dim, metadata, more, queries, replicas, cache):
+    """More vectors, metadata, queries or replicas leave the bill as it is or raise it; no line is below a cent."""
+    target, index = LanceOnObjects(cache_bytes=cache), vectors_of(dim)
+    base = Workload(
+        n_vectors, metadata_bytes=metadata, queries_per_month=queries, peak_qps=Decimal(100), n_replicas=replicas
+    )
+
+    def usd(**changes):
+        lines = target.charges(index, dataclasses.replace(base, **changes), BOOK, 1.0).lines
+        assert all(line.usd >= Decimal("0.01") for line in lines)
+        return total(lines)
+
+    assert usd(n_vectors=n_vectors + more) >= usd()
+    assert usd(metadata_bytes=metadata + more // 2) >= usd()
+    assert usd(queries_per_month=queries + more) >= usd()
+    assert usd(n_replicas=replicas + 1) >= usd()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_vectors=st.integers(1, 10**9), code=st.floats(1, 4096), more=st.floats(0, 4096), fixed=st.integers(0, 10**9),
+    probed=st.integers(1, 500), cache=st.integers(0, 10**10), queries=st.integers(0, 10**8),
+)  # fmt: skip
+def test_more_bytes_never_lower_a_bill_of_lists(n_vectors, code, more, fixed, probed, cache, queries):
+    """Longer codes, more centroids, more lists read or more queries leave the bill as it is or raise it."""
+    target = FaissListsOnObjects(cache_bytes=cache)
+
+    def usd(code=code, fixed=fixed, probed=probed, queries=queries):
+        workload = Workload(n_vectors, queries_per_month=queries, peak_qps=Decimal(100))
+        index = lists_of(code=code, fixed=fixed, probed=probed, cpu_ms=0.001)
+        return total(target.charges(index, workload, BOOK, index.cpu_ms_per_query).lines)
+
+    assert usd(code=code + more) >= usd()
+    assert usd(fixed=fixed + int(more * 10**5)) >= usd()
+    assert usd(probed=probed + 1) >= usd()
+    assert usd(queries=queries + int(more)) >= usd()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n_vectors=st.integers(1, 10**9), queries=st.integers(0, 10**8), reindexes=st.integers(0, 100),
+    target=st.sampled_from(["lancedb-object-storage", "faiss-object-storage"]),
+)  # fmt: skip
+def test_lines_add_up_and_double_with_the_prices(n_vectors, queries, reindexes, target):
+    """Lines sum to the total, quantity x price rounds to the line, doubled prices double it to a cent per line."""
+    doubled = PriceBook(dataclasses.replace(price, usd=2 * price.usd) for price in BOOK)
+    workload = Workload(
+        n_vectors, queries_per_month=queries, peak_qps=Decimal(100), reindexes_per_month=Decimal(reindexes)
+    )
+    index = dataclasses.replace(lists_of(), dim=768)
+    bill = bill_index(index, workload, BOOK, target=target)
+    assert bill.usd_per_month == sum(line.usd for line in bill.lines)
+    for line in bill.lines:
+        assert abs(line.quantity * line.usd_per_unit - line.usd) <= Decimal("0.005")
+        assert line.formula
+        assert line.source
+    twice = bill_index(index, workload, doubled, target=target)
+    assert abs(twice.usd_per_month - 2 * bill.usd_per_month) <= Decimal("0.01") * 8
+
+
+@given(n_vectors=st.integers(1, 10**10), dim=st.integers(1, 4096), cache=st.integers(0, 10**12), k=st.integers(1, 100))
+def test_a_cold_cache_is_the_upper_bound_of_reads(n_vectors, dim, cache, k):
+    """No cache reads most, a cache of the whole index least; between them, in proportion (checked with fractions)."""
+    table = reads.LanceTable(n_vectors, dim, 0)
+
+    def gets(cache_bytes):
+        return table.gets_per_query(k, 10 * k, table.cached_share(cache_bytes))
+
+    cold, warm = gets(0), gets(table.index_bytes)
+    assert warm <= gets(cache) <= cold
+    assert warm == min(10 * k, n_vectors) + min(k, n_vectors)
+    assert cold - warm == 2 * min(20, max(1, n_vectors // 8192))
+    missed = 1 - min(Fraction(1), Fraction(cache, table.index_bytes))
+    assert abs(Fraction(gets(cache)) - Fraction(warm) - Fraction(cold - warm) * missed) < Fraction(1, 10**9)
+
+
+def test_a_cold_cache_is_the_upper_bound_of_the_bill_while_the_vm_stays():
+    """On one VM type that holds either, a billion vectors without a cache cost more than with LanceDB's own."""
+    workload = Workload(1000 * MILLION, queries_per_month=10 * MILLION)
+    cold, warm = (
+        total(LanceOnObjects(cache_bytes=size).charges(vectors_of(384), workload, BOOK, 1.0).lines)
+        for size in (0, reads.CACHE_BYTES)
+    )
+    # 10 M x (40 - 31.993945) reads x 0.0004 / 1000
+    assert cold - warm == Decimal("32.02")
+
+
+def test_a_p99_below_the_rounds_of_reads_is_refused():
+    """Three reads that wait for each other take 300 ms, five where partitions are read, one for inverted lists."""
+    lance, lists = TARGETS["lancedb-object-storage"], TARGETS["faiss-object-storage"]
+    for target, index, n_vectors, least in (
+        (lance, vectors_of(384), MILLION, 300), (lance, vectors_of(384), 1000 * MILLION, 500),
+        (lists, lists_of(), MILLION, 100),
+    ):  # fmt: skip
+        assert target.why_not(index, Workload(n_vectors, p99_limit_ms=Decimal(least))) == ""
+        refusal = target.why_not(index, Workload(n_vectors, p99_limit_ms=Decimal(least) - 1))
+        assert f"at least {least} ms" in refusal
+        assert f"{least - 1} ms" in refusal
+
+
+def test_what_cannot_be_billed_says_why():
+    """No dimension, no number of lists, a rescoring tier: each is refused with its reason, not billed as 0."""
+    plain = Footprint(IndexBytes(32.0, 0, 0.0, 32 * MILLION), MILLION, 0.5, 0.5, 0.5)
+    with pytest.raises(InputError, match="lancedb-object-storage: the dimension of its vectors is unknown"):
+        bill_index(plain, Workload(1000), BOOK, target="lancedb-object-storage")
+    with pytest.raises(InputError, match="it is not said how many inverted lists a query reads"):
+        bill_index(plain, Workload(1000), BOOK, target="faiss-object-storage")
+    with pytest.raises(InputError, match="rescoring tier, of which every vector would be a read"):
+        bill_index(lists_of(disk=384.0), Workload(1000), BOOK, target="faiss-object-storage")
+    with pytest.raises(InputError, match="lists_probed is 0"):
+        lists_of(probed=0)
+
+
+def test_lancedb_is_no_home_of_the_measured_index():
+    """Billing an index everywhere leaves LanceDB out: it builds an index that nobody measured."""
+    assert set(bills(dataclasses.replace(lists_of(), dim=384), Workload(1000), BOOK)) == {
+        "faiss-ram", "faiss-object-storage"
+    }  # fmt: skip
+
+
+def test_a_missing_or_misread_request_price_is_an_error():
+    """Without a price of reads nothing is billed as 0, and a price per million is not taken for one per thousand."""
+    without = PriceBook(price for price in BOOK if price.item != "s3-standard-get")
+    with pytest.raises(PriceError, match=r"No price for s3-standard-get .*/object_storage\.toml"):
+        bill_index(vectors_of(384), Workload(1000), without, target="lancedb-object-storage")
+    by_million = dataclasses.replace(request_price("s3-standard-get", "0.4"), unit="1M requests")
+    with pytest.raises(PriceError, match="is per '1M requests'"):
+        bill_index(vectors_of(384), Workload(1000), BOOK.over([by_million]), target="lancedb-object-storage")
+    acme = dataclasses.replace(next(iter(BOOK.instances("aws", "us-east-1"))), provider="acme")
+    with pytest.raises(PriceError, match="No volume and object storage is known for VMs of acme"):
+        bill_index(vectors_of(384), Workload(1000, provider="acme"), PriceBook([acme]), target="lancedb-object-storage")
+
+
+def test_a_cache_that_no_vm_holds_is_a_price_error():
+    """A cache of 10.001 TB and 1 GiB, filled by 10^12 vectors, fits no VM of the book."""
+    with pytest.raises(PriceError, match="holds 10,002,073,741,824 bytes of cache"):
+        LanceOnObjects(cache_bytes=10**13 + 10**9).charges(vectors_of(384), Workload(10**12), BOOK, 1.0)
+
+
+def test_more_reads_than_a_prefix_is_promised_are_said():
+    """60 QPS x 110 reads are 6,600 a second, more than the 5,500 of a prefix; 50 QPS are not."""
+    for qps, said in ((50, False), (60, True)):
+        workload = Workload(10 * MILLION, peak_qps=Decimal(qps))
+        bill = bill_index(vectors_of(384), workload, BOOK, target="lancedb-object-storage")
+        assert any("6,600 reads a second" in note for note in bill.notes) == said
