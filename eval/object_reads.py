@@ -124,7 +124,7 @@ def build_lancedb(
     other.add(_rows(corpus[:APPEND_ROWS]))
     appended = _writes(store.take_log())
     return {
-        "n_partitions_asked": n_partitions, "file_bytes": files, "details": index.index_details, "load": loaded,
+        "n_partitions": n_partitions, "file_bytes": files, "details": index.index_details, "load": loaded,
         "index": indexed, f"append_{APPEND_ROWS}": appended,
     }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Bills on object storage: worked examples by hand, what must always hold, refusals, and the measured constants."""
 
 import dataclasses
+import json
 from decimal import Decimal
 from fractions import Fraction
 
@@ -46,14 +47,15 @@ def shape_of(bill):
 
 
 def test_ten_million_vectors_with_the_whole_index_cached():
-    """10 M x 384 d at LanceDB, worked out by hand: 123.16 USD.
+    """10 M x 384 d at LanceDB, worked out by hand: 123.16 USD, and a cent of the first load.
 
     Codes of 384 / 16 = 24 B, ids of 8 B: 320e6 B; 10e6 // 8,192 = 1,220 centroids and 256 codebook entries of 1,536 B:
     2,267,136 B. 322,267,136 B fit the cache of 6 GiB, so a query reads 10 x 10 vectors and 10 rows = 110.
     Reads: 1 M x 110 / 1000 = 110,000 x 0.0004 = 44.00. RAM: (0.322e9 + 1.074e9) x 1.1 = 1.5e9 B and CPU: 10 QPS x
     (3 + 110 x 0.1) ms = 0.14 of 1.2 vCPU -> 1 x r7g.large, 730 x 0.1071 = 78.18; its system 8 GiB x 0.08 = 0.64.
     Vectors: 15.36e9 B = 14.305115 GiB x 0.023 = 0.33. Index: 0.300135 GiB x 0.023 = 0.01. The first load is 2,930 + 61
-    parts: 1.5 cents, over 12 months less than half a cent.
+    parts: 1.5 cents, over 12 months less than half a cent; 15.36e9 / 62,000 reads to build the index are
+    247.742 thousand / 12 x 0.0004 = 0.01.
     """
     bill = bill_index(vectors_of(384), Workload(10 * MILLION), BOOK, target="lancedb-object-storage")
     assert shape_of(bill) == [
@@ -62,27 +64,33 @@ def test_ten_million_vectors_with_the_whole_index_cached():
         ("storage", Decimal("14.305115"), "GB-month", Decimal("0.33")),
         ("storage", Decimal("0.300135"), "GB-month", Decimal("0.01")),
         ("queries", Decimal(110_000), "1k requests", Decimal("44.00")),
+        ("rebuild", Decimal("20.645161"), "1k requests", Decimal("0.01")),
     ]
-    assert bill.usd_per_month == bill.low == bill.high == bill.usd_before_minimum == Decimal("123.16")
+    assert bill.usd_per_month == bill.low == bill.high == Decimal("123.17")
+    assert bill.usd_before_minimum == Decimal("123.16")
     assert any("recall was not measured" in note for note in bill.notes)
-    assert any("holds 100% of the index" in note for note in bill.notes)
+    assert any("holds the whole index" in note for note in bill.notes)
 
 
 def test_a_billion_vectors_whose_index_overflows_the_cache():
-    """1 B x 384 d: the cache holds 20 % of the index, so a query reads 32 times for partitions besides.
+    """1 B x 384 d: 6 GiB do not hold the index, so a query reads 2 x 20 times for partitions besides.
 
-    Index: 32e9 + 1,536 x (122,070 + 256) = 32,187,892,736 B; 6 GiB = 6,442,450,944 B are 0.2001514 of it.
-    2 x 20 x 0.7998486 + 100 + 10 = 141.993945 reads; x 1 M / 1000 x 0.0004 = 56.80 USD.
+    Index: 32e9 + 1,536 x (122,070 + 256) = 32,187,892,736 B. 40 + 100 vectors + 10 rows x 2 columns = 160 reads;
+    x 1 M / 1000 x 0.0004 = 64.00 USD. With half of the partitions in RAM by a log's measure: 140, 56.00 USD.
     Vectors with 1,024 B of metadata: 2,560e9 B = 2,384.185791 GiB x 0.023 = 54.84 USD.
-    First load: 2,560e9 / 5,242,880 = 488,281.25 parts + 6,139.35 + 12 = 494,432.6; / 1000 x 0.005 / 12 = 0.21 USD.
+    First load: 2,560e9 / 5,242,880 = 488,281.25 parts + 6,139.35 + 12 = 494,432.6; / 1000 x 0.005 / 12 = 0.21 USD,
+    and 1,536e9 / 62,000 reads to build the index: 24,774.19 thousand x 0.0004 / 12 = 0.83 USD.
     """
     workload = Workload(1000 * MILLION, metadata_bytes=1024)
     bill = bill_index(vectors_of(384), workload, BOOK, target="lancedb-object-storage")
     by_part = {part: [line for line in bill.lines if line.part == part] for part in ("queries", "storage", "writes")}
-    assert [(line.quantity, line.usd) for line in by_part["queries"]] == [(Decimal("141993.945056"), Decimal("56.80"))]
+    assert [(line.quantity, line.usd) for line in by_part["queries"]] == [(Decimal(160_000), Decimal("64.00"))]
     assert by_part["storage"][1].usd == Decimal("54.84")
     assert [line.usd for line in by_part["writes"]] == [Decimal("0.21")]
-    assert bill.usd_per_month - bill.usd_before_minimum == Decimal("0.21")
+    assert bill.usd_per_month - bill.usd_before_minimum == Decimal("0.21") + Decimal("0.83")
+    assert any("expect some 23 reads in a row, 2,300 ms" in note for note in bill.notes)
+    half = LanceOnObjects(hit_share=Decimal("0.5")).charges(vectors_of(384), workload, BOOK, 1.0)
+    assert [line.usd for line in half.lines if line.part == "queries"] == [Decimal("56.00")]
 
 
 def test_inverted_lists_by_hand():
@@ -121,13 +129,14 @@ def test_replicas_multiply_vms_but_not_bytes_or_reads():
         for n in (1, 3)
     )
     factors = [after.quantity / before.quantity for before, after in zip(one.lines, three.lines, strict=True)]
-    assert factors == [3, 3, 1, 1, 1]
+    assert factors == [3, 3, 1, 1, 1, 1]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    n_vectors=st.integers(1, 10**9), dim=st.integers(1, 4096), metadata=st.integers(0, 40_000), more=st.integers(0, 10**6),
-    queries=st.integers(0, 10**8), replicas=st.integers(1, 3), cache=st.sampled_from([0, 10**8, reads.CACHE_BYTES]),
+    n_vectors=st.integers(1, 10**9), dim=st.integers(1, 4096), metadata=st.integers(0, 40_000),
+    more=st.integers(0, 10**6), queries=st.integers(0, 10**8), replicas=st.integers(1, 3),
+    cache=st.sampled_from([0, 10**8, reads.CACHE_BYTES]),
 )  # fmt: skip
 def test_more_of_anything_never_lowers_the_bill_at_lancedb(n_vectors, dim, metadata, more, queries, replicas, cache):
     """More vectors, metadata, queries or replicas leave the bill as it is or raise it; no line is below a cent."""
@@ -189,38 +198,34 @@ def test_lines_add_up_and_double_with_the_prices(n_vectors, queries, reindexes, 
     assert abs(twice.usd_per_month - 2 * bill.usd_per_month) <= Decimal("0.01") * 8
 
 
-@given(n_vectors=st.integers(1, 10**10), dim=st.integers(1, 4096), cache=st.integers(0, 10**12), k=st.integers(1, 100))
-def test_a_cold_cache_is_the_upper_bound_of_reads(n_vectors, dim, cache, k):
-    """No cache reads most, a cache of the whole index least; between them, in proportion (checked with fractions)."""
-    table = reads.LanceTable(n_vectors, dim, 0)
-
-    def gets(cache_bytes):
-        return table.gets_per_query(k, 10 * k, table.cached_share(cache_bytes))
-
-    cold, warm = gets(0), gets(table.index_bytes)
-    assert warm <= gets(cache) <= cold
+@given(n_vectors=st.integers(1, 10**10), dim=st.integers(1, 4096), k=st.integers(1, 100), hit=st.integers(0, 100))
+def test_a_cold_cache_is_the_upper_bound_of_reads(n_vectors, dim, k, hit):
+    """Reads lie between the whole index in the cache (vectors and rows alone) and none of it, in proportion."""
+    table = reads.LanceTable(n_vectors, dim)
+    warm, some, cold = (table.gets_per_query(k, 10 * k, 1 - Decimal(share) / 100) for share in (100, hit, 0))
     assert warm == min(10 * k, n_vectors) + min(k, n_vectors)
     assert cold - warm == 2 * min(20, max(1, n_vectors // 8192))
-    missed = 1 - min(Fraction(1), Fraction(cache, table.index_bytes))
-    assert abs(Fraction(gets(cache)) - Fraction(warm) - Fraction(cold - warm) * missed) < Fraction(1, 10**9)
+    assert Fraction(some) == Fraction(warm) + Fraction(cold - warm) * Fraction(100 - hit, 100)
 
 
-def test_a_cold_cache_is_the_upper_bound_of_the_bill_while_the_vm_stays():
-    """On one VM type that holds either, a billion vectors without a cache cost more than with LanceDB's own."""
-    workload = Workload(1000 * MILLION, queries_per_month=10 * MILLION)
+def test_a_cold_cache_is_the_upper_bound_of_the_bill():
+    """On one VM type that holds either, 10 M queries over ten million vectors cost 66 reads more without a cache.
+
+    10 M x (2 x 20 partitions + 26 to open the index) / 1000 x 0.0004 = 264.00 USD.
+    """
+    workload = Workload(10 * MILLION, queries_per_month=10 * MILLION)
     cold, warm = (
         total(LanceOnObjects(cache_bytes=size).charges(vectors_of(384), workload, BOOK, 1.0).lines)
         for size in (0, reads.CACHE_BYTES)
     )
-    # 10 M x (40 - 31.993945) reads x 0.0004 / 1000
-    assert cold - warm == Decimal("32.02")
+    assert cold - warm == Decimal("264.00")
 
 
 def test_a_p99_below_the_rounds_of_reads_is_refused():
-    """Three reads that wait for each other take 300 ms, five where partitions are read, one for inverted lists."""
+    """Three reads that wait for each other take 300 ms, one more where partitions are read, one for inverted lists."""
     lance, lists = TARGETS["lancedb-object-storage"], TARGETS["faiss-object-storage"]
     for target, index, n_vectors, least in (
-        (lance, vectors_of(384), MILLION, 300), (lance, vectors_of(384), 1000 * MILLION, 500),
+        (lance, vectors_of(384), MILLION, 300), (lance, vectors_of(384), 1000 * MILLION, 400),
         (lists, lists_of(), MILLION, 100),
     ):  # fmt: skip
         assert target.why_not(index, Workload(n_vectors, p99_limit_ms=Decimal(least))) == ""
@@ -274,3 +279,79 @@ def test_more_reads_than_a_prefix_is_promised_are_said():
         workload = Workload(10 * MILLION, peak_qps=Decimal(qps))
         bill = bill_index(vectors_of(384), workload, BOOK, target="lancedb-object-storage")
         assert any("6,600 reads a second" in note for note in bill.notes) == said
+
+
+def results(kind="lancedb"):
+    return json.loads(RESULT.read_text(encoding="utf-8"))[kind]
+
+
+def test_partitions_cost_two_reads_each_as_measured():
+    """Between nprobes of 5 and 20, 20 and 50, the reads of a query without a cache grow by two a partition, exactly."""
+    checked = 0
+    for index in results():
+        gets = {
+            row["nprobes"]: row["warm"]["gets_mean"] for row in index["settings"]
+            if row["cache"] == "none" and row["refine_factor"] == 0
+        }  # fmt: skip
+        if index["n_partitions"] and 50 in gets:
+            step = (gets[50] - gets[20]) / 30
+            assert step == pytest.approx(reads.GETS_PER_PARTITION, rel=0.05)
+            checked += 1
+    assert checked >= 2
+
+
+def test_the_formula_is_an_upper_bound_of_what_was_measured():
+    """With the whole index cached, formula and measurement differ by at most a seventh on vectors in random order.
+
+    On documents in file order LanceDB reads neighbours at once: the formula is half as much again there.
+    """
+    rows = [
+        (index, row) for index in results() for row in index["settings"]
+        if row["cache"] == "default" and row["refine_factor"] == 10
+    ]  # fmt: skip
+    assert rows
+    for index, row in rows:
+        table = reads.LanceTable(index["n"], 384, metadata_bytes=1024 if row["text"] else 0)
+        formula = float(table.gets_per_query(10, 100, Decimal(0)))
+        ratio = formula / row["warm"]["gets_mean"]
+        assert 1 <= ratio <= (1.15 if index["vectors"] == "clustered-100k" else 1.6)
+
+
+def test_the_bytes_of_an_index_are_those_in_the_cache():
+    """Index bytes by the formula and the session's bytes after every partition was read agree within 10 %."""
+    for index in results():
+        if index["kind"] != "IvfPq":
+            continue
+        session = max(
+            row["session_bytes"] for row in index["settings"] if row["cache"] == "default" and not row["text"]
+        )
+        n_partitions = index["n_partitions"] or index["n"] // reads.PARTITION_ROWS
+        growing = index["n"] * (384 // 16 + reads.ROW_ID_BYTES)
+        assert growing + 4 * 384 * (n_partitions + 256) == pytest.approx(session, rel=0.10)
+        if index["n_partitions"] is None:
+            assert reads.LanceTable(index["n"], 384).index_bytes == growing + 4 * 384 * (n_partitions + 256)
+
+
+def test_constants_are_those_of_the_results():
+    """Every measured constant of the bill is the figure in the results file, or its stated rounding."""
+    indexes = results()
+    own = [index for index in indexes if index["kind"] == "IvfPq" and index["n_partitions"] is None]
+    for index in own:
+        assert index["file_bytes"]["index.idx"] // (4 * 384) == index["n"] // reads.PARTITION_ROWS
+    warm = [row for index in indexes for row in index["settings"] if row["cache"] == "default"]
+    assert {row["warm"]["rounds"] for row in warm if row["refine_factor"] and row["warm"]["rounds"]} == {
+        reads.ROUNDS_CACHED
+    }  # fmt: skip
+    assert max(row["cpu_ms_per_query"] for row in warm if not row["refine_factor"]) <= reads.CPU_MS_PER_QUERY
+    for index in indexes:
+        assert sum(index["append_100"][method] for method in ("PUT", "POST", "LIST")) == reads.REQUESTS_PER_APPEND
+        parts = index["file_bytes"]["data"] / reads.PART_BYTES
+        requests = sum(index[step][method] for step in ("load", "index") for method in ("PUT", "POST", "LIST"))
+        assert requests <= parts + reads.REQUESTS_PER_LOAD + 1
+
+
+def test_lists_read_from_the_store_are_one_read_each():
+    """FAISS with lists in the store read exactly nprobe ranges, and found what the index in RAM found."""
+    for row in results("faiss"):
+        assert row["gets"] == row["gets_p95"] == row["nprobe"]
+        assert row["bytes_mean"] >= row["bytes_by_mean_list"]

@@ -32,8 +32,10 @@ class ObjectService:
         stored: bytes that lie in object storage, by what they are.
         gets_per_query: reads of one query.
         gets_formula: how they come about.
-        puts_per_month: requests priced as PUT of a month's growth and re-indexes.
-        puts_once: requests priced as PUT of the first load, paid once.
+        loads_per_month: re-indexes and re-embeddings a month, each of which makes and writes the index anew.
+        gets_per_load: reads of making it once.
+        puts_per_load: requests priced as PUT of writing it once.
+        puts_of_growth: requests priced as PUT of the vectors that a month adds.
         notes: assumptions and cautions.
     """
 
@@ -42,8 +44,10 @@ class ObjectService:
     stored: tuple[tuple[str, Decimal], ...]
     gets_per_query: Decimal
     gets_formula: str
-    puts_per_month: Decimal
-    puts_once: Decimal
+    loads_per_month: Decimal
+    gets_per_load: Decimal
+    puts_per_load: Decimal
+    puts_of_growth: Decimal
     notes: tuple[str, ...]
 
 
@@ -69,21 +73,43 @@ def charges_of(service: ObjectService, workload: Workload, book: PriceBook) -> C
         ),
         make_line(
             f"Writes of {prices.put.item}: growth and re-indexes",
-            service.puts_per_month / 1000,
+            (service.loads_per_month * service.puts_per_load + service.puts_of_growth) / 1000,
             prices.put,
             part="writes",
-            formula="(re-indexes and re-embeddings x requests per load + appends x requests per append) / 1000",
+            formula=f"({service.loads_per_month:f} loads x {service.puts_per_load:,.0f} requests + "
+            f"{service.puts_of_growth:,.0f} for growth) / 1000",
+        ),
+        make_line(
+            f"Reads of {prices.get.item}: making the index anew",
+            service.loads_per_month * service.gets_per_load / 1000,
+            prices.get,
+            part="rebuild",
+            formula=f"{service.loads_per_month:f} loads x {service.gets_per_load:,.0f} reads / 1000",
         ),
     )
-    once = make_line(
-        f"Writes of {prices.put.item}: the first load, spread over {workload.horizon_months} months",
-        service.puts_once / 1000 / workload.horizon_months,
-        prices.put,
-        part="writes",
-        formula="requests per load / 1000 / horizon_months",
-    )
     kept = without_zeros(month)
-    return Charges(without_zeros((*kept, once)), total(kept), service.notes)
+    return Charges((*kept, *without_zeros(_first_load(service, workload, prices))), total(kept), service.notes)
+
+
+def _first_load(service: ObjectService, workload: Workload, prices: _Prices) -> tuple[BillLine, ...]:
+    """Requests of the first load, paid once: outside of what a month in use costs."""
+    share = f"the first load, spread over {workload.horizon_months} months"
+    return (
+        make_line(
+            f"Writes of {prices.put.item}: {share}",
+            service.puts_per_load / 1000 / workload.horizon_months,
+            prices.put,
+            part="writes",
+            formula=f"{service.puts_per_load:,.0f} requests / 1000 / {workload.horizon_months} months",
+        ),
+        make_line(
+            f"Reads of {prices.get.item}: {share}",
+            service.gets_per_load / 1000 / workload.horizon_months,
+            prices.get,
+            part="rebuild",
+            formula=f"{service.gets_per_load:,.0f} reads / 1000 / {workload.horizon_months} months",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

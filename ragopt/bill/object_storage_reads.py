@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from ragopt.bill.workload import Workload
 
 PARTITION_ROWS = 8192
-"""Rows that LanceDB 0.40 aims at in a partition of IVF_PQ of its own accord."""
+"""LanceDB 0.40 makes n_vectors // 8,192 partitions of its own accord: 2 of 22,067 rows, 12 of 100,000 (measured)."""
 
 NPROBES = 20
-"""Partitions that LanceDB 0.40 searches of its own accord (its Python documentation of `nprobes`)."""
+"""Partitions that LanceDB 0.40 searches of its own accord: its `explain_plan` says minimum and maximum_nprobes 20."""
 
 REFINE_FACTOR = 10
 """Vectors rescored per result. An assumption: ragopt's own first depth (footprint.py), since LanceDB's recall is not
@@ -26,16 +26,24 @@ measured here. On 22,067 MiniLM vectors its IVF_PQ needed 19 for a recall of .99
 """
 
 ROW_ID_BYTES = 8
-"""LanceDB holds a row id in 8 bytes of RAM (measured: session bytes less codes); in its file about 2, taken as 8."""
+"""Bytes of a row id in the cache (measured: session bytes less codes); in the file 2 or 3, taken for 8."""
 
 GETS_PER_PARTITION = 2
-"""Codes and row ids of a partition are two reads; where partitions lie side by side one read takes several."""
+"""Codes and row ids of a partition are two reads (measured: exactly, from 5 to 50 partitions)."""
+
+GETS_WITHOUT_CACHE = 26
+"""Reads of manifests and of the index's head that each query repeats without any cache (measured: 24 to 26)."""
+
+HIT_SHARE = Decimal(0)
+"""Probed partitions that a cache smaller than the index spares. Measured: room for half of the index spared queries
+that do not repeat 0 to 9 % of the reads; so 0, an upper bound of reads until your own log of queries was replayed."""
 
 ROUNDS_CACHED = 3
 """Reads that wait for one another in a query whose partitions are all cached (measured with delayed answers)."""
 
 CACHE_BYTES = 6 * GIB
-"""LanceDB's index cache as it comes (github.com/lancedb/lance, docs/src/guide/performance.md, read 2026-11-26)."""
+"""LanceDB's index cache as it comes (https://github.com/lancedb/lance/blob/main/docs/src/guide/performance.md, read
+2026-11-26)."""
 
 METADATA_CACHE_BYTES = 1 * GIB
 """LanceDB's metadata cache as it comes, from the same page; taken to be full."""
@@ -47,16 +55,16 @@ REQUESTS_PER_LOAD = 12
 """Requests priced as PUT of writing a table and its index, besides the parts: manifests, listings, begin and end."""
 
 REQUESTS_PER_APPEND = 4
-"""Requests priced as PUT of appending 100 rows: three PUTs and a listing."""
+"""Requests priced as PUT of appending 100 rows: three PUTs and a listing (measured)."""
 
-ROUNDS_PARTITIONS = 5
-"""The same when partitions are read too, all at once: their part of the index, then their codes."""
+BUILD_READ_BYTES = 62_000
+"""Bytes of vectors for each read of building an index: 62,800 to 408,000 measured, the least rounded down."""
 
-CPU_MS_PER_QUERY = Decimal(3)
-"""CPU time of a LanceDB query without reads, rounded up."""
+CPU_MS_PER_QUERY = Decimal(4)
+"""CPU time of a LanceDB query without reads: 2.1 to 3.1 ms measured on a busy machine, rounded up."""
 
-CPU_MS_PER_GET = Decimal("0.1")
-"""CPU time that each read adds to it, rounded up; over HTTP without TLS. Taken for FAISS with reads of its own too."""
+CPU_MS_PER_GET = Decimal("0.12")
+"""CPU time that each read adds: 0.07 to 0.12 ms measured, rounded up; HTTP without TLS. Taken for FAISS's reads too."""
 
 FIRST_BYTE_MS = 100
 """Least latency of a read: AWS states roughly 100 to 200 ms for small objects on S3 Standard
@@ -73,17 +81,19 @@ class LanceTable:
     Attributes:
         n_vectors: rows.
         dim: dimension of the vectors.
-        payload_bytes: metadata and key of a row.
+        metadata_bytes: metadata of a row, in a column of its own.
+        key_bytes: key of a row.
     """
 
     n_vectors: int
     dim: int
-    payload_bytes: int
+    metadata_bytes: int = 0
+    key_bytes: int = 0
 
     @classmethod
     def of(cls, workload: Workload, dim: int) -> LanceTable:
         """Return the table of a workload."""
-        return cls(workload.n_vectors, dim, workload.metadata_bytes + workload.key_bytes)
+        return cls(workload.n_vectors, dim, workload.metadata_bytes, workload.key_bytes)
 
     @property
     def n_partitions(self) -> int:
@@ -103,22 +113,36 @@ class LanceTable:
 
     @property
     def data_bytes(self) -> int:
-        """Vectors and payload in the table's data files."""
-        return self.n_vectors * (4 * self.dim + self.payload_bytes)
+        """Vectors, metadata and keys in the table's data files."""
+        return self.n_vectors * (4 * self.dim + self.metadata_bytes + self.key_bytes)
 
-    def cached_share(self, cache_bytes: int) -> Decimal:
-        """Share of the index that a cache holds; partitions are taken to be asked for equally often."""
-        return min(Decimal(1), Decimal(cache_bytes) / self.index_bytes)
+    def is_cached(self, cache_bytes: int) -> bool:
+        """Whether a cache holds the whole index."""
+        return self.index_bytes <= cache_bytes
 
-    def gets_per_query(self, k: int, rescored: int, cached_share: Decimal) -> Decimal:
+    @property
+    def n_probed(self) -> int:
+        """Partitions that a query searches."""
+        return min(NPROBES, self.n_partitions)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns that a result is read from: its key, and its metadata where there is any."""
+        return 2 if self.metadata_bytes else 1
+
+    def gets_per_query(self, k: int, rescored: int, missed_share: Decimal) -> Decimal:
         """Reads of one query: partitions that are not cached, vectors to rescore, rows to return.
 
-        = 2 x min(nprobes, partitions) x (1 - cached share) + rescored + k, an upper bound: one read takes several
-        records that lie within some kilobytes of each other (docs/method-object-storage.md has the measured error).
+        = 2 x probed partitions x missed share + rescored + k x columns, an upper bound: one read takes several records
+        that lie within some kilobytes of each other (docs/method-object-storage.md has the measured error).
         """
-        partitions = GETS_PER_PARTITION * min(NPROBES, self.n_partitions) * (1 - cached_share)
-        n_rescored = min(rescored, self.n_vectors)
-        return partitions + n_rescored + min(k, self.n_vectors)
+        partitions = GETS_PER_PARTITION * self.n_probed * missed_share
+        return partitions + min(rescored, self.n_vectors) + min(k, self.n_vectors) * self.n_columns
+
+    @property
+    def gets_per_build(self) -> Decimal:
+        """Reads of vectors while the index is trained and filled, an upper bound."""
+        return Decimal(4 * self.dim * self.n_vectors) / BUILD_READ_BYTES
 
     def requests_per_load(self, vectors_per_write: int | None) -> Decimal:
         """Requests priced as PUT that write table and index once: in parts of a bulk load, or in appends of rows."""

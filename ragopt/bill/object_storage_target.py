@@ -14,12 +14,11 @@ from ragopt.bill.object_storage_reads import (
     CPU_MS_PER_QUERY,
     FIRST_BYTE_MS,
     GETS_PER_SECOND,
+    GETS_WITHOUT_CACHE,
+    HIT_SHARE,
     METADATA_CACHE_BYTES,
-    NPROBES,
-    PARTITION_ROWS,
     REFINE_FACTOR,
     ROUNDS_CACHED,
-    ROUNDS_PARTITIONS,
     LanceTable,
     append_requests,
     uploads,
@@ -37,13 +36,13 @@ class LanceOnObjects:
     """LanceDB on VMs, its table and its own IVF_PQ index in object storage.
 
     Attributes:
-        cache_bytes: LanceDB's index cache on each VM; what of the index it does not hold is read by each query. 0
-            stands for no partition in RAM; LanceDB itself would then open the index anew for each query, so leave a
-            few megabytes when you set it.
+        cache_bytes: LanceDB's index cache on each VM. When it holds the whole index, a query reads no partition.
+        hit_share: share of the probed partitions that a smaller cache spares.
         refine_factor: vectors rescored per result, read from the table.
     """
 
     cache_bytes: int = CACHE_BYTES
+    hit_share: Decimal = HIT_SHARE
     refine_factor: int = REFINE_FACTOR
 
     name = "lancedb-object-storage"
@@ -55,8 +54,8 @@ class LanceOnObjects:
         """Say why LanceDB makes no sense for an index; empty when it does."""
         if footprint.dim is None:
             return "the dimension of its vectors is unknown, and LanceDB stores the vectors themselves"
-        share = LanceTable.of(workload, footprint.dim).cached_share(self.cache_bytes)
-        return _too_slow(ROUNDS_CACHED if share == 1 else ROUNDS_PARTITIONS, workload)
+        missed = self._missed_share(LanceTable.of(workload, footprint.dim))
+        return _too_slow(ROUNDS_CACHED + (1 if missed else 0), workload)
 
     def charges(self, footprint: Footprint, workload: Workload, book: PriceBook, cpu_ms: float) -> Charges:
         """Return the charges of an average month; `cpu_ms` is FAISS's and has no say here.
@@ -67,12 +66,11 @@ class LanceOnObjects:
         del cpu_ms
         # why_not has refused an unknown dimension.
         table = LanceTable.of(workload, footprint.dim or 0)
-        share = table.cached_share(self.cache_bytes)
-        gets = table.gets_per_query(workload.k, workload.k * self.refine_factor, share)
+        missed = self._missed_share(table)
+        again = 0 if self.cache_bytes else GETS_WITHOUT_CACHE
+        gets = table.gets_per_query(workload.k, workload.k * self.refine_factor, missed) + again
         held = min(self.cache_bytes, table.index_bytes)
         batch = workload.vectors_per_write if workload.write_path == "upsert" else None
-        per_load = table.requests_per_load(batch)
-        added = append_requests(workload.growth_vectors_per_month, workload.vectors_per_write)
         return charges_of(
             ObjectService(
                 demand=_demand(
@@ -84,30 +82,44 @@ class LanceOnObjects:
                     ("LanceDB's index", Decimal(table.index_bytes)),
                 ),
                 gets_per_query=gets,
-                gets_formula=f"2 reads x {min(NPROBES, table.n_partitions)} partitions x {1 - share:.3f} not cached "
-                f"+ {workload.k} results x {self.refine_factor} rescored + {workload.k} rows",
-                puts_per_month=_loads_per_month(workload) * per_load + added,
-                puts_once=per_load,
-                notes=self._notes(workload, table, share, gets),
+                gets_formula=f"2 reads x {table.n_probed} partitions x {missed:f} not cached "
+                f"+ {workload.k} results x {self.refine_factor} rescored + {workload.k} rows x {table.n_columns}"
+                + (f" + {again} to open the index anew" if again else ""),
+                loads_per_month=_loads_per_month(workload),
+                gets_per_load=table.gets_per_build,
+                puts_per_load=table.requests_per_load(batch),
+                puts_of_growth=append_requests(workload.growth_vectors_per_month, workload.vectors_per_write),
+                notes=self._notes(workload, table, gets),
             ),
             workload,
             book,
         )
 
-    def _notes(self, workload: Workload, table: LanceTable, share: Decimal, gets: Decimal) -> tuple[str, ...]:
+    def _missed_share(self, table: LanceTable) -> Decimal:
+        return Decimal(0) if table.is_cached(self.cache_bytes) else 1 - self.hit_share
+
+    def _notes(self, workload: Workload, table: LanceTable, gets: Decimal) -> tuple[str, ...]:
+        missed = self._missed_share(table)
+        cache = f"LanceDB's index cache of {Decimal(self.cache_bytes) / GIB:.2f} GiB"
+        if missed:
+            n_rounds = ROUNDS_CACHED + table.n_probed
+            cached = (
+                f"{cache} does not hold the index of {Decimal(table.index_bytes) / GIB:.2f} GiB: a query reads "
+                f"{missed:.0%} of the partitions that it probes. On two cores LanceDB read them nearly one after "
+                f"another: expect some {n_rounds} reads in a row, {n_rounds * FIRST_BYTE_MS:,} ms."
+            )
+        else:
+            cached = f"{cache} holds the whole index once every partition was asked for; until then, queries read more."
         return (
             (
-                f"LanceDB builds its own IVF_PQ: {table.n_partitions:,} partitions of some {PARTITION_ROWS:,} rows, "
-                f"{NPROBES} searched, {self.refine_factor} vectors rescored per result; its recall was not measured."
+                f"LanceDB builds an IVF_PQ of its own: {table.n_partitions:,} partitions, {table.n_probed} searched, "
+                f"{self.refine_factor} vectors rescored per result; its recall was not measured."
             ),
-            (
-                f"An index cache of {Decimal(self.cache_bytes) / GIB:.2f} GiB holds {share:.0%} of the index, with "
-                "every partition asked for equally often: real queries repeat themselves, so they read less."
-            ),
+            cached,
             "Reads per query are an upper bound, one per vector and row; LanceDB reads neighbours in the file at once.",
             (
-                "CPU time per query is LanceDB's own, without TLS; building its index is not billed, and "
-                "versions of the table that a re-index replaced are taken to be removed."
+                "CPU time per query is LanceDB's own, without TLS; building its index is not billed, and table "
+                "versions that a re-index replaced are taken to be removed."
             ),
             *_too_often(workload, gets),
         )
@@ -151,7 +163,6 @@ class FaissListsOnObjects:
         share = held / lists_bytes if lists_bytes else Decimal(1)
         probed = footprint.lists_probed or 0  # why_not has refused an unknown number
         gets = probed * (1 - share)
-        per_load = uploads(lists_bytes + whole.fixed_bytes)
         return charges_of(
             ObjectService(
                 demand=_demand(
@@ -163,8 +174,10 @@ class FaissListsOnObjects:
                 stored=(("inverted lists, centroids and codebooks", lists_bytes + whole.fixed_bytes),),
                 gets_per_query=gets,
                 gets_formula=f"{probed} lists x {1 - share:.3f} not cached",
-                puts_per_month=_loads_per_month(workload) * per_load,
-                puts_once=per_load,
+                loads_per_month=_loads_per_month(workload),
+                gets_per_load=Decimal(0),  # an index is built from vectors that lie elsewhere
+                puts_per_load=uploads(lists_bytes + whole.fixed_bytes),
+                puts_of_growth=Decimal(0),
                 notes=(
                     (
                         "FAISS brings no reader of object storage: the service reads the probed lists, one range each, "
