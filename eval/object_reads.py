@@ -41,8 +41,11 @@ TEXT_BYTES = 1024
 EVERY_PARTITION = 100_000
 APPEND_ROWS = 100
 
-CACHES = ("default", "half", "none")
-"""The index cache: LanceDB's own size, half of what the whole index takes in it, and 0 bytes."""
+CACHES = ("default", "all", "half", "none")
+"""The index cache: LanceDB's own size, 1.1 and 0.5 of what the whole index weighs in it, and 0 bytes.
+
+A partition weighs its codes and row ids and, once more for each partition, the codebook that all of them share.
+"""
 
 INDEXES = (
     ("IvfPq", "minilm-22k", None, (5, 20)),
@@ -58,6 +61,7 @@ def main() -> None:
     """Measure everything and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", help="measure one kind of index again and keep the rest of the file")
     parser.add_argument("--worker", help="JSON of one setting: used by this script itself")
     given = parser.parse_args()
     if given.worker:
@@ -68,28 +72,52 @@ def main() -> None:
     url = f"http://127.0.0.1:{server.server_port}"
     data = {"minilm-22k": _minilm(), "clustered-100k": _clustered()}
     result: dict[str, Any] = {"about": about(), "lancedb": [], "faiss": []}
+    if given.only:
+        result = json.loads(given.out.read_text(encoding="utf-8"))
+        result["lancedb"] = [index for index in result["lancedb"] if index["kind"] != given.only]
     for name, (corpus, queries) in data.items():
         np.save(_queries_file(name), queries)
+        if given.only:
+            continue
         result["faiss"] += measure_faiss(name, corpus, queries, store, url)
     for kind, name, n_partitions, nprobes in INDEXES:
+        if given.only not in (None, kind):
+            continue
         where = f"{name}-{kind}-{n_partitions}"
         built = build_lancedb(store, url, where, data[name][0], kind, n_partitions)
         result["lancedb"].append({"vectors": name, "n": len(data[name][0]), "kind": kind, **built, "settings": []})
-        for row in run_workers(store, url, where, name, settings(nprobes)):
+        weight = cache_weight(kind, *data[name][0].shape, built["n_partitions"])
+        result["lancedb"][-1]["cache_weight_bytes"] = weight
+        for row in run_workers(store, url, where, name, settings(nprobes), weight):
             result["lancedb"][-1]["settings"].append(row)
             print(where, json.dumps(row), flush=True)
         given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def settings(nprobes: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Every setting of one index: all caches by all nprobes by refine_factor 0 and 10; a text column once per cache."""
+    """Every setting of one index: caches by nprobes by refine_factor, and a text column once.
+
+    What a cache of a certain weight spares is asked without rescoring, which reads the table alone.
+    """
     grid = [
         {"cache": cache, "nprobes": nprobe, "refine_factor": refine, "text": False}
         for cache in CACHES
         for nprobe in nprobes
         for refine in (0, 10)
+        if cache in ("default", "none") or not refine
     ]
     return [*grid, {"cache": "default", "nprobes": nprobes[1], "refine_factor": 10, "text": True}]
+
+
+def cache_weight(kind: str, n: int, dim: int, n_partitions: int) -> int:
+    """Bytes that LanceDB's cache counts for a whole index.
+
+    IVF_PQ: rows of dim / 16 code bytes and an 8-byte id, and the codebook with each partition. IVF_RQ has no codebook:
+    dim / 8 code bytes, factors and an id.
+    """
+    if kind == "IvfRq":
+        return n * (dim // 8 + 16 + 8) + 4 * dim * n_partitions
+    return n * (dim // 16 + 8) + 4 * dim * 256 * n_partitions
 
 
 def storage_options(url: str) -> dict[str, str]:
@@ -124,19 +152,22 @@ def build_lancedb(
     other.add(_rows(corpus[:APPEND_ROWS]))
     appended = _writes(store.take_log())
     return {
-        "n_partitions": n_partitions, "file_bytes": files, "details": index.index_details, "load": loaded,
+        "n_partitions": n_partitions or len(corpus) // 8192, "asked": n_partitions is not None, "file_bytes": files,
+        "details": index.index_details, "load": loaded,
         "index": indexed, f"append_{APPEND_ROWS}": appended,
     }  # fmt: skip
 
 
-def run_workers(store: Store, url: str, where: str, name: str, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def run_workers(
+    store: Store, url: str, where: str, name: str, wanted: list[dict[str, Any]], weight: int
+) -> list[dict[str, Any]]:
     """Measure the settings of one index in a fresh process, then their rounds in another with delayed answers.
 
     Each setting has a session of its own, so its caches begin empty; the first one also has the process to itself.
     """
-    task = {"url": url, "where": where, "queries": str(_queries_file(name)), "settings": wanted}
+    task = {"url": url, "where": where, "queries": str(_queries_file(name)), "settings": wanted, "weight": weight}
     measured = _in_process({**task, "n_queries": N_QUERIES})
-    slow = [setting for setting in wanted if setting["nprobes"] == wanted[-1]["nprobes"]]
+    slow = [setting for setting in wanted if setting["nprobes"] == wanted[-1]["nprobes"] and setting["cache"] != "all"]
     store.delay_seconds = DELAY_SECONDS
     delayed = _in_process({**task, "settings": slow, "n_queries": N_DELAYED})
     store.delay_seconds = 0.0
@@ -160,25 +191,19 @@ def _in_process(task: dict[str, Any]) -> list[dict[str, Any]]:
 def worker(task: dict[str, Any]) -> list[dict[str, Any]]:
     """For each setting: open the table, query it cold, fill the cache, query it warm; what each read."""
     queries = np.load(task["queries"])
-    rows = []
-    whole_bytes = 0
-    for setting in task["settings"]:
-        if not whole_bytes and setting["cache"] == "half":
-            table, session = _opened(task, None)
-            _ask(table, queries[0], {**setting, "nprobes": EVERY_PARTITION, "refine_factor": 0, "text": False})
-            whole_bytes = session.size_bytes
-        rows.append(_measure(task, setting, queries, whole_bytes))
-    return rows
+    return [_measure(task, setting, queries) for setting in task["settings"]]
 
 
-def _measure(task: dict[str, Any], setting: dict[str, Any], queries: NDArray[Any], whole_bytes: int) -> dict[str, Any]:
+def _measure(task: dict[str, Any], setting: dict[str, Any], queries: NDArray[Any]) -> dict[str, Any]:
     take_log(task)
-    cache_bytes = {"default": None, "half": whole_bytes // 2, "none": 0}[setting["cache"]]
+    cache_bytes = {
+        "default": None, "all": task["weight"] * 11 // 10, "half": task["weight"] // 2, "none": 0
+    }[setting["cache"]]  # fmt: skip
     table, session = _opened(task, cache_bytes)
     opened = take_log(task)
     _ask(table, queries[1], setting)
     cold = take_log(task)
-    if setting["cache"] == "default":
+    if setting["cache"] in ("default", "all"):
         _ask(table, queries[2], {**setting, "nprobes": EVERY_PARTITION})
     n_fill = task["n_queries"] if setting["cache"] == "half" else 1
     for query in queries[2 : 2 + n_fill]:

@@ -14,6 +14,9 @@ from ragopt.units import GIB, MIB
 if TYPE_CHECKING:
     from ragopt.bill.workload import Workload
 
+CODEBOOK_ENTRIES = 256
+"""Entries of a codebook of 8-bit codes."""
+
 PARTITION_ROWS = 8192
 """LanceDB 0.40 makes n_vectors // 8,192 partitions of its own accord: 2 of 22,067 rows, 12 of 100,000 (measured)."""
 
@@ -34,10 +37,6 @@ GETS_PER_PARTITION = 2
 GETS_WITHOUT_CACHE = 26
 """Reads of manifests and of the index's head that each query repeats without any cache (measured: 24 to 26)."""
 
-HIT_SHARE = Decimal(0)
-"""Probed partitions that a cache smaller than the index spares. Measured: room for half of the index spared queries
-that do not repeat 0 to 9 % of the reads; so 0, an upper bound of reads until your own log of queries was replayed."""
-
 ROUNDS_CACHED = 3
 """Reads that wait for one another in a query whose partitions are all cached (measured with delayed answers)."""
 
@@ -51,8 +50,9 @@ METADATA_CACHE_BYTES = 1 * GIB
 PART_BYTES = 5 * MIB
 """Parts of LanceDB's uploads (measured: 9 for 45.8 MB); also the least part that S3 takes but for the last one."""
 
-REQUESTS_PER_LOAD = 12
-"""Requests priced as PUT of writing a table and its index, besides the parts: manifests, listings, begin and end."""
+REQUESTS_PER_LOAD = 16
+"""Requests priced as PUT of writing a table and its index, besides the parts: manifests, listings, begin and end (12 to
+16 measured)."""
 
 REQUESTS_PER_APPEND = 4
 """Requests priced as PUT of appending 100 rows: three PUTs and a listing (measured)."""
@@ -106,19 +106,46 @@ class LanceTable:
         return self.dim // 16 if self.dim % 16 == 0 else self.dim // 8 if self.dim % 8 == 0 else 1
 
     @property
+    def code_rows_bytes(self) -> int:
+        """Codes and row ids."""
+        return self.n_vectors * (self.code_bytes + ROW_ID_BYTES)
+
+    @property
+    def head_bytes(self) -> int:
+        """Centroids and codebook, which every search needs."""
+        return 4 * self.dim * (self.n_partitions + CODEBOOK_ENTRIES)
+
+    @property
     def index_bytes(self) -> int:
-        """Codes, row ids, a centroid per partition and the codebook of 256 entries: in the cache, and in the files."""
-        growing = self.n_vectors * (self.code_bytes + ROW_ID_BYTES)
-        return growing + 4 * self.dim * (self.n_partitions + 256)
+        """The whole index, in RAM and in its files."""
+        return self.code_rows_bytes + self.head_bytes
+
+    @property
+    def cache_weight_bytes(self) -> Decimal:
+        """What LanceDB's cache counts for the whole index: its rows, and the codebook with every partition.
+
+        The codebook is one piece of RAM that all partitions share, but the cache counts it for each of them. So 6 GiB
+        are full with 80 million vectors of 384 dimensions, of which 2.6 GB lie in RAM (measured: one more partition
+        for each 0.40 MB of limit, where codes and ids of a partition were 10 kB and the codebook 0.39 MB).
+        """
+        n_partitions = max(Decimal(1), Decimal(self.n_vectors) / PARTITION_ROWS)
+        return self.code_rows_bytes + 4 * self.dim * CODEBOOK_ENTRIES * n_partitions
 
     @property
     def data_bytes(self) -> int:
         """Vectors, metadata and keys in the table's data files."""
         return self.n_vectors * (4 * self.dim + self.metadata_bytes + self.key_bytes)
 
-    def is_cached(self, cache_bytes: int) -> bool:
-        """Whether a cache holds the whole index."""
-        return self.index_bytes <= cache_bytes
+    def cached_share(self, cache_bytes: int) -> Decimal:
+        """Share of the partitions that a cache of this limit holds, and so of the probes that it answers.
+
+        Every partition is taken to be probed equally often; queries that repeat themselves find more in the cache.
+        """
+        return min(Decimal(1), cache_bytes / self.cache_weight_bytes)
+
+    def ram_bytes(self, cache_bytes: int) -> Decimal:
+        """Bytes of the index that a cache of this limit holds in RAM."""
+        return self.code_rows_bytes * self.cached_share(cache_bytes) + self.head_bytes
 
     @property
     def n_probed(self) -> int:

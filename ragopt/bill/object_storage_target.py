@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.footprint import Demand, Footprint, demand_of
@@ -15,7 +15,6 @@ from ragopt.bill.object_storage_reads import (
     FIRST_BYTE_MS,
     GETS_PER_SECOND,
     GETS_WITHOUT_CACHE,
-    HIT_SHARE,
     METADATA_CACHE_BYTES,
     REFINE_FACTOR,
     ROUNDS_CACHED,
@@ -36,13 +35,11 @@ class LanceOnObjects:
     """LanceDB on VMs, its table and its own IVF_PQ index in object storage.
 
     Attributes:
-        cache_bytes: LanceDB's index cache on each VM. When it holds the whole index, a query reads no partition.
-        hit_share: share of the probed partitions that a smaller cache spares.
+        cache_bytes: limit of LanceDB's index cache on each VM; partitions that it does not hold are read by each query.
         refine_factor: vectors rescored per result, read from the table.
     """
 
     cache_bytes: int = CACHE_BYTES
-    hit_share: Decimal = HIT_SHARE
     refine_factor: int = REFINE_FACTOR
 
     name = "lancedb-object-storage"
@@ -54,7 +51,7 @@ class LanceOnObjects:
         """Say why LanceDB makes no sense for an index; empty when it does."""
         if footprint.dim is None:
             return "the dimension of its vectors is unknown, and LanceDB stores the vectors themselves"
-        missed = self._missed_share(LanceTable.of(workload, footprint.dim))
+        missed = 1 - LanceTable.of(workload, footprint.dim).cached_share(self.cache_bytes)
         return _too_slow(ROUNDS_CACHED + (1 if missed else 0), workload)
 
     def charges(self, footprint: Footprint, workload: Workload, book: PriceBook, cpu_ms: float) -> Charges:
@@ -66,23 +63,23 @@ class LanceOnObjects:
         del cpu_ms
         # why_not has refused an unknown dimension.
         table = LanceTable.of(workload, footprint.dim or 0)
-        missed = self._missed_share(table)
+        missed = 1 - table.cached_share(self.cache_bytes)
         again = 0 if self.cache_bytes else GETS_WITHOUT_CACHE
         gets = table.gets_per_query(workload.k, workload.k * self.refine_factor, missed) + again
-        held = min(self.cache_bytes, table.index_bytes)
+        held = table.ram_bytes(self.cache_bytes)
         batch = workload.vectors_per_write if workload.write_path == "upsert" else None
         return charges_of(
             ObjectService(
                 demand=_demand(
                     held + METADATA_CACHE_BYTES, workload.peak_qps * (CPU_MS_PER_QUERY + gets * CPU_MS_PER_GET) / 1000
                 ),
-                ram_formula=f"{Decimal(held) / GIB:.2f} GiB of index cache and 1 GiB of metadata cache",
+                ram_formula=f"{held / GIB:.2f} GiB of index cache and 1 GiB of metadata cache",
                 stored=(
                     ("float32 vectors, metadata and keys", Decimal(table.data_bytes)),
                     ("LanceDB's index", Decimal(table.index_bytes)),
                 ),
                 gets_per_query=gets,
-                gets_formula=f"2 reads x {table.n_probed} partitions x {missed:f} not cached "
+                gets_formula=f"2 reads x {table.n_probed} partitions x {missed:.3f} not cached "
                 f"+ {workload.k} results x {self.refine_factor} rescored + {workload.k} rows x {table.n_columns}"
                 + (f" + {again} to open the index anew" if again else ""),
                 loads_per_month=_loads_per_month(workload),
@@ -95,21 +92,18 @@ class LanceOnObjects:
             book,
         )
 
-    def _missed_share(self, table: LanceTable) -> Decimal:
-        return Decimal(0) if table.is_cached(self.cache_bytes) else 1 - self.hit_share
-
     def _notes(self, workload: Workload, table: LanceTable, gets: Decimal) -> tuple[str, ...]:
-        missed = self._missed_share(table)
-        cache = f"LanceDB's index cache of {Decimal(self.cache_bytes) / GIB:.2f} GiB"
-        if missed:
-            n_rounds = ROUNDS_CACHED + table.n_probed
-            cached = (
-                f"{cache} does not hold the index of {Decimal(table.index_bytes) / GIB:.2f} GiB: a query reads "
-                f"{missed:.0%} of the partitions that it probes. On two cores LanceDB read them nearly one after "
-                f"another: expect some {n_rounds} reads in a row, {n_rounds * FIRST_BYTE_MS:,} ms."
+        share = table.cached_share(self.cache_bytes)
+        cached = (
+            f"LanceDB's index cache of {Decimal(self.cache_bytes) / GIB:.2f} GiB holds {share:.0%} of the partitions "
+            "(it counts the codebook with each), all probed equally often; until it is full, queries read more."
+        )
+        if share < 1:
+            n_rounds = ROUNDS_CACHED + (table.n_probed * (1 - share)).to_integral_value(ROUND_CEILING)
+            cached += (
+                f" On two cores LanceDB read the others nearly one after another: expect some {n_rounds} reads in a "
+                f"row, {n_rounds * FIRST_BYTE_MS:,} ms."
             )
-        else:
-            cached = f"{cache} holds the whole index once every partition was asked for; until then, queries read more."
         return (
             (
                 f"LanceDB builds an IVF_PQ of its own: {table.n_partitions:,} partitions, {table.n_probed} searched, "
