@@ -53,7 +53,7 @@ def test_ten_million_vectors_with_the_whole_index_cached():
     2,267,136 B. The cache counts 320e6 + 1,220.7 x 393,216 = 800e6 B, less than its 6 GiB, so a query reads 10 x 10
     vectors and 10 rows = 110.
     Reads: 1 M x 110 / 1000 = 110,000 x 0.0004 = 44.00. RAM: (0.322e9 + 1.074e9) x 1.1 = 1.5e9 B and CPU: 10 QPS x
-    (3 + 110 x 0.1) ms = 0.14 of 1.2 vCPU -> 1 x r7g.large, 730 x 0.1071 = 78.18; its system 8 GiB x 0.08 = 0.64.
+    (5 + 110 x 0.15) ms = 0.22 of 1.2 vCPU -> 1 x r7g.large, 730 x 0.1071 = 78.18; its system 8 GiB x 0.08 = 0.64.
     Vectors: 15.36e9 B = 14.305115 GiB x 0.023 = 0.33. Index: 0.300135 GiB x 0.023 = 0.01. The first load is 2,930 + 61
     parts: 1.5 cents, over 12 months less than half a cent; 15.36e9 / 88,000 reads to build the index are
     174.545 thousand / 12 x 0.0004 = 0.01.
@@ -100,7 +100,7 @@ def test_a_billion_vectors_whose_index_overflows_the_cache():
 def test_inverted_lists_by_hand():
     """100 M x 56 B in lists, 20 probed: 20 reads a query, 8.00 USD for a million; nothing but centroids in RAM.
 
-    CPU: 0.5 ms x 100 + 20 x 0.1 ms = 52 ms x 10 QPS = 0.52 of 1.2 vCPU -> 1 x r7g.large, 78.18; system 0.64.
+    CPU: 0.5 ms x 100 + 20 x 0.15 ms = 53 ms x 10 QPS = 0.53 of 1.2 vCPU -> 1 x r7g.large, 78.18; system 0.64.
     Storage: 5.6e9 + 1e6 B = 5.216338 GiB x 0.023 = 0.12. Three re-indexes a month of 1,068.306 parts + 2: 0.02.
     """
     workload = Workload(100 * MILLION, reindexes_per_month=Decimal(3))
@@ -310,7 +310,7 @@ def test_partitions_cost_two_reads_each_as_measured():
 def test_the_formula_is_an_upper_bound_of_what_was_measured():
     """With the whole index cached, formula and measurement differ by at most a seventh on vectors in random order.
 
-    On documents in file order LanceDB reads neighbours at once: the formula is half as much again there.
+    On documents in file order LanceDB reads neighbours at once: the formula is up to two thirds higher there.
     """
     rows = [
         (index, row) for index in results() for row in index["settings"]
@@ -321,7 +321,7 @@ def test_the_formula_is_an_upper_bound_of_what_was_measured():
         table = reads.LanceTable(index["n"], 384, metadata_bytes=1024 if row["text"] else 0)
         formula = float(table.gets_per_query(10, 100, Decimal(0)))
         ratio = formula / row["warm"]["gets_mean"]
-        assert 1 <= ratio <= (1.15 if index["vectors"] == "clustered-100k" else 1.6)
+        assert 1 <= ratio <= (1.15 if index["vectors"] == "clustered-100k" else 1.67)
 
 
 def test_the_bytes_of_an_index_are_those_in_the_cache():
@@ -347,7 +347,8 @@ def test_a_cache_spares_its_share_of_the_partitions_as_measured():
     checked = 0
     for index in results():
         for row in index["settings"]:
-            if row["cache"] not in ("all", "half") or index["n_partitions"] < 50 or row["nprobes"] < 20:
+            wanted = row["cache"] in ("all", "half") and row["nprobes"] >= 20
+            if not wanted or index["kind"] != "IvfPq" or index["n_partitions"] < 50:
                 continue
             measured = row["warm_by_file"].get("auxiliary.idx", {"gets": 0.0})["gets"]
             by_the_formula = 0 if row["cache"] == "all" else row["nprobes"] * reads.GETS_PER_PARTITION / 2
@@ -355,7 +356,7 @@ def test_a_cache_spares_its_share_of_the_partitions_as_measured():
             if index["vectors"] == "clustered-100k":
                 assert measured >= by_the_formula * 5 / 6
             checked += 1
-    assert checked == 12
+    assert checked == 8
 
 
 def test_constants_are_those_of_the_results():
@@ -368,7 +369,15 @@ def test_constants_are_those_of_the_results():
     assert {row["warm"]["rounds"] for row in warm if row["refine_factor"] and row["warm"]["rounds"]} == {
         reads.ROUNDS_CACHED
     }  # fmt: skip
-    assert max(row["cpu_ms_per_query"] for row in warm if not row["refine_factor"]) <= reads.CPU_MS_PER_QUERY
+    for index in indexes:
+        cpu_ms = {
+            (row["nprobes"], row["refine_factor"]): (row["cpu_ms_per_query"], row["warm"]["gets_mean"])
+            for row in index["settings"] if row["cache"] == "default" and not row["text"]
+        }  # fmt: skip
+        for nprobes in {nprobes for nprobes, _ in cpu_ms}:
+            (alone, few), (rescored, many) = cpu_ms[nprobes, 0], cpu_ms[nprobes, 10]
+            assert alone <= reads.CPU_MS_PER_QUERY
+            assert rescored - alone <= float(reads.CPU_MS_PER_GET) * (many - few) * 1.05
     for index in indexes:
         assert sum(index["append_100"][method] for method in ("PUT", "POST", "LIST")) == reads.REQUESTS_PER_APPEND
         parts = index["file_bytes"]["data"] / reads.PART_BYTES

@@ -65,7 +65,7 @@ def charges_of(service: ObjectService, workload: Workload, book: PriceBook) -> C
         *_vm_lines(service, workload, book, prices.volume),
         *(_storage_line(what, n_bytes, prices.storage) for what, n_bytes in service.stored),
         make_line(
-            f"Reads of {prices.get.item}: {service.gets_per_query.normalize():,f} a query",
+            f"Reads of {prices.get.item}: {service.gets_per_query:,.1f} a query",
             workload.queries_per_month * service.gets_per_query / 1000,
             prices.get,
             part="queries",
@@ -167,9 +167,10 @@ def _vm_lines(service: ObjectService, workload: Workload, book: PriceBook, volum
         )
     _, n_vms, _, instance = min(fitting, key=lambda found: found[:3])
     n_all = n_vms * workload.n_replicas
+    replicas = "1 replica" if workload.n_replicas == 1 else f"each of {workload.n_replicas} replicas"
     return (
         make_line(
-            f"VMs: {n_vms} x {instance.item} for each of {workload.n_replicas} replicas, holding {service.ram_formula}",
+            f"VMs: {n_vms} x {instance.item} for {replicas}, each holding {service.ram_formula}",
             Decimal(n_all * HOURS_PER_MONTH),
             instance,
             part="compute",
