@@ -19,25 +19,24 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from clustered_vectors import Clustered
+from object_reads_data import SEED, TEXT_BYTES, clustered, minilm, rows_of
 from object_reads_faiss import measure_faiss
 from object_store_server import TAKE_LOG, Request, Store, longest_chain, serve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SEED = 20261126
 N_QUERIES = 64
 N_DELAYED = 5
 DELAY_SECONDS = 0.03
 K = 10
-TEXT_BYTES = 1024
 EVERY_PARTITION = 100_000
 APPEND_ROWS = 100
 
@@ -70,7 +69,7 @@ def main() -> None:
     store = Store()
     server = serve(store)
     url = f"http://127.0.0.1:{server.server_port}"
-    data = {"minilm-22k": _minilm(), "clustered-100k": _clustered()}
+    data = {"minilm-22k": minilm(), "clustered-100k": clustered()}
     result: dict[str, Any] = {"about": about(), "lancedb": [], "faiss": []}
     if given.only:
         result = json.loads(given.out.read_text(encoding="utf-8"))
@@ -137,7 +136,7 @@ def build_lancedb(
 
     store.take_log()
     database = lancedb.connect(f"s3://bucket/{where}", storage_options=storage_options(url))
-    table = database.create_table("corpus", _rows(corpus))
+    table = database.create_table("corpus", rows_of(corpus))
     loaded = _writes(store.take_log())
     options = {} if n_partitions is None else {"num_partitions": n_partitions}
     table.create_index("vector", config=getattr(lancedb.index, kind)(distance_type="cosine", **options))
@@ -147,9 +146,9 @@ def build_lancedb(
     for key, content in store.objects.items():
         if key.startswith(f"bucket/{where}/") and key.endswith((".idx", ".lance")):
             files[Path(key).name if key.endswith(".idx") else "data"] = len(content)
-    other = database.create_table("appended", _rows(corpus[:1000]))
+    other = database.create_table("appended", rows_of(corpus[:1000]))
     store.take_log()
-    other.add(_rows(corpus[:APPEND_ROWS]))
+    other.add(rows_of(corpus[:APPEND_ROWS]))
     appended = _writes(store.take_log())
     return {
         "n_partitions": n_partitions or len(corpus) // 8192, "asked": n_partitions is not None, "file_bytes": files,
@@ -279,29 +278,8 @@ def _writes(log: list[Request]) -> dict[str, int]:
     return {**counted, "bytes_put": sum(request.size_bytes for request in log if request.method == "PUT")}
 
 
-def _rows(corpus: NDArray[Any]) -> Any:
-    import pyarrow as pa  # noqa: PLC0415 - the workers must not pay for it
-
-    rng = np.random.default_rng(SEED)
-    text = [rng.bytes(TEXT_BYTES // 2).hex() for _ in range(len(corpus))]
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(corpus.ravel()), corpus.shape[1])
-    return pa.table({"row": pa.array(np.arange(len(corpus))), "text": pa.array(text), "vector": vectors})
-
-
-def _minilm() -> tuple[NDArray[Any], NDArray[Any]]:
-    stem = Path(os.environ["RAGOPT_SHARED"]) / "vectors" / "squad22k-minilm-384"
-    corpus, queries = (np.load(f"{stem}.{part}.f16.npy").astype(np.float32) for part in ("corpus", "queries"))
-    return corpus, queries[:400]
-
-
-def _clustered() -> tuple[NDArray[Any], NDArray[Any]]:
-    source = Clustered(100_000, dim=384, seed=SEED)
-    blocks = [source.corpus_block(number) for number in range(-(-source.n // 16_384))]
-    return np.concatenate(blocks), source.queries(400)
-
-
 def _queries_file(name: str) -> Path:
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / "object-reads"  # noqa: S108 - the workers read it from there
+    folder = Path(tempfile.gettempdir()) / "object-reads"  # the workers read it from there
     folder.mkdir(exist_ok=True)
     return folder / f"{name}-queries.npy"
 
