@@ -54,7 +54,15 @@ def describe_by_factory(text: str, dim: int, search: str, n_vectors: int, *, k: 
     cpu_ms = scan_cpu_ms(text, dim, search, n_vectors, code_bytes=code_bytes, k=k)
     depth = next((int(float(part.partition("=")[2]) * k) for part in search.split(",") if "k_factor" in part), k)
     return Footprint(sizes, n_vectors, cpu_ms, cpu_ms, cpu_ms, rescored_per_query=depth, dim=dim,
-                     scalar=finest_scalar(factory))  # fmt: skip
+                     scalar=finest_scalar(factory), lists_probed=lists_probed(factory, search))  # fmt: skip
+
+
+def lists_probed(factory: Factory, search: str) -> int | None:
+    """Inverted lists that a search reads: nprobe, 1 where it is not given; None for an index without lists."""
+    if not factory.nlist:
+        return None
+    given = dict(part.strip().partition("=")[::2] for part in search.split(",") if part.strip())
+    return min(int(float(given.get("nprobe", "1"))), factory.nlist)
 
 
 def describe_by_bytes(

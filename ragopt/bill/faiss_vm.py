@@ -66,7 +66,7 @@ class FaissOnVm:
             PriceError: a price is missing, or no VM type in the book holds the index's fixed bytes.
         """
         demand = demand_of(footprint, workload, cpu_ms, rescoring_in_ram=self.rescoring_in_ram)
-        instances, notes = _instances(book, workload)
+        instances, notes = instances_of(book, workload)
         volume, objects = storage_of(book, workload.provider, workload.region)
         counts = [(instance, count_vms(demand, instance)) for instance in instances]
         packings = sorted((instance.usd * n, n, instance.item, instance) for instance, n in counts if n is not None)
@@ -93,8 +93,12 @@ class FaissOnVm:
         return Charges(kept, total(kept), tuple(note for note in told if note))
 
 
-def _instances(book: PriceBook, workload: Workload) -> tuple[tuple[Price, ...], tuple[str, ...]]:
-    """VM types at the price of the workload's commitment, and what to say about it."""
+def instances_of(book: PriceBook, workload: Workload) -> tuple[tuple[Price, ...], tuple[str, ...]]:
+    """Return the VM types at the price of the workload's commitment, and what to say about it.
+
+    Raises:
+        PriceError: the region has no VM type, or none with a price under that commitment.
+    """
     on_demand = book.instances(workload.provider, workload.region)
     if workload.commitment == "on-demand":
         return on_demand, ()

@@ -35,6 +35,7 @@ class Footprint:
         scalar: the finest scalar that the index keeps a vector in (`float32`, `float16`, `int8`, `binary`): what a
             vendor that sells it could store instead of float32.
         build_seconds: one thread's wall time of training, encoding and adding `n_vectors_measured`; None: not measured.
+        lists_probed: inverted lists that a query reads (nprobe); None: the index has none, or nobody said.
 
     Raises:
         InputError: a negative or infinite figure, or an interval that does not hold its own middle.
@@ -49,6 +50,7 @@ class Footprint:
     dim: int | None = None
     scalar: Scalar = "float32"
     build_seconds: float | None = None
+    lists_probed: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse figures that no measurement can give."""
@@ -67,6 +69,10 @@ class Footprint:
         if self.n_vectors_measured < 1:
             raise InputError(
                 f"n_vectors_measured is {self.n_vectors_measured}", allowed="1 or more", next_step="Measure an index"
+            )
+        if self.lists_probed is not None and self.lists_probed < 1:
+            raise InputError(
+                f"lists_probed is {self.lists_probed}", allowed="1 or more, or None", next_step="Give nprobe"
             )
         if not (self.cpu_ms_low <= self.cpu_ms_per_query <= self.cpu_ms_high < math.inf):
             raise InputError(

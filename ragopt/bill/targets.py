@@ -14,6 +14,7 @@ from ragopt.bill.embedding_lines import embedding_lines
 from ragopt.bill.faiss_vm import FaissOnVm
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.lines import total
+from ragopt.bill.object_storage_target import FaissListsOnObjects, LanceOnObjects
 from ragopt.bill.vendor_target import load_vendors
 from ragopt.errors import InputError
 from ragopt.records import Bill, IndexBytes
@@ -61,6 +62,8 @@ SELF_HOSTED: tuple[Target, ...] = (
         "FAISS on VMs, codes in RAM, rescoring tier memory-mapped from the VM's volume",
         rescoring_in_ram=False,
     ),
+    LanceOnObjects(),
+    FaissListsOnObjects(),
 )
 
 TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in (*SELF_HOSTED, *load_vendors())})

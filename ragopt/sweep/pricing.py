@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ragopt.bill.described import finest_scalar
+from ragopt.bill.described import finest_scalar, lists_probed
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.ranged import ranged
 from ragopt.bill.scan_cost import scan_cpu_ms
@@ -136,6 +136,7 @@ def footprint_of(
     trial: Trial, sizes: IndexBytes, cpu: CpuPerQuery, *, n_vectors: int, k: int, build_seconds: float | None = None
 ) -> Footprint:
     """What the bill needs to know of one trial's index with `n_vectors` vectors, searched for `k` results."""
+    factory = parse_factory(trial.factory, trial.space.dim)
     return Footprint(
         sizes,
         n_vectors,
@@ -144,7 +145,8 @@ def footprint_of(
         cpu.high,
         rescored_per_query=shortlist_depth(trial, k),
         dim=trial.space.dim,
-        scalar=finest_scalar(parse_factory(trial.factory, trial.space.dim)),
+        scalar=finest_scalar(factory),
+        lists_probed=lists_probed(factory, trial.search),
         build_seconds=build_seconds,
     )
 

@@ -1,0 +1,222 @@
+"""Two ways to serve from object storage: LanceDB with an index of its own, FAISS with inverted lists read by ranges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import TYPE_CHECKING
+
+from ragopt.bill.footprint import Demand, Footprint, demand_of
+from ragopt.bill.object_storage_bill import ObjectService, charges_of
+from ragopt.bill.object_storage_reads import (
+    CACHE_BYTES,
+    CPU_MS_PER_GET,
+    CPU_MS_PER_QUERY,
+    FIRST_BYTE_MS,
+    GETS_PER_SECOND,
+    GETS_WITHOUT_CACHE,
+    METADATA_CACHE_BYTES,
+    REFINE_FACTOR,
+    ROUNDS_CACHED,
+    LanceTable,
+    append_requests,
+    uploads,
+)
+from ragopt.bill.reasoning import COMPRESSION
+from ragopt.units import GIB
+
+if TYPE_CHECKING:
+    from ragopt.bill.lines import Charges
+    from ragopt.bill.price_book import PriceBook
+    from ragopt.bill.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class LanceOnObjects:
+    """LanceDB on VMs, its table and its own IVF_PQ index in object storage.
+
+    Attributes:
+        cache_bytes: limit of LanceDB's index cache on each VM; partitions that it does not hold are read by each query.
+        refine_factor: vectors rescored per result, read from the table.
+    """
+
+    cache_bytes: int = CACHE_BYTES
+    refine_factor: int = REFINE_FACTOR
+
+    name = "lancedb-object-storage"
+    summary = "LanceDB on VMs with its own IVF_PQ: index cache in RAM, index and float32 vectors in object storage"
+    rescoring_in_ram = False
+    serves_the_index = False
+
+    def why_not(self, footprint: Footprint, workload: Workload) -> str:
+        """Say why LanceDB makes no sense for an index; empty when it does."""
+        if footprint.dim is None:
+            return "the dimension of its vectors is unknown, and LanceDB stores the vectors themselves"
+        missed = 1 - LanceTable.of(workload, footprint.dim).cached_share(self.cache_bytes)
+        return _too_slow(ROUNDS_CACHED + (1 if missed else 0), workload)
+
+    def charges(self, footprint: Footprint, workload: Workload, book: PriceBook, cpu_ms: float) -> Charges:
+        """Return the charges of an average month; `cpu_ms` is FAISS's and has no say here.
+
+        Raises:
+            PriceError: a price is missing, or no VM type holds the cache.
+        """
+        del cpu_ms
+        # why_not has refused an unknown dimension.
+        table = LanceTable.of(workload, footprint.dim or 0)
+        missed = 1 - table.cached_share(self.cache_bytes)
+        again = 0 if self.cache_bytes else GETS_WITHOUT_CACHE
+        gets = table.gets_per_query(workload.k, workload.k * self.refine_factor, missed) + again
+        held = table.ram_bytes(self.cache_bytes)
+        batch = workload.vectors_per_write if workload.write_path == "upsert" else None
+        return charges_of(
+            ObjectService(
+                demand=_demand(
+                    held + METADATA_CACHE_BYTES, workload.peak_qps * (CPU_MS_PER_QUERY + gets * CPU_MS_PER_GET) / 1000
+                ),
+                ram_formula=f"{held / GIB:.2f} GiB of index cache and 1 GiB of metadata cache",
+                stored=(
+                    ("float32 vectors, metadata and keys", Decimal(table.data_bytes)),
+                    ("LanceDB's index", Decimal(table.index_bytes)),
+                ),
+                gets_per_query=gets,
+                gets_formula=f"2 reads x {table.n_probed} partitions x {missed:.3f} not cached "
+                f"+ {workload.k} results x {self.refine_factor} rescored + {workload.k} rows x {table.n_columns}"
+                + (f" + {again} to open the index anew" if again else ""),
+                loads_per_month=_loads_per_month(workload),
+                gets_per_load=table.gets_per_build,
+                puts_per_load=table.requests_per_load(batch),
+                puts_of_growth=append_requests(workload.growth_vectors_per_month, workload.vectors_per_write),
+                notes=self._notes(workload, table, gets),
+            ),
+            workload,
+            book,
+        )
+
+    def _notes(self, workload: Workload, table: LanceTable, gets: Decimal) -> tuple[str, ...]:
+        share = table.cached_share(self.cache_bytes)
+        cached = (
+            f"LanceDB's index cache of {Decimal(self.cache_bytes) / GIB:.2f} GiB holds {share:.0%} of the partitions "
+            "(it counts the codebook with each), all probed equally often; until it is full, queries read more."
+        )
+        if share < 1:
+            n_rounds = ROUNDS_CACHED + (table.n_probed * (1 - share)).to_integral_value(ROUND_CEILING)
+            cached += (
+                f" On two cores LanceDB read the others nearly one after another: expect some {n_rounds} reads in a "
+                f"row, {n_rounds * FIRST_BYTE_MS:,} ms."
+            )
+        return (
+            f"{COMPRESSION}its own codes are dim / 16 bytes in RAM: only fewer dimensions save there and in the store.",
+            (
+                f"LanceDB builds an IVF_PQ of its own: {table.n_partitions:,} partitions, {table.n_probed} searched, "
+                f"{self.refine_factor} vectors rescored per result; its recall was not measured."
+            ),
+            cached,
+            "Reads per query are an upper bound, one per vector and row; LanceDB reads neighbours in the file at once.",
+            (
+                "CPU time per query is LanceDB's own, without TLS; building its index is not billed, and table "
+                "versions that a re-index replaced are taken to be removed."
+            ),
+            *_too_often(workload, gets),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FaissListsOnObjects:
+    """A FAISS IVF index whose quantizer is in RAM and whose inverted lists are read from one object by ranges.
+
+    FAISS brings no such reader: it takes the probed lists as an `InvertedLists` that the service fills from one ranged
+    read per list (eval/object_reads_faiss.py does it, and finds what the index in RAM finds).
+
+    Attributes:
+        cache_bytes: inverted lists that each VM keeps in RAM; 0 is the upper bound of reads.
+    """
+
+    cache_bytes: int = 0
+
+    name = "faiss-object-storage"
+    summary = "FAISS on VMs, coarse quantizer in RAM, each probed inverted list read from object storage"
+    rescoring_in_ram = False
+    serves_the_index = True
+
+    def why_not(self, footprint: Footprint, workload: Workload) -> str:
+        """Say why an index cannot be served from lists in object storage; empty when it can."""
+        if footprint.lists_probed is None:
+            return "it is not said how many inverted lists a query reads (an index without IVF reads all of it)"
+        if footprint.index_bytes.disk_bytes_per_vector > 0:
+            return "the index has a rescoring tier, of which every vector would be a read of its own"
+        return _too_slow(1, workload)
+
+    def charges(self, footprint: Footprint, workload: Workload, book: PriceBook, cpu_ms: float) -> Charges:
+        """Return the charges of an average month.
+
+        Raises:
+            PriceError: a price is missing, or no VM type holds the quantizer and the cache.
+        """
+        whole = demand_of(footprint, workload, cpu_ms, rescoring_in_ram=True)
+        lists_bytes = whole.file_growing_bytes
+        held = min(Decimal(self.cache_bytes), lists_bytes)
+        share = held / lists_bytes if lists_bytes else Decimal(1)
+        probed = footprint.lists_probed or 0  # why_not has refused an unknown number
+        gets = probed * (1 - share)
+        return charges_of(
+            ObjectService(
+                demand=_demand(
+                    held + whole.fixed_bytes,
+                    whole.cpu_seconds_per_second + workload.peak_qps * gets * CPU_MS_PER_GET / 1000,
+                ),
+                ram_formula=f"{whole.fixed_bytes / GIB:.2f} GiB of centroids and codebooks and {held / GIB:.2f} GiB "
+                "of lists",
+                stored=(("inverted lists, centroids and codebooks", lists_bytes + whole.fixed_bytes),),
+                gets_per_query=gets,
+                gets_formula=f"{probed} lists x {1 - share:.3f} not cached",
+                loads_per_month=_loads_per_month(workload),
+                gets_per_load=Decimal(0),  # an index is built from vectors that lie elsewhere
+                puts_per_load=uploads(lists_bytes + whole.fixed_bytes),
+                puts_of_growth=Decimal(0),
+                notes=(
+                    f"{COMPRESSION}bytes are stored, not held: short codes save little, fewer probed lists save reads.",
+                    (
+                        "FAISS brings no reader of object storage: the service reads the probed lists, one range each, "
+                        "and hands them to the index."
+                    ),
+                    f"{share:.0%} of the lists are cached, every list asked for equally often.",
+                    "Vectors added between re-indexes are taken to wait in RAM: no write is billed for them.",
+                    *_too_often(workload, gets),
+                ),
+            ),
+            workload,
+            book,
+        )
+
+
+def _demand(fixed_bytes: int | Decimal, cpu_seconds_per_second: Decimal) -> Demand:
+    """Each VM answers whole queries: none of its RAM is shared out between VMs, and no tier is read from a volume."""
+    nothing = Decimal(0)
+    return Demand(nothing, nothing, Decimal(fixed_bytes), cpu_seconds_per_second, nothing)
+
+
+def _loads_per_month(workload: Workload) -> Decimal:
+    return workload.reindexes_per_month + workload.reembeddings_per_month
+
+
+def _too_slow(n_rounds: int, workload: Workload) -> str:
+    least_ms = n_rounds * FIRST_BYTE_MS
+    if workload.p99_limit_ms is None or workload.p99_limit_ms >= least_ms:
+        return ""
+    return (
+        f"a query waits for {n_rounds} reads one after another, at least {least_ms} ms at {FIRST_BYTE_MS} ms each, "
+        f"and its p99 may take {workload.p99_limit_ms:f} ms"
+    )
+
+
+def _too_often(workload: Workload, gets_per_query: Decimal) -> tuple[str, ...]:
+    per_second = workload.peak_qps * gets_per_query
+    if per_second <= GETS_PER_SECOND:
+        return ()
+    return (
+        (
+            f"The peak is {per_second:,.0f} reads a second; S3 promises {GETS_PER_SECOND:,} per prefix, more after "
+            "it has divided the prefix by itself or the objects lie under several."
+        ),
+    )
