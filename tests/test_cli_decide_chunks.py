@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ragopt.records import Quality
 from ragopt.sweep.run_folder import write_decision
-from tests.cli import ragopt
+from tests.cli import ragopt, small_sweep
 from tests.report_example import example_run
 
 HAIKU = ("--generator", "anthropic:claude-haiku-4-5")
@@ -27,6 +27,23 @@ def a_run(folder, k, quality, **workload):
     return folder
 
 
+DOCUMENTS = ("--metric", "recall_vs_qrels")
+
+
+def test_one_run_knows_several_numbers_of_chunks(tmp_path):
+    """A judged run of 40 documents, as anyone can repeat: 1, 2, 3, 5 and 10 chunks, quality never falling."""
+    done = ragopt(*small_sweep(tmp_path))
+    assert done.returncode == 0, done.stderr
+    done = ragopt("decide", "chunks", tmp_path / "run", *HAIKU, "--k", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)["counts"]
+    assert [count["k"] for count in counts] == [1, 2, 3, 5, 10]
+    values = [count["quality"]["value"] for count in counts]
+    assert values == sorted(values)
+    assert values[0] < values[-1]
+    assert {count["quality"]["n_queries"] for count in counts} == {15}
+
+
 def test_two_runs_are_compared_on_their_own_workload(tmp_path):
     """K = 5 overlaps k = 10; 2 M queries with 100 tokens a chunk: (520 + 100 k) x 2 + 300 x 2 x 5 USD.
 
@@ -34,21 +51,21 @@ def test_two_runs_are_compared_on_their_own_workload(tmp_path):
     """
     used = {"queries_per_month": 2_000_000, "tokens_per_chunk": 100}
     runs = a_run(tmp_path / "five", 5, FEW, **used), a_run(tmp_path / "ten", 10, MANY, **used)
-    done = ragopt("decide", "chunks", *runs, *HAIKU, "--k", "5,10", "--json")
+    done = ragopt("decide", "chunks", *runs, *HAIKU, *DOCUMENTS, "--k", "5,10", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert [count["usd_per_month"] for count in found["counts"]] == ["5040.00", "6040.00"]
     assert found["counts"][1]["usd_per_point"] == "200"
     assert (found["best_k"], found["enough_k"]) == (10, 5)
     assert found["counts"][0]["quality"]["n_queries"] == 300
-    done = ragopt("decide", "chunks", *runs, *HAIKU, "--k", "5,10", "--queries-per-month", "1M")
+    done = ragopt("decide", "chunks", *runs, *HAIKU, *DOCUMENTS, "--k", "5,10", "--queries-per-month", "1M")
     assert done.stdout.startswith("Send 5 chunks:")
     assert "2,520.00" in done.stdout
 
 
 def test_one_run_says_that_there_is_nothing_to_compare(tmp_path):
     """A run knows its own k alone; the other k are shown with their money and a note."""
-    done = ragopt("decide", "chunks", a_run(tmp_path / "run", 10, MANY), *HAIKU)
+    done = ragopt("decide", "chunks", a_run(tmp_path / "run", 10, MANY), *HAIKU, *DOCUMENTS)
     assert done.returncode == 0, done.stderr
     assert "known with k = 10 alone, 0.900 (0.860 to 0.930, 300 queries)" in done.stdout
     assert "was not measured with k = 1, 3, 5, 20" in done.stdout

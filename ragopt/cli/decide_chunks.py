@@ -43,8 +43,8 @@ class CountsType(click.ParamType[tuple[int, ...]]):
 @click.option("--k", "ks", type=CountsType(), default="1,3,5,10,20", show_default=True, help="Numbers of chunks.")
 @click.option(
     "--metric",
-    type=click.Choice(["recall_vs_qrels", "ndcg"]),
-    default="recall_vs_qrels",
+    type=click.Choice(["recall_by_chunks", "recall_vs_qrels", "ndcg"]),
+    default="recall_by_chunks",
     show_default=True,
     help="The quality to compare.",
 )
@@ -106,10 +106,11 @@ def command(
 ) -> None:
     """Put quality beside the monthly cost of generation for each number of chunks k.
 
-    A finished RUN knows the quality at its own --k; name several, swept over one corpus with several --k. Without a RUN
-    and without --quality, the money alone is shown.
+    A finished RUN with judgements knows the share of the judged documents among its first 1, 2, 3, 5 and 10 chunks, and
+    among --k; of the other metrics it knows its own --k alone, so name several runs over one corpus. Without a RUN and
+    without --quality, the money alone is shown.
 
-    Example: ragopt decide chunks run-k3 run-k10 --generator anthropic:claude-haiku-4-5 --k 1,3,5,10
+    Example: ragopt decide chunks ragopt-run --generator anthropic:claude-haiku-4-5
     """
     from ragopt.bill.decisions.chunks import decide_chunks, qualities_of  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.decisions.quality_file import read_quality  # noqa: PLC0415 - loaded when first used
@@ -122,6 +123,7 @@ def command(
     qualities = {}
     known: dict[str, Any] = {"n_vectors": 1}
     if quality_file is not None:
+        metric = "recall_vs_qrels" if metric == "recall_by_chunks" else metric  # a file has qualities by document
         qualities = read_quality(quality_file, metric=metric)
     if run_folders:
         from ragopt.sweep.run_folder import read_run  # noqa: PLC0415 - loaded when first used

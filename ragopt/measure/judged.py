@@ -57,6 +57,10 @@ class Judge:
         if not self._judged:
             raise InputError("There are no judgements", next_step="Give a qrels file with --qrels or leave it out")
         self._k = k
+        self._relevant = {
+            query: frozenset(document for document, grade in qrels[query].items() if grade >= 1)
+            for query in self._judged
+        }
         self._evaluator = pytrec_eval.RelevanceEvaluator(
             {query: dict(qrels[query]) for query in self._judged},
             {f"ndcg_cut.{CUTOFF}", "recip_rank", f"recall.{k}"},
@@ -65,6 +69,10 @@ class Judge:
     def rows(self, query_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return int64 (n_judged,): which of the queries are judged, in their order."""
         return np.array([row for row, query in enumerate(query_ids) if query in self._judged], dtype=np.int64)
+
+    def relevant(self, query_ids: Sequence[str]) -> list[frozenset[str]]:
+        """Return the relevant documents of each judged query of `rows(query_ids)`."""
+        return [self._relevant[query] for query in query_ids if query in self._judged]
 
     def scores(self, query_ids: Sequence[str], rankings: Sequence[Ranking]) -> dict[str, NDArray[np.float32]]:
         """Score one trial's rankings; a judged query that found nothing scores 0.

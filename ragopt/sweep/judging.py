@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ragopt.measure.chunk_recall import depths_of, recall_by_chunks
+from ragopt.measure.intervals import mean_interval
 from ragopt.measure.judged import Judge, documents_of
 from ragopt.measure.neighbours import Neighbours, recall_vs_exact
+from ragopt.records import Quality
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,3 +53,20 @@ class Judging:
             rankings = documents_of(found, found_scores, self.document_ids, self.duplicates)
             scores |= self.judge.scores(self.query_ids, rankings)
         return scores
+
+    def recall_by_chunks(self, found: NDArray[np.int64]) -> dict[int, Quality]:
+        """Share of the judged documents among the first chunks, by their number; empty without judgements.
+
+        Args:
+            found: int64 (n_queries, n_results) rows, best first, -1 for none.
+        """
+        if self.judge is None:
+            return {}
+        depths = depths_of(self.k, found.shape[1])
+        rows = self.judge.rows(self.query_ids)
+        scores = recall_by_chunks(
+            found[rows], self.judge.relevant(self.query_ids), self.document_ids, self.duplicates, depths
+        )
+        intervals = [mean_interval(scores[:, column]) for column in range(len(depths))]
+        qualities = [Quality(one.value, one.low, one.high, one.n) for one in intervals]
+        return dict(zip(depths, qualities, strict=True))

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from ragopt.bill.workload import Workload
     from ragopt.records import BillLine, Quality, Run, Trial, TrialResult
 
+BY_CHUNKS = "recall_by_chunks"
+"""The quality that decides: the share of the judged documents among the chunks that the generator gets. One run
+measures it at several numbers of chunks."""
+
 RECALL = "recall_vs_qrels"
-"""The quality that decides: whether the judged documents are among the chunks that the generator gets."""
+"""The same among the k best documents; a run measures it at its own --k alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,9 @@ def decide_chunks(
 
 
 def qualities_of(runs: Sequence[Run], *, trial: str = "", metric: str = RECALL) -> dict[int, Quality]:
-    """Gather one trial's quality by k from finished runs on one corpus; a run measures it at its own k.
+    """Gather one trial's quality by k from finished runs on one corpus.
+
+    Of `recall_by_chunks` a run has several k, and the first run that has one is taken; of others it has its own alone.
 
     Args:
         runs: finished runs, each swept with another --k.
@@ -142,11 +148,14 @@ def qualities_of(runs: Sequence[Run], *, trial: str = "", metric: str = RECALL) 
                 next_step="Compare runs over the same corpus, cut into the same chunks",
             )
         result = _result_of(run, wanted)
+        if metric == BY_CHUNKS and result.recall_by_chunks:
+            found = {**result.recall_by_chunks, **found}
+            continue
         here = {name: quality for name, quality in result.quality.items() if name.startswith(f"{metric}@")}
         if not here:
             raise InputError(
-                f"{run.folder} has no {metric}: it was swept without judgements",
-                next_step="Sweep again with --qrels FILE, or give figures of your own with --quality FILE",
+                f"{run.folder} has no {metric} of {wanted}: it was swept without judgements, or did not build it",
+                next_step="Sweep with --qrels FILE, name a trial that was built, or give figures with --quality FILE",
             )
         for name, quality in here.items():
             k = int(name.rpartition("@")[2])
@@ -213,6 +222,7 @@ def _notes(counts: Sequence[ChunkCount], metric: str) -> list[str]:
             "Overlapping intervals do not prove that two k are equally good: they say that this many queries cannot "
             "tell them apart."
         )
+    if len(missing) < len(counts) and metric != BY_CHUNKS:
         notes.append(
             f"{metric}@k looks at the k best documents, each found by its best chunk; where several of the chunks sent "
             "belong to one document, k chunks hold fewer documents than that."
