@@ -229,8 +229,8 @@ class TrialResult:
         train_seconds: wall time of training.
         build_seconds: wall time of encoding and adding.
         bills: by target name.
-        per_query: float32 (n_queries,) score of each query by quality name, so that trials compare as pairs.
-        recall_by_chunks: share of the judged documents among the first chunks, by their number; of built trials only.
+        per_query: float32 (n_queries,) score of each query by quality name, so that trials compare as pairs; of a built
+            trial also `recall_by_chunks@<d>`, the share of the judged documents among its first d chunks.
     """
 
     trial: Trial
@@ -254,7 +254,6 @@ class TrialResult:
     build_seconds: float | None = None
     bills: Mapping[str, Bill] = field(default_factory=dict)
     per_query: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, compare=False, repr=False)
-    recall_by_chunks: Mapping[int, Quality] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

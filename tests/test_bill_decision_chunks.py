@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragopt.bill.decisions.chunks import decide_chunks, qualities_of
+from ragopt.bill.decisions.chunk_quality import chunk_qualities_of, qualities_of
+from ragopt.bill.decisions.chunks import decide_chunks
 from ragopt.bill.decisions.quality_file import read_quality
 from ragopt.bill.price_book import PriceBook
 from ragopt.bill.workload import Workload
@@ -193,3 +195,28 @@ def test_a_missing_quality_file_is_an_error(tmp_path):
     """A name that is no file says so."""
     with pytest.raises(InputError, match="Cannot read"):
         read_quality(tmp_path / "none.json", metric="recall_vs_qrels")
+
+
+def test_pairs_decide_where_intervals_cannot():
+    """Of 400 questions each loses nothing from 10 to 5 chunks but 2, and 40 from 10 to 3: 5 chunks lose half a point.
+
+    Unpaired intervals of .90 and .895 would overlap anyway; paired, the upper end of 5 chunks' loss is above one point,
+    so 10 are needed, while --most-loss 0.05 lets 5 go, and 3, which lose ten points, never.
+    """
+    scores = {"recall_by_chunks@3": np.array([1.0] * 320 + [0.0] * 80, np.float32),
+              "recall_by_chunks@5": np.array([1.0] * 358 + [0.0] * 42, np.float32),
+              "recall_by_chunks@10": np.array([1.0] * 360 + [0.0] * 40, np.float32)}  # fmt: skip
+    run = example_run()
+    chosen = run.recommendation.trial
+    trials = tuple(replace(one, per_query=scores) if one.trial == chosen else one for one in run.trials)
+    qualities, losses = chunk_qualities_of(replace(run, trials=trials))
+    assert {k: round(one.value, 4) for k, one in qualities.items()} == {3: 0.8, 5: 0.895, 10: 0.9}
+    assert {k: round(one.value, 4) for k, one in losses.items()} == {3: 0.1, 5: 0.005, 10: 0.0}
+    assert (losses[10].low, losses[10].high) == (0.0, 0.0)
+    strict, lenient = (
+        decide_chunks(HAIKU, BOOK, ks=(3,), qualities=qualities, losses=losses, most_loss=Decimal(most), when=WHEN)
+        for most in ("0.01", "0.05")
+    )
+    assert (strict.enough_k, lenient.enough_k) == (10, 5)
+    assert "on the same questions" in strict.sentence
+    assert "on the same questions 0.005 (" in lenient.sentence

@@ -56,6 +56,13 @@ class CountsType(click.ParamType[tuple[int, ...]]):
     default=None,
     help="JSON of qualities by k, in the shape of `quality` in recommendation.json, instead of runs.",
 )
+@click.option(
+    "--most-loss",
+    type=DecimalType(),
+    default="0.01",
+    show_default=True,
+    help="What fewer chunks may lose of the quality, at the upper 95 % end.",
+)
 @click.option("--queries-per-month", type=CountType(), default=None, help="Questions answered in 730 hours.")
 @click.option("--tokens-per-chunk", type=CountType(), default=None, help="Tokens of one chunk.")
 @click.option("--query-tokens", type=CountType(), default=None, help="Tokens of a question.")
@@ -100,6 +107,7 @@ def command(
     metric: str,
     trial: str,
     quality_file: Path | None,
+    most_loss: Decimal,
     price_file: Path | None,
     as_json: bool,
     **workload_options: Any,
@@ -112,7 +120,13 @@ def command(
 
     Example: ragopt decide chunks ragopt-run --generator anthropic:claude-haiku-4-5
     """
-    from ragopt.bill.decisions.chunks import decide_chunks, qualities_of  # noqa: PLC0415 - loaded when first used
+    from ragopt.bill.decisions.chunk_quality import (  # noqa: PLC0415 - loaded when first used
+        BY_CHUNKS,
+        RECALL,
+        chunk_qualities_of,
+        qualities_of,
+    )
+    from ragopt.bill.decisions.chunks import decide_chunks  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.decisions.quality_file import read_quality  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.price_book import PriceBook  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.workload import Workload  # noqa: PLC0415 - loaded when first used
@@ -120,22 +134,30 @@ def command(
 
     if run_folders and quality_file is not None:
         raise click.UsageError("Give finished runs or --quality, not both.")
-    qualities = {}
+    if len(run_folders) > 1 and metric == BY_CHUNKS:
+        raise click.UsageError("One run knows recall_by_chunks of several k: name one, or another --metric.")
+    qualities, losses = {}, None
     known: dict[str, Any] = {"n_vectors": 1}
     if quality_file is not None:
-        metric = "recall_vs_qrels" if metric == "recall_by_chunks" else metric  # a file has qualities by document
+        metric = RECALL if metric == BY_CHUNKS else metric  # a file has qualities by document
         qualities = read_quality(quality_file, metric=metric)
     if run_folders:
         from ragopt.sweep.run_folder import read_run  # noqa: PLC0415 - loaded when first used
 
         runs = [read_run(folder) for folder in run_folders]
-        qualities = qualities_of(runs, trial=trial, metric=metric)
+        if metric == BY_CHUNKS:
+            qualities, losses = chunk_qualities_of(runs[0], trial=trial)
+        else:
+            qualities = qualities_of(runs, trial=trial, metric=metric)
         billed = runs[0].info.get("workload", {})
         known |= {name: billed[name] for name in FROM_THE_RUN if name in billed}
     known |= {name: value for name, value in workload_options.items() if value is not None}
     workload = Workload(**known, peak_qps=MOST_QPS)
     book = PriceBook.load(overrides=price_file)
-    decision = decide_chunks(workload, book, ks=ks, qualities=qualities, when=datetime.now(tz=UTC), metric=metric)
+    decision = decide_chunks(
+        workload, book, ks=ks, qualities=qualities, losses=losses, most_loss=most_loss,
+        when=datetime.now(tz=UTC), metric=metric,
+    )  # fmt: skip
     if as_json:
         click.echo(decision_json(decision))
     else:

@@ -10,6 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+BY_CHUNKS = "recall_by_chunks@"
+"""How the names of these scores begin; the number of chunks follows."""
+
 DEPTHS = (1, 2, 3, 5, 10)
 """Numbers of chunks that are looked at, besides the k of a run: those that a generator is usually sent."""
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragopt.measure.chunk_recall import depths_of, recall_by_chunks
-from ragopt.measure.intervals import mean_interval
+from ragopt.measure.chunk_recall import BY_CHUNKS, depths_of, recall_by_chunks
 from ragopt.measure.judged import Judge, documents_of
 from ragopt.measure.neighbours import Neighbours, recall_vs_exact
-from ragopt.records import Quality
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,11 +52,14 @@ class Judging:
             scores |= self.judge.scores(self.query_ids, rankings)
         return scores
 
-    def recall_by_chunks(self, found: NDArray[np.int64]) -> dict[int, Quality]:
-        """Share of the judged documents among the first chunks, by their number; empty without judgements.
+    def recall_by_chunks(self, found: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """Share of each judged query's documents among its first chunks; empty without judgements.
 
         Args:
             found: int64 (n_queries, n_results) rows, best first, -1 for none.
+
+        Returns:
+            float32 (n_judged,) by name, `recall_by_chunks@<number of chunks>`.
         """
         if self.judge is None:
             return {}
@@ -67,6 +68,4 @@ class Judging:
         scores = recall_by_chunks(
             found[rows], self.judge.relevant(self.query_ids), self.document_ids, self.duplicates, depths
         )
-        intervals = [mean_interval(scores[:, column]) for column in range(len(depths))]
-        qualities = [Quality(one.value, one.low, one.high, one.n) for one in intervals]
-        return dict(zip(depths, qualities, strict=True))
+        return {f"{BY_CHUNKS}{depth}": scores[:, column] for column, depth in enumerate(depths)}

@@ -87,8 +87,7 @@ def measured_result(measured: Measured, exact: Neighbours, judging: Judging, pri
         train_seconds=measured.train_seconds,
         build_seconds=measured.build_seconds,
         bills=pricing.bills(measured.trial, measured.index_bytes, cpu, measured.train_seconds + measured.build_seconds),
-        per_query=per_query,
-        recall_by_chunks=judging.recall_by_chunks(measured.found),
+        per_query={**per_query, **judging.recall_by_chunks(measured.found)},
     )
 
 

@@ -159,7 +159,6 @@ def trial_row(result: TrialResult) -> dict[str, Any]:
     for target, bill in result.bills.items():
         row[f"usd_per_month_{target}"] = str(bill.usd_per_month)
     row["bills"] = json.dumps({target: bill_json(bill) for target, bill in result.bills.items()})
-    row["recall_by_chunks"] = json.dumps({depth: asdict(one) for depth, one in result.recall_by_chunks.items()})
     for name, scores in result.per_query.items():
         row[name + PER_QUERY] = scores.tolist()
     return row
@@ -204,9 +203,6 @@ def _result_of(row: Mapping[str, Any]) -> TrialResult:
         **{name: row[name] for name in FIGURES},
         bills={target: bill_of(target, bill) for target, bill in json.loads(row["bills"]).items()},
         per_query=per_query,
-        recall_by_chunks={
-            int(depth): Quality(**one) for depth, one in json.loads(row.get("recall_by_chunks") or "{}").items()
-        },
     )
 
 

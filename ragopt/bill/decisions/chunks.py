@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ragopt.bill.decisions.chunk_quality import BY_CHUNKS, RECALL
 from ragopt.bill.generation_lines import generation_lines, prompt_length
 from ragopt.bill.lines import total
 from ragopt.errors import InputError
@@ -17,14 +18,11 @@ if TYPE_CHECKING:
 
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
-    from ragopt.records import BillLine, Quality, Run, Trial, TrialResult
+    from ragopt.records import BillLine, Quality
 
-BY_CHUNKS = "recall_by_chunks"
-"""The quality that decides: the share of the judged documents among the chunks that the generator gets. One run
-measures it at several numbers of chunks."""
-
-RECALL = "recall_vs_qrels"
-"""The same among the k best documents; a run measures it at its own --k alone."""
+MOST_LOSS = Decimal("0.01")
+"""What fewer chunks may lose of the most chunks' quality, at the upper end of its interval: one point (an assumption;
+`--most-loss` says otherwise)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,8 @@ class ChunkCount:
     Attributes:
         k: chunks sent to the generator with each question.
         quality: measured with k chunks; None where it was not.
+        loss: of quality against the most chunks that were measured, on the same questions; None where it was not
+            measured as pairs.
         prompt_tokens: tokens of one whole prompt.
         usd_per_month: of generation.
         usd_more: than the next smaller k; None for the smallest.
@@ -44,6 +44,7 @@ class ChunkCount:
 
     k: int
     quality: Quality | None
+    loss: Quality | None
     prompt_tokens: int
     usd_per_month: Decimal
     usd_more: Decimal | None
@@ -60,7 +61,8 @@ class ChunksDecision:
         metric: name of the quality, without its @k.
         counts: one per k, ascending.
         best_k: the least k of the highest quality; None where no quality is known.
-        enough_k: the least k whose 95 % interval overlaps the best's; None where fewer than two k were measured.
+        enough_k: the least k whose loss is at most `most_loss` with 95 % confidence; without pairs, the least k whose
+            95 % interval overlaps the best's; None where fewer than two k were measured.
         notes: what a reader should know.
         sentence: the answer.
     """
@@ -74,13 +76,15 @@ class ChunksDecision:
     sentence: str
 
 
-def decide_chunks(
+def decide_chunks(  # noqa: PLR0913 - what is billed, what was measured, and what may be lost
     workload: Workload,
     book: PriceBook,
     *,
     ks: Sequence[int],
     qualities: Mapping[int, Quality],
     when: datetime,
+    losses: Mapping[int, Quality] | None = None,
+    most_loss: Decimal = MOST_LOSS,
     metric: str = RECALL,
 ) -> ChunksDecision:
     """Put quality and the monthly cost of generation side by side for each k.
@@ -91,6 +95,8 @@ def decide_chunks(
         ks: the numbers of chunks to compare, besides those of `qualities`.
         qualities: by k, as far as they were measured; none gives the money alone.
         when: the day whose token prices count.
+        losses: by k, the paired loss of quality against the most chunks; None where it was not measured as pairs.
+        most_loss: what fewer chunks may lose of that quality.
         metric: name of the quality, without its @k.
 
     Raises:
@@ -110,10 +116,10 @@ def decide_chunks(
     for k in wanted:
         month = dataclasses.replace(workload, k=k)
         lines = generation_lines(month, book, when=when)
-        counts.append(_count(month, lines, qualities.get(k), counts))
+        counts.append(_count(month, lines, qualities.get(k), (losses or {}).get(k), counts))
     measured = [count for count in counts if count.quality is not None]
     best = max(measured, key=lambda count: (_value(count), -count.k), default=None)
-    enough = next((count for count in measured if best is not None and _overlaps(count, best)), None)
+    enough = next((count for count in measured if best is not None and _suffices(count, best, most_loss)), None)
     decided = enough if len(measured) > 1 else None
     return ChunksDecision(
         generator=workload.generator,
@@ -126,62 +132,12 @@ def decide_chunks(
     )
 
 
-def qualities_of(runs: Sequence[Run], *, trial: str = "", metric: str = RECALL) -> dict[int, Quality]:
-    """Gather one trial's quality by k from finished runs on one corpus.
-
-    Of `recall_by_chunks` a run has several k, and the first run that has one is taken; of others it has its own alone.
-
-    Args:
-        runs: finished runs, each swept with another --k.
-        trial: printed form of the trial; the first run's recommendation where none is given.
-        metric: name of the quality, without its @k.
-
-    Raises:
-        InputError: a run without judgements, over another corpus or without the trial, or a k that two runs have.
-    """
-    found: dict[int, Quality] = {}
-    wanted = trial or (str(runs[0].recommendation.trial) if runs else "")
-    for run in runs:
-        if run.info.get("corpus") != runs[0].info.get("corpus"):
-            raise InputError(
-                f"{run.folder} was swept over another corpus than {runs[0].folder}",
-                next_step="Compare runs over the same corpus, cut into the same chunks",
-            )
-        result = _result_of(run, wanted)
-        if metric == BY_CHUNKS and result.recall_by_chunks:
-            found = {**result.recall_by_chunks, **found}
-            continue
-        here = {name: quality for name, quality in result.quality.items() if name.startswith(f"{metric}@")}
-        if not here:
-            raise InputError(
-                f"{run.folder} has no {metric} of {wanted}: it was swept without judgements, or did not build it",
-                next_step="Sweep with --qrels FILE, name a trial that was built, or give figures with --quality FILE",
-            )
-        for name, quality in here.items():
-            k = int(name.rpartition("@")[2])
-            if k in found:
-                raise InputError(
-                    f"{name} of {wanted} stands in two of the runs",
-                    next_step="Name one run for each k; sweep with another --k for more",
-                )
-            found[k] = quality
-    return found
-
-
-def _result_of(run: Run, wanted: str) -> TrialResult:
-    results: dict[str, TrialResult] = {str(result.trial): result for result in run.trials}
-    if wanted not in results or not results[wanted].quality:
-        recommended: Trial = run.recommendation.trial
-        raise InputError(
-            f"{run.folder} did not measure the trial {wanted!r}",
-            allowed=f"a trial of every run; this one recommends {recommended}",
-            next_step="Name a trial that all runs measured with --trial, or sweep them with the same --grid",
-        )
-    return results[wanted]
-
-
 def _count(
-    month: Workload, lines: tuple[BillLine, ...], quality: Quality | None, before: Sequence[ChunkCount]
+    month: Workload,
+    lines: tuple[BillLine, ...],
+    quality: Quality | None,
+    loss: Quality | None,
+    before: Sequence[ChunkCount],
 ) -> ChunkCount:
     usd = total(lines)
     smaller = next((count for count in reversed(before) if count.quality is not None), None)
@@ -192,6 +148,7 @@ def _count(
     return ChunkCount(
         k=month.k,
         quality=quality,
+        loss=loss,
         prompt_tokens=prompt_length(month),
         usd_per_month=usd,
         usd_more=usd - before[-1].usd_per_month if before else None,
@@ -204,7 +161,9 @@ def _value(count: ChunkCount) -> Decimal:
     return Decimal(str(count.quality.value)) if count.quality is not None else Decimal(-1)
 
 
-def _overlaps(count: ChunkCount, best: ChunkCount) -> bool:
+def _suffices(count: ChunkCount, best: ChunkCount, most_loss: Decimal) -> bool:
+    if count.loss is not None:
+        return count.loss.high <= most_loss
     return count.quality is not None and best.quality is not None and count.quality.high >= best.quality.low
 
 
@@ -217,7 +176,7 @@ def _notes(counts: Sequence[ChunkCount], metric: str) -> list[str]:
         notes.append(
             f"{metric} was not measured with k = {', '.join(missing)}: sweep with --k for each and name those runs too."
         )
-    if len(missing) < len(counts):
+    if len(missing) < len(counts) and all(count.loss is None for count in counts):
         notes.append(
             "Overlapping intervals do not prove that two k are equally good: they say that this many queries cannot "
             "tell them apart."
@@ -247,6 +206,8 @@ def _sentence(
         return (
             f"{money}; {metric} is known with k = {best.k} alone, {_shown(best)}, so that there is nothing to compare."
         )
+    if enough.loss is not None:
+        return _paired_sentence(counts, best, enough, metric)
     if enough.k == best.k:
         return (
             f"Send {_chunks(best.k)}: {metric}@{best.k} is the best, {_shown(best)}, and no smaller k comes within its "
@@ -255,6 +216,25 @@ def _sentence(
     return (
         f"Send {_chunks(enough.k)}: {metric}@{enough.k} is {_shown(enough)}, whose interval overlaps the best's, "
         f"{_shown(best)} with k = {best.k}, and generation costs {enough.usd_per_month:,} USD a month, "
+        f"{best.usd_per_month - enough.usd_per_month:,} less than with {best.k}."
+    )
+
+
+def _paired_sentence(counts: Sequence[ChunkCount], best: ChunkCount, enough: ChunkCount, metric: str) -> str:
+    if enough.k == best.k:
+        fewer = max((count for count in counts if count.loss is not None and count.k < best.k), key=lambda one: one.k)
+        loss = fewer.loss
+        lost = "" if loss is None else f"{loss.value:.3f} ({loss.low:.3f} to {loss.high:.3f})"
+        per_point = "" if best.usd_per_point is None else f", USD {best.usd_per_point:,.2f} a point"
+        return (
+            f"Send {_chunks(best.k)}, the most that was measured: {fewer.k} would lose {lost} of {metric} on the same "
+            f"questions and save USD {best.usd_per_month - fewer.usd_per_month:,} a month{per_point}."
+        )
+    loss = enough.loss
+    lost = "" if loss is None else f"{loss.value:.3f} ({loss.low:.3f} to {loss.high:.3f})"
+    return (
+        f"Send {_chunks(enough.k)}: {metric}@{enough.k} is {_shown(enough)}, on the same questions {lost} less than "
+        f"with {best.k}; generation costs {enough.usd_per_month:,} USD a month, "
         f"{best.usd_per_month - enough.usd_per_month:,} less than with {best.k}."
     )
 
