@@ -80,6 +80,7 @@ def chunk_qualities_of(run: Run, *, trial: str = "") -> tuple[dict[int, Quality]
         loss = paired_difference(scores[max(scores)], own)
         qualities[k] = Quality(mean.value, mean.low, mean.high, mean.n)
         losses[k] = Quality(loss.value, loss.low, loss.high, loss.n)
+    losses[max(scores)] = Quality(0.0, 0.0, 0.0, len(scores[max(scores)]))  # against itself, by definition
     return qualities, losses
 
 
