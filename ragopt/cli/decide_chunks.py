@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragopt.cli.options import CountType, DecimalType
+from ragopt.cli.options import CountType, DecimalType, prices_option
 
 if TYPE_CHECKING:
     from ragopt.bill.decisions.chunks import ChunksDecision
@@ -92,13 +92,7 @@ class CountsType(click.ParamType[tuple[int, ...]]):
 )
 @click.option("--provider", default="aws", show_default=True, help="With --generator self: whose VM.")
 @click.option("--region", default="us-east-1", show_default=True, help="With --generator self: the VM's region.")
-@click.option(
-    "--prices",
-    "price_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="A file of prices that replace others (negotiated rates).",
-)
+@prices_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
 def command(
     run_folders: tuple[Path, ...],
@@ -108,7 +102,7 @@ def command(
     trial: str,
     quality_file: Path | None,
     most_loss: Decimal,
-    price_file: Path | None,
+    prices: Path | None,
     as_json: bool,
     **workload_options: Any,
 ) -> None:
@@ -120,6 +114,7 @@ def command(
 
     Example: ragopt decide chunks ragopt-run --generator anthropic:claude-haiku-4-5
     """
+    from ragopt.bill.decisions.as_json import decision_json  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.decisions.chunk_quality import (  # noqa: PLC0415 - loaded when first used
         BY_CHUNKS,
         RECALL,
@@ -130,7 +125,6 @@ def command(
     from ragopt.bill.decisions.quality_file import read_quality  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.price_book import PriceBook  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.workload import Workload  # noqa: PLC0415 - loaded when first used
-    from ragopt.cli.decision_json import decision_json  # noqa: PLC0415 - loaded when first used
 
     if run_folders and quality_file is not None:
         raise click.UsageError("Give finished runs or --quality, not both.")
@@ -153,13 +147,13 @@ def command(
         known |= {name: billed[name] for name in FROM_THE_RUN if name in billed}
     known |= {name: value for name, value in workload_options.items() if value is not None}
     workload = Workload(**known, peak_qps=MOST_QPS)
-    book = PriceBook.load(overrides=price_file)
+    book = PriceBook.load(overrides=prices)
     decision = decide_chunks(
         workload, book, ks=ks, qualities=qualities, losses=losses, most_loss=most_loss,
         when=datetime.now(tz=UTC), metric=metric,
     )  # fmt: skip
     if as_json:
-        click.echo(decision_json(decision))
+        click.echo(decision_json(decision), nl=False)
     else:
         _show(decision)
 

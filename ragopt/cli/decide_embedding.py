@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragopt.cli.options import CountType, DecimalType
+from ragopt.cli.options import CountType, DecimalType, prices_option
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -34,13 +34,7 @@ if TYPE_CHECKING:
 @click.option("--batch", is_flag=True, help="Pay the API's batch price.")
 @click.option("--provider", default="aws", show_default=True, help="Whose VM.")
 @click.option("--region", default="us-east-1", show_default=True, help="The VM's region.")
-@click.option(
-    "--prices",
-    "price_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="A file of prices that replace others (negotiated rates).",
-)
+@prices_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
 def command(
     model_ref: str,
@@ -51,7 +45,7 @@ def command(
     batch: bool,  # noqa: FBT001 - click passes flags by name
     provider: str,
     region: str,
-    price_file: Path | None,
+    prices: Path | None,
     as_json: bool,  # noqa: FBT001 - click passes flags by name
 ) -> None:
     """Buy embedding, or run the model on a VM: the break-even in tokens a day, always on and by the hour.
@@ -59,15 +53,15 @@ def command(
     Example: ragopt decide embedding --model openai:text-embedding-3-small --vm r7g.xlarge --tokens-per-second 2000
     --tokens-per-day 10M
     """
+    from ragopt.bill.decisions.as_json import decision_json  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.decisions.embedding import SelfHosting, decide_embedding  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.price_book import PriceBook  # noqa: PLC0415 - loaded when first used
-    from ragopt.cli.decision_json import decision_json  # noqa: PLC0415 - loaded when first used
 
     hosting = SelfHosting(vm, provider, region, tokens_per_second, utilisation)
-    book = PriceBook.load(overrides=price_file)
+    book = PriceBook.load(overrides=prices)
     decision = decide_embedding(model_ref, hosting, tokens_per_day, book, when=datetime.now(tz=UTC), batch=batch)
     if as_json:
-        click.echo(decision_json(decision))
+        click.echo(decision_json(decision), nl=False)
         return
     click.echo(decision.sentence)
     for line in decision.lines:

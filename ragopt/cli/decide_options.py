@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ragopt.bill.workload_fields import FIELDS
+from ragopt.cli.options import prices_option
 
 
 def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--provider`, `--region`, `--prices` and `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output."),
-        click.option("--prices", "prices_file", type=click.Path(path_type=Path), default=None, metavar="FILE",
-                     help="TOML file of prices that replace the book's, or add to them (negotiated rates)."),
+        prices_option,
         click.option("--region", default=FIELDS["region"].default, show_default=True,
                      help="Region, in the provider's spelling."),
         click.option("--provider", default=FIELDS["provider"].default, show_default=True, help="Whose prices."),

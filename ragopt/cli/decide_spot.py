@@ -48,7 +48,7 @@ def command(
     discount: Decimal | None,
     provider: str,
     region: str,
-    prices_file: Path | None,
+    prices: Path | None,
     as_json: bool,  # noqa: FBT001 - click passes flags by name
 ) -> None:
     """On demand or spot, for embedding and index builds: expected cost and hours with the best checkpoint interval.
@@ -65,7 +65,7 @@ def command(
         vm,
         provider,
         region,
-        PriceBook.load(overrides=prices_file),
+        PriceBook.load(overrides=prices),
         interruptions_per_hour=interruptions_per_hour,
         discount=discount,
     )

@@ -101,7 +101,7 @@ def command(
     chart_file: Path | None,
     provider: str,
     region: str,
-    prices_file: Path | None,
+    prices: Path | None,
     as_json: bool,  # noqa: FBT001 - click passes flags by name
 ) -> None:
     """When to move from one target to the next: where the cheapest changes as vectors or queries grow.
@@ -129,7 +129,7 @@ def command(
     decision = decide_target(
         footprint,
         workload,
-        PriceBook.load(overrides=prices_file),
+        PriceBook.load(overrides=prices),
         low=low,
         high=high,
         by=cast("Growing", by),

@@ -51,7 +51,7 @@ def command(
     any_tier: bool,  # noqa: FBT001 - click passes flags by name
     provider: str,
     region: str,
-    prices_file: Path | None,
+    prices: Path | None,
     as_json: bool,  # noqa: FBT001 - as above
 ) -> None:
     """Which storage tier is cheapest for how often the data is read, and from how many reads on the next one is.
@@ -63,7 +63,7 @@ def command(
     from ragopt.bill.price_book import PriceBook  # noqa: PLC0415 - loaded when first used
 
     documents = Documents(document_bytes, object_bytes, reads_per_month, writes_per_month, most_retrieval_hours)
-    decision = decide_tier(documents, provider, region, PriceBook.load(overrides=prices_file), any_tier=any_tier)
+    decision = decide_tier(documents, provider, region, PriceBook.load(overrides=prices), any_tier=any_tier)
     if as_json:
         click.echo(decision_json(decision), nl=False)
     else:

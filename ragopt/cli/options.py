@@ -94,8 +94,7 @@ def workload_options(*vectors: str) -> Decorator:
             click.option("--region", default=None, help="Default: us-east-1."),
             click.option("--embedding-model", default=None, metavar="PROVIDER:NAME",
                          help="Bill embedding by this model's token price. Default: the model of the run."),
-            click.option("--prices", type=click.Path(path_type=Path), default=None, metavar="FILE",
-                         help="Prices that replace others or add to them: negotiated rates."),
+            prices_option,
         ],
         function,
     )  # fmt: skip
