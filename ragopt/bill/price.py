@@ -42,6 +42,11 @@ class Price:
     attributes: Mapping[str, Decimal] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     caution: str = ""
 
+    def times(self, factor: Decimal) -> Price:
+        """Return the same price times a factor."""
+        return Price(self.provider, self.region, self.group, self.item, self.unit, self.usd * factor, self.as_of,
+                     self.source, self.attributes, self.caution)  # fmt: skip
+
     def attribute(self, name: str) -> Decimal:
         """Return a size that belongs to this price. Raises PriceError when the file does not have it."""
         if name not in self.attributes:

@@ -17,6 +17,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from ragopt.bill.lines import total
+from ragopt.bill.scaled_book import ScaledBook
 from ragopt.bill.workload_fields import FIELDS
 from ragopt.errors import InputError
 from ragopt.units import to_cents
@@ -200,13 +201,7 @@ def _footprint_times(footprint: Footprint, factor: float | None) -> Footprint:
 def _book_times(book: PriceBook, factors: Mapping[tuple[str, str], float]) -> PriceBook:
     if not factors:
         return book
-    exact = {place: _decimal(factor) for place, factor in factors.items()}
-    scaled = [
-        dataclasses.replace(price, usd=price.usd * exact[price.provider, price.group])
-        for price in book
-        if (price.provider, price.group) in exact
-    ]
-    unknown = set(factors) - {(price.provider, price.group) for price in scaled}
+    unknown = set(factors) - {(price.provider, price.group) for price in book}
     if unknown:
         places = sorted({f"{PRICE}{price.provider} {price.group}" for price in book})
         raise InputError(
@@ -214,7 +209,7 @@ def _book_times(book: PriceBook, factors: Mapping[tuple[str, str], float]) -> Pr
             allowed=", ".join(places),
             next_step="Correct the name of the spread",
         )
-    return book.over(scaled)
+    return ScaledBook(book, {place: _decimal(factor) for place, factor in factors.items()})
 
 
 def _decimal(factor: float) -> Decimal:

@@ -118,9 +118,16 @@ class Workload:
 
     def in_month(self, month: int) -> Month:
         """Return the workload with the size of one month of the horizon, from 1."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(Workload)}
-        fields["n_vectors"] = self.n_vectors_first + (month - 1) * self.growth_vectors_per_month
-        return Month(**fields, loaded_once=self.n_vectors_first)
+        return self._month_of(self.n_vectors_first + (month - 1) * self.growth_vectors_per_month)
+
+    def _month_of(self, n_vectors: int) -> Month:
+        """Another size, everything else as it was checked: ranges make thousands of months."""
+        month = object.__new__(Month)
+        for name in FIELDS:
+            object.__setattr__(month, name, getattr(self, name))
+        object.__setattr__(month, "n_vectors", n_vectors)
+        object.__setattr__(month, "loaded_once", self.n_vectors_first)
+        return month
 
     def at_average(self) -> Month:
         """Return the workload with the size of an average month, rounded up to whole vectors.
@@ -129,7 +136,7 @@ class Workload:
         `ragopt bill --by-month`.
         """
         n_vectors = int(self.n_vectors_average.to_integral_value(rounding=ROUND_CEILING))
-        return dataclasses.replace(self.in_month(1), n_vectors=n_vectors)
+        return self._month_of(n_vectors)
 
     def as_json(self) -> dict[str, Any]:
         """Give every field as a JSON value; decimals as strings."""

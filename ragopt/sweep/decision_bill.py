@@ -13,31 +13,57 @@ from ragopt.bill.targets import TARGETS
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere
 from ragopt.choose import cheapest_bill
 from ragopt.sweep.billed import footprint_in_run, result_of, workload_in_run
+from ragopt.sweep.recommending import baseline_of
 from ragopt.units import to_cents
 
 if TYPE_CHECKING:
     from ragopt.bill.price_book import PriceBook
-    from ragopt.records import Run
+    from ragopt.records import Run, TrialResult
 
 MOST_CANDIDATES = 4
 """Finalists that are drawn against each other: each takes one bill a draw and target."""
 
 
 def with_bill(run: Run, book: PriceBook) -> Run:
-    """Bill the decision of a run at every target, keep that in ``run.json`` and add its sentences to the reasons.
+    """Bill the decision of a run at every target, and say in its reasons what that shows.
+
+    The recommended trial and the baseline get the range over every uncertain input in their bills; other trials have the
+    ends of the CPU time alone. ``run.json`` keeps the bill at every target for the report.
 
     Args:
-        run: a run with its recommendation; its finalists' bills have their ranges.
-        book: the prices that the run was billed with.
+        run: a run with its recommendation.
+        book: the prices that the run was billed with. Where they have changed since, the stored bills stay as they are.
 
     Raises:
         PriceError: a price of the shared lines is missing.
     """
-    whole = bill_of_decision(run, book)
+    decided = run.recommendation
+    chosen, baseline = result_of(run), baseline_of(run.trials, decided.trial.space.model)
+    whole = bill_of_trial(run, chosen, book)
+    whole_baseline = bill_of_trial(run, baseline, book, targets=tuple(baseline.bills))
+    trials = tuple(
+        _with_ranges(result, whole if result.trial == chosen.trial else whole_baseline)
+        if result.trial in (chosen.trial, baseline.trial) else result
+        for result in run.trials
+    )  # fmt: skip
+    by_trial = {result.trial: result.bills for result in trials}
     sentences = [_flip_sentence(run, book), _elsewhere_sentence(run, whole)]
-    why = (*run.recommendation.why, *(sentence for sentence in sentences if sentence))
+    recommendation = replace(
+        decided,
+        bill=by_trial[chosen.trial][decided.target],
+        baseline_bill=by_trial[baseline.trial][decided.baseline_bill.target],
+        why=(*decided.why, *(sentence for sentence in sentences if sentence)),
+    )
     info = {**run.info, "everywhere": _everywhere(whole)}
-    return replace(run, info=info, recommendation=replace(run.recommendation, why=why))
+    return replace(run, info=info, trials=trials, recommendation=recommendation)
+
+
+def _with_ranges(result: TrialResult, whole: WholeBill) -> TrialResult:
+    """Take over the bills with ranges where they are the trial's own, line by line."""
+    ranged = {bill.target: bill for bill in whole.targets}
+    bills = {name: ranged[name] if name in ranged and ranged[name].lines == bill.lines else bill
+             for name, bill in result.bills.items()}  # fmt: skip
+    return replace(result, bills=bills)
 
 
 def _everywhere(whole: WholeBill) -> dict[str, Any]:
@@ -52,13 +78,13 @@ def _everywhere(whole: WholeBill) -> dict[str, Any]:
             "not_billed": sorted(whole.not_billed)}  # fmt: skip
 
 
-def bill_of_decision(run: Run, book: PriceBook) -> WholeBill:
-    """Bill the recommended trial of a run at every target. Raises PriceError: a shared line has no price."""
-    result = result_of(run)
+def bill_of_trial(run: Run, result: TrialResult, book: PriceBook, *, targets: tuple[str, ...] = ()) -> WholeBill:
+    """Bill a trial of a run at every target, or at those named. Raises PriceError: a price is missing."""
     return bill_everywhere(
         footprint_in_run(run, result),
-        workload_in_run(run),
+        workload_in_run(run, model=result.trial.space.model),
         book,
+        targets=targets,
         given=frozenset(run.info.get("workload_given", ())),
         today=_billed_on(run.info),
     )

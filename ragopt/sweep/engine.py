@@ -181,7 +181,7 @@ class _Sweep:
         for selection in self.selections.values():
             selection.release()
         Confirmation(self.store, self.settings, self.plan, self.pricing, self.material, self.progress).run(results)
-        return [self.pricing.with_ranges(result) if result.confirmed else result for result in results.values()]
+        return list(results.values())
 
     def _converge(self, results: dict[Trial, TrialResult]) -> None:
         """Sharpen the estimates of those that would be built: others need none, and upper bounds recommend nobody."""

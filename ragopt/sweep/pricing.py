@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ragopt.bill.described import finest_scalar, lists_probed
 from ragopt.bill.footprint import Footprint
-from ragopt.bill.ranged import ranged
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.bill.targets import bills
 from ragopt.bill.workload import Workload
@@ -110,16 +109,6 @@ class Pricing:
         if self.workload.embedding_model or not priced:
             return self.workload
         return replace(self.workload, embedding_model=priced)
-
-    def with_ranges(self, result: TrialResult) -> TrialResult:
-        """Give the bills of a measured trial their range over every uncertain input, not CPU time alone."""
-        footprint = footprint_of_result(result, n_vectors=self.n_vectors, k=self.k)
-        workload = self.workload_for(result.trial.space.model)
-        found = {
-            name: ranged(bill, footprint, workload, self.book, given=self.given, today=self.today)
-            for name, bill in result.bills.items()
-        }
-        return replace(result, bills=found)
 
     def cheapest(self, trial: Trial, sizes: IndexBytes, cpu_ms: float) -> Decimal:
         """Least bill of a trial over its targets, with so much CPU time for a search."""
