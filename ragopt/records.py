@@ -146,6 +146,7 @@ class BillLine:
         as_of: the day on which it was true, YYYY-MM-DD.
         part: which part of the service it pays for.
         formula: how the quantity comes from the workload.
+        caution: why the price deserves a second look (an undated copy, an estimate); empty when it does not.
     """
 
     item: str
@@ -157,6 +158,7 @@ class BillLine:
     as_of: str
     part: Part = "compute"
     formula: str = ""
+    caution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ragopt.records import IndexBytes
 from ragopt.report.crossover_chart import crossover_chart
 from ragopt.report.pictures import svg_text
 
-BOOK = PriceBook.load()
+BOOK = PriceBook.packaged()
 MILLION = 1_000_000
 SELF_HOSTED = ("faiss-ram", "faiss-ram-nvme")
 

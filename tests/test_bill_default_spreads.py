@@ -93,7 +93,7 @@ def test_prices_spread_with_the_root_of_their_age():
 
 def test_only_prices_in_use_vary(real_targets):
     """Both FAISS targets use VMs, volumes and object storage of their provider, and nothing else of the book."""
-    book = PriceBook.load()
+    book = PriceBook.packaged()
     workload = Workload(MILLION, peak_qps=Decimal(1000))
     found = default_spreads(INDEX, workload, book, targets=list(real_targets)[:2], today=dt.date(2027, 1, 1))
     assert {spread.name for spread in found if spread.name.startswith("price")} == {

@@ -28,7 +28,9 @@ def request_price(item, usd):
     return Price("aws", "us-east-1", "object_storage", item, "1k requests", Decimal(usd), "2024-07-01", "test")
 
 
-BOOK = PriceBook.load().over([request_price("s3-standard-put", "0.005"), request_price("s3-standard-get", "0.0004")])
+BOOK = PriceBook.packaged().over(
+    [request_price("s3-standard-put", "0.005"), request_price("s3-standard-get", "0.0004")]
+)
 
 
 def vectors_of(dim):

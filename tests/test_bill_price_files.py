@@ -14,7 +14,7 @@ import pytest
 
 from ragopt.bill.price_book import PriceBook
 
-BOOK = PriceBook.load()
+BOOK = PriceBook.packaged()
 GIB = 2**30
 # The day on which the youngest of these prices was read.
 LAST_READ = dt.date(2026, 11, 26)

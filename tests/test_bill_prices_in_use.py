@@ -30,7 +30,7 @@ def with_tokens(footprint, workload, book, *, target):
 
 def test_no_line_of_any_target_is_without_its_price():
     """Whatever way a target reads its prices, each line's date is no older than the oldest in use of some group."""
-    book = PriceBook.load()
+    book = PriceBook.packaged()
     known = {(price.usd, price.as_of, price.source): (price.provider, price.group) for price in book}
     for name, target in TARGETS.items():
         if target.why_not(INDEX, WORKLOAD):

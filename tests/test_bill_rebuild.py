@@ -13,7 +13,7 @@ from ragopt.bill.workload import Workload
 from ragopt.records import IndexBytes
 
 MILLION = 1_000_000
-INSTANCE = PriceBook.load().price("aws", "us-east-1", "vms", "r7g.large")
+INSTANCE = PriceBook.packaged().price("aws", "us-east-1", "vms", "r7g.large")
 MEASURED = Footprint(IndexBytes(32.0, 0, 0.0, 32 * MILLION), MILLION, 0.5, 0.5, 0.5, build_seconds=180.0)
 
 

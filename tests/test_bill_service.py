@@ -129,7 +129,7 @@ def test_every_bill_of_an_index_has_the_embedding_lines():
     """
     sizes = IndexBytes(32.0, 0, 0.0, 320 * MILLION)
     index = Footprint(sizes, 10 * MILLION, 0.5, 0.4, 0.6)
-    book = PriceBook.load()
+    book = PriceBook.packaged()
     plain = bill_index(index, bare(), book, target="faiss-ram")
     embedded = bill_index(index, bare(embedding_model=SMALL), book, target="faiss-ram")
     assert embedded.lines[: len(plain.lines)] == plain.lines

@@ -16,7 +16,7 @@ from ragopt.bill.workload import Workload
 from ragopt.errors import InputError, PriceError
 from ragopt.records import Bill, IndexBytes
 
-BOOK = PriceBook.load()
+BOOK = PriceBook.packaged()
 MILLION = 1_000_000
 
 

@@ -11,6 +11,7 @@ from ragopt.bill.price_book import PriceBook
 from ragopt.bill.targets import TARGETS, bill_index
 from ragopt.bill.vendor_quantities import between, graded
 from ragopt.bill.vendor_records import Tier
+from ragopt.bill.vendor_target import VendorTarget
 from ragopt.bill.workload import Workload
 from tests.vendor_bills import BOOK, supplied, vectors_of
 
@@ -21,7 +22,7 @@ def full_book():
     """The book with a price for everything that vendors do not publish."""
     book = BOOK
     for name, target in TARGETS.items():
-        if not target.serves_the_index:
+        if isinstance(target, VendorTarget):
             items = {item.replace("-", "_"): ("0.7", 10**10) for item in target.rules.user_supplied}
             book = book.over(price for price in supplied(name, **items) if price.group == name)
     return book
@@ -29,7 +30,7 @@ def full_book():
 
 FULL = full_book()
 DOUBLED = PriceBook(dataclasses.replace(price, usd=2 * price.usd) for price in FULL)
-VENDORS = [name for name, target in TARGETS.items() if not target.serves_the_index]
+VENDORS = [name for name, target in TARGETS.items() if isinstance(target, VendorTarget)]
 
 WORKLOADS = st.fixed_dictionaries(
     {

@@ -16,7 +16,7 @@ from ragopt.bill.workload import Workload
 from ragopt.errors import PriceError
 from ragopt.records import IndexBytes
 
-BOOK = PriceBook.load()
+BOOK = PriceBook.packaged()
 MILLION = 1_000_000
 
 

@@ -54,7 +54,7 @@ def test_without_a_command_everything_is_listed(home):
     assert bare.stdout == named.stdout
     lines = bare.stdout.splitlines()
     assert lines[0].split() == ["provider", "region", "group", "item", "unit", "usd", "as_of", "age", "source"]
-    n_prices = len(list(PriceBook.load()))
+    n_prices = len(list(PriceBook.packaged()))
     assert len([line for line in lines if "https://" in line]) == n_prices
 
 
@@ -114,7 +114,7 @@ def test_a_refresh_reaches_the_list(home):
     assert one["attributes"] == {"bytes_per_unit": "1073741824"}
     assert "0.023 -> 0.0245 USD per GB-month" in answer.stdout
     assert "object_storage.toml: written" in answer.stdout
-    n_prices = len(list(PriceBook.load()))
+    n_prices = len(list(PriceBook.packaged()))
     assert f"of the book's {n_prices} prices are on no page that was read" in answer.stdout
 
 

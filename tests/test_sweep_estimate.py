@@ -153,7 +153,7 @@ def test_candidates_grow_with_k_and_depth():
 def a_selection(prepared, *, min_recall=0.9, n_scale=None):
     store, data, _, split = prepared
     n = data.vectors.n
-    pricing = Pricing(workload_of({}, n_scale or n), PriceBook.load(), "scan", n, K)
+    pricing = Pricing(workload_of({}, n_scale or n), PriceBook.packaged(), "scan", n, K)
     query_ids, document_ids = [str(row) for row in split.rows], [str(row) for row in range(n)]
     material = Material((data,), query_ids, document_ids, {}, None, split, {}, {})
     return Selection(store, data, PLAN, pricing, Limits(min_recall=min_recall), material, Silent())

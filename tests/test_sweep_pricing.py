@@ -25,7 +25,7 @@ def measured(trial=RESCORED, sizes=SIZES):
 
 
 def pricing(cost_model, *, n_vectors=1000, k=10):
-    return Pricing(workload_of({}, n_vectors), PriceBook.load(), cost_model, n_vectors, k)
+    return Pricing(workload_of({}, n_vectors), PriceBook.packaged(), cost_model, n_vectors, k)
 
 
 def test_measured_cost_model_takes_the_clock_with_its_interval():

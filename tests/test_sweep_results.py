@@ -24,7 +24,7 @@ EXACT = Neighbours(np.tile([0, 1, 2], (N, 1)), np.tile([0.9, 0.8, 0.7], (N, 1)))
 JUDGING = Judging(
     [f"q{row}" for row in range(N)], ["a", "b", "c", "d"], {}, Judge({"q0": {"a": 1}, "q1": {"d": 1}}, k=2), 2
 )
-PRICING = Pricing(workload_of({}, 4), PriceBook.load(), "measured", 4, 2)
+PRICING = Pricing(workload_of({}, 4), PriceBook.packaged(), "measured", 4, 2)
 
 
 def measured(text, found):

@@ -7,7 +7,7 @@ from ragopt.bill.targets import TARGETS, Footprint, bill_index
 from ragopt.bill.workload import Workload
 from ragopt.records import IndexBytes
 
-BOOK = PriceBook.load()
+BOOK = PriceBook.packaged()
 MILLION = 1_000_000
 
 

@@ -34,6 +34,7 @@ def lines_json(lines: Iterable[BillLine]) -> list[dict[str, str]]:
             "usd": str(line.usd),
             "source": line.source,
             "as_of": line.as_of,
+            "caution": line.caution,
         }
         for line in lines
     ]
@@ -52,6 +53,7 @@ def bill_of(target: str, value: Mapping[str, Any]) -> Bill:
             line["as_of"],
             line.get("part", "compute"),
             line.get("formula", ""),
+            line.get("caution", ""),
         )
         for line in value["lines"]
     )

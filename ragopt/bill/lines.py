@@ -58,6 +58,7 @@ def make_line(item: str, quantity: Decimal, price: Price, *, part: Part, formula
         as_of=price.as_of,
         part=part,
         formula=formula,
+        caution=price.caution,
     )
 
 

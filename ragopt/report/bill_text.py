@@ -105,6 +105,7 @@ def print_lines(title: str, lines: Iterable[BillLine], console: Console, notes: 
     for line in lines:
         figures = f"{line.item}\n{line.quantity:f} {line.unit} x USD {line.usd_per_unit}"
         where = f"{figures}\n= {line.formula}\n{line.source}, as of {line.as_of}"
+        where += f"\ncaution: {line.caution}" if line.caution else ""
         table.add_row(Text(line.part), Text(usd_text(line.usd)), Text(where, overflow="fold"))
     console.print(table)
     for note in notes:
