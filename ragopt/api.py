@@ -14,11 +14,12 @@ from ragopt.bill.price_book import PriceBook
 from ragopt.bill.projection import MonthBill, bill_by_month
 from ragopt.bill.tornado import Swing, tornado
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere
-from ragopt.bill.workload_file import read_workload_file
+from ragopt.bill.workload_file import read_values, read_workload_file
 from ragopt.choose import Limits, Objective
+from ragopt.errors import InputError
 from ragopt.records import Recommendation, Run
-from ragopt.sweep.billed import Described, what_to_bill
-from ragopt.sweep.decision_bill import with_bill
+from ragopt.sweep.billed import Described, book_of_run, checked_against, what_to_bill
+from ragopt.sweep.decision_bill import billed_on, with_bill
 from ragopt.sweep.engine import run_sweep
 from ragopt.sweep.progress import Progress, Silent
 from ragopt.sweep.recommending import recommend_from
@@ -27,8 +28,6 @@ from ragopt.sweep.settings import SweepSettings
 
 if TYPE_CHECKING:
     from decimal import Decimal
-
-    from ragopt.bill.workload_fields import Value
 
 
 def default_cache_dir() -> Path:
@@ -86,46 +85,57 @@ def draw_report(run: Run, progress: Progress) -> None:
 def bill(  # noqa: PLR0913 - an index can be named in three ways
     subject: Run | str | Path | None = None,
     *,
-    workload: Mapping[str, Value] | str | Path | None = None,
-    targets: Sequence[str] = (),
+    workload: Mapping[str, object] | str | Path | None = None,
+    targets: Sequence[str] | str = (),
     prices: str | Path | None = None,
+    current_prices: bool = False,
     trial: str | None = None,
-    dim: int | None = None,
-    ram_bytes: float | None = None,
-    disk_bytes: float = 0.0,
-    factory: str | None = None,
-    search: str = "",
-    cpu_ms: float | None = None,
+    described: Described | None = None,
     seed: int = 0,
+    **index: Any,
 ) -> WholeBill:
     """Bill an index for an average month at every target, or at those that are named.
 
+    A run is billed with its own prices, for its own day: the bill of its recommendation is that of
+    ``recommendation.json``.
+
     Args:
-        subject: a finished run or its folder, an index folder, a FAISS file; None bills what `dim` and `ram_bytes` or
-            `factory` describe.
+        subject: a finished run or its folder, an index folder, a FAISS file; None bills an index that is described.
         workload: fields of a workload by name, or a workload file; what is left out is the run's, or a default.
         targets: names; empty for all.
         prices: a file of prices that replace others.
+        current_prices: whether a run is billed with the prices of today instead of its own.
         trial: a printed trial of the run; None is the recommended one.
-        dim: dimension of the vectors of an index that is described.
-        ram_bytes: its bytes per vector in RAM; float32 vectors (4 x dim) unless given.
-        disk_bytes: its bytes per vector in a rescoring tier.
-        factory: its FAISS factory string, instead of bytes.
-        search: its search parameters.
-        cpu_ms: its CPU milliseconds per query; None takes the table of scan costs.
-        seed: of the range's draws.
+        described: an index that exists only on paper.
+        seed: of the range's draws, 0 or more.
+        index: the fields of `ragopt.sweep.billed.Described` by name, instead of `described`: dim; ram_bytes (4 x dim
+            unless given) and disk_bytes per vector, or factory and search; cpu_ms.
 
     Raises:
         RagoptError: with what failed and the next step.
+        TypeError: an unknown argument.
 
     Example:
-        ``ragopt.bill(dim=1024, workload={"n_vectors": 10_000_000, "metadata_bytes": 1024}).targets[0]``
+        ``ragopt.bill(dim=1024, workload={"n_vectors": "10M", "metadata_bytes": 1024}).targets[0]``
     """
-    given = read_workload_file(Path(workload)) if isinstance(workload, str | Path) else dict(workload or {})
-    book = PriceBook.load(overrides=None if prices is None else Path(prices))
-    described = Described(dim, ram_bytes, disk_bytes, factory, search, cpu_ms)
-    what = what_to_bill(subject, given, described, trial)
-    return bill_everywhere(what.footprint, what.workload, book, targets=targets, given=what.given, seed=seed)
+    if seed < 0:
+        raise InputError(f"--seed is {seed}", allowed="0 or more", next_step="Correct --seed")
+    given = read_workload_file(Path(workload)) if isinstance(workload, str | Path) else read_values(workload or {})
+    what = what_to_bill(subject, given, described or Described(**index), trial)
+    own = what.run is not None and not current_prices
+    book = book_of_run(what.run) if own and what.run else PriceBook.load()
+    whole = bill_everywhere(
+        what.footprint,
+        what.workload,
+        book if prices is None else book.overridden(Path(prices)),
+        targets=(targets,) if isinstance(targets, str) else targets,
+        given=what.given,
+        seed=seed,
+        today=billed_on(what.run.info) if own and what.run else None,
+        notes=what.notes,
+    )
+    asked_otherwise = bool(given) or prices is not None or trial is not None
+    return whole if asked_otherwise or not own or what.run is None else checked_against(whole, what.run)
 
 
 def by_month(whole: WholeBill) -> dict[str, tuple[MonthBill, ...]]:
@@ -175,9 +185,7 @@ def recommend(
     finished = run if isinstance(run, Run) else read_run(Path(run))
     limits = Limits(min_recall, min_ndcg_ratio, max_p99_ms, max_usd)
     decided = recommend_from(finished.trials, limits, objective=objective, info=finished.info)
-    prices = (finished.info.get("arguments") or {}).get("prices")
-    book = PriceBook.load(overrides=None if prices is None else Path(prices))
-    return with_bill(with_recommendation(finished, decided), book).recommendation
+    return with_bill(with_recommendation(finished, decided), book_of_run(finished)).recommendation
 
 
 def with_recommendation(run: Run, recommendation: Recommendation) -> Run:

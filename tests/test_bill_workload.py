@@ -61,11 +61,11 @@ def test_describe_says_each_value_and_whether_it_is_a_default():
         "vectors: 2,000 (default, change with --vectors-at-scale)",
         "queries: 1,000,000 a month (default, change with --queries-per-month)",
         "peak: 10 queries per second (default, change with --peak-qps)",
-        "replicas: 2 (from --replicas)",
+        "replicas: 2 (change with --replicas)",
         "provider: aws (default, change with --provider)",
         "region: us-east-1 (default, change with --region)",
     ]
-    assert Workload(n_vectors=2000).describe()[0] == "vectors: 2,000 (from --vectors-at-scale)"
+    assert Workload(n_vectors=2000).describe()[0] == "vectors: 2,000 (change with --vectors-at-scale)"
 
 
 @given(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragopt.bill.counts import read_number
 from ragopt.bill.workload import Workload
 from ragopt.bill.workload_fields import FIELDS, REQUIRED
-from ragopt.bill.workload_file import read_settings, read_workload_file, workload_text
+from ragopt.bill.workload_file import read_settings, read_values, read_workload_file, workload_text
 from ragopt.errors import InputError
 
 
@@ -80,6 +81,10 @@ def test_counts_may_carry_a_letter(tmp_path):
         ("[corpus]\nn_vectors = true\n", r"corpus\.n_vectors in .*w\.toml is True\. Allowed: a whole number"),
         ("[queries]\npeak_qps = inf\n", r"queries\.peak_qps in .*w\.toml is .*Allowed: a decimal number"),
         ('[service]\ncommitment = "3-year"\n', r"commitment in .*w\.toml is '3-year'\. Allowed: on-demand, 1-year"),
+        ("[corpus]\ngrowth_vectors_per_month = inf\n", r"growth_vectors_per_month in .*w\.toml is Infinity\. Allowed"),
+        ("[corpus]\ngrowth_vectors_per_month = 1e5000\n", r"growth_vectors_per_month in .*w\.toml is 1E\+5000\."),
+        ("[corpus]\nn_vectors = " + "9" * 5000 + "\n", r"w\.toml is not valid TOML"),
+        ("[corpus]\nn_vectors = " + "9" * 100 + "\n", r"is a whole number of more than 60 digits\. Allowed"),
         ("[corpus\n", "is not valid TOML"),
         ('currency = "EUR"\n', r"unknown section \[currency\]"),
     ],
@@ -97,7 +102,7 @@ def test_a_missing_file_says_how_to_write_one(tmp_path):
         read_workload_file(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("text", ["n_vectors", "n_vectorz=3", "queries.n_vectors=3", "=3"])
+@pytest.mark.parametrize("text", ["n_vectorz=3", "queries.n_vectors=3", "=3"])
 def test_a_setting_without_a_field_is_refused(text):
     """`--set` names a field, in its own section when it names one."""
     with pytest.raises(InputError, match=r"--set .* names no field"):
@@ -136,3 +141,24 @@ def test_fields_that_contradict_each_other_are_refused(fields, said):
     """Zones without replicas, a self-hosted model without a machine or a measured speed."""
     with pytest.raises(InputError, match=said):
         Workload(10, **fields)
+
+
+def test_a_program_may_give_counts_as_text_and_decimals_as_floats():
+    """10M is ten million, 2.5 is two and a half exactly, TOML's and Python's true is yes; a typo is named."""
+    given = {"n_vectors": "10M", "peak_qps": 2.5, "keep_raw_vectors": True}
+    assert read_values(given) == {"n_vectors": 10_000_000, "peak_qps": Decimal("2.5"), "keep_raw_vectors": "yes"}
+    with pytest.raises(InputError, match=r"no field 'nvectors'.*Did you mean n_vectors\?"):
+        read_values({"nvectors": 3})
+
+
+def test_a_setting_without_a_value_says_how_to_give_one():
+    """`--set k` is told the missing part, not another name."""
+    with pytest.raises(InputError, match=r"--set 'k' gives no value\. Allowed: NAME=VALUE\. Write --set k=VALUE"):
+        read_settings(["k"])
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_number_or_refused(text):
+    """No text ends in anything but a bounded number or a refusal."""
+    number = read_number(text)
+    assert number is None or (number.is_finite() and abs(number) < Decimal(10) ** 32)

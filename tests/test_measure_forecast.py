@@ -259,3 +259,13 @@ def test_the_model_error_is_a_share_of_small_losses():
     places = perfect_and_swapped()[[0, 0, 0, 0, 2]]
     forecast = forecast_recall(places, None, k=20, depth=None, n=1, n_scale=2)
     assert forecast.low == pytest.approx(mean_interval([1, 1, 1, 1, 0.9]).low - 0.005, abs=1e-12)
+
+
+def test_a_depth_beyond_the_corpus_rescores_all_of_it():
+    """Fifty of forty vectors are forty: measured as it is searched; at twenty times the corpus 2.5 of them are left."""
+    places = np.tile(np.arange(40, dtype=np.int32), (4, 1))
+    forecast = forecast_recall(places, places, k=10, depth=50, n=40, n_scale=3_000_000)
+    assert (forecast.value, forecast.low) == (None, None)
+    assert forecast.high == 1
+    near = forecast_recall(places, places, k=20, depth=50, n=40, n_scale=41)
+    assert near.high == 1

@@ -1,7 +1,9 @@
 import dataclasses
+from decimal import Decimal
 
 import pytest
 
+from ragopt.choose import Limits
 from ragopt.errors import InputError
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SELECT_TRAIN_ROWS, ReadyVectors, SweepSettings
 
@@ -56,3 +58,12 @@ def test_searches_ask_for_ten_results_at_least():
     plain = SweepSettings(corpus="docs", k=3)
     assert (plain.n_results(1000), plain.n_results(4)) == (10, 4)
     assert dataclasses.replace(plain, k=25).n_results(1000) == 25
+
+
+def test_the_workloads_p99_limit_is_the_sweeps():
+    """A service's own limit holds for the search; --max-p99-ms goes over it."""
+    asked = SweepSettings(corpus="c", workload={"p99_limit_ms": Decimal(40)})
+    assert asked.limits.max_p99_ms == 40.0
+    assert SweepSettings(corpus="c", workload={"p99_limit_ms": Decimal(40)}, limits=Limits(max_p99_ms=5.0)).limits == (
+        Limits(max_p99_ms=5.0)
+    )

@@ -68,8 +68,8 @@ def _tokens(workload: Workload) -> tuple[_Tokens, ...]:
     return (
         _Tokens(
             "the corpus once, spread over the horizon",
-            Decimal(workload.n_vectors) * per_chunk / months,
-            f"{workload.n_vectors:,} chunks x {per_chunk:,} tokens / {months} months",
+            Decimal(workload.n_vectors_first) * per_chunk / months,
+            f"{workload.n_vectors_first:,} chunks x {per_chunk:,} tokens / {months} months",
             once=True,
         ),
         _Tokens(

@@ -40,6 +40,7 @@ class WholeBill:
         warnings: prices that are old.
         book: the prices that it was made with. given: fields of the workload that somebody stated or measured.
         today: the day that prices are as old as.
+        notes: how the footprint was found, where it was not measured.
     """
 
     workload: Workload
@@ -51,6 +52,7 @@ class WholeBill:
     book: PriceBook = field(repr=False, compare=False)
     given: frozenset[str]
     today: dt.date
+    notes: tuple[str, ...] = ()
 
     @property
     def shared_usd_per_month(self) -> Decimal:
@@ -67,6 +69,7 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
     given: frozenset[str] = frozenset(),
     seed: int = 0,
     today: dt.date | None = None,
+    notes: tuple[str, ...] = (),
 ) -> WholeBill:
     """Bill one index at every target, or at those that are named.
 
@@ -78,6 +81,7 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
         given: fields of the workload that somebody stated or measured.
         seed: of the range's draws.
         today: the day that prices are as old as; the day it is unless given.
+        notes: how the footprint was found.
 
     Raises:
         InputError: an unknown target, or a named one that makes no sense for this index.
@@ -110,7 +114,7 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
     found.sort(key=lambda bill: (bill.usd_per_month, bill.target))
     lines = [*shared, *(line for bill in found for line in bill.lines)]
     warnings = old_price_warnings(lines, day)
-    return WholeBill(workload, footprint, tuple(found), shared, not_billed, warnings, book, given, day)
+    return WholeBill(workload, footprint, tuple(found), shared, not_billed, warnings, book, given, day, notes)
 
 
 def whole_bill_json(

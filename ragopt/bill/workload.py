@@ -178,8 +178,7 @@ class Workload:
                 unit = "" if field.low is None else f" {field.unit}"
                 values[name] = f"{name}: {getattr(self, name)}{unit}"
         return [
-            f"{text} ({'default, change with ' if getattr(self, name) == defaults[name] else 'from '}"
-            f"{FIELDS[name].label})"
+            f"{text} ({'default, ' if getattr(self, name) == defaults[name] else ''}change with {FIELDS[name].label})"
             for name, text in values.items()
         ]
 
@@ -194,6 +193,11 @@ class Month(Workload):
     def n_vectors_first(self) -> int:
         """Vectors in the first month of the horizon: what is loaded once."""
         return self.loaded_once
+
+    @property
+    def n_vectors_average(self) -> Decimal:
+        """Vectors in this month: a month has no other size."""
+        return Decimal(self.n_vectors)
 
     def at_average(self) -> Month:
         """A month is one already."""

@@ -77,9 +77,10 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
             Field("text_bytes_per_chunk", "corpus", "bytes of chunk text", 1024,
                   "256 tokens of 4 bytes, English text; measured where there is a corpus", 0, 10**9),
             Field("metadata_bytes", "corpus", "bytes per vector stored beside it", 0,
-                  "none is billed that was not stated", 0, MOST_BYTES_PER_VECTOR, option="--metadata-bytes"),
+                  "none is billed that was not stated; measured where there is a corpus: document id and title",
+                  0, MOST_BYTES_PER_VECTOR, option="--metadata-bytes"),
             Field("key_bytes", "corpus", "bytes of a vector's key", 0,
-                  "vendors count ids with the metadata; state them there or here", 0, 10**4),
+                  "vendors count ids with the metadata; measured where there is a corpus", 0, 10**4),
             Field("filterable_share", "corpus", "share of the metadata that queries may filter by", Decimal(1),
                   "all of it: the upper bound where a vendor bills what a query goes through", *_SHARE),
             Field("namespaces", "corpus", "equal parts that a query searches one of", 1,
@@ -181,9 +182,9 @@ def check_value(field: Field, value: object, label: str = "") -> None:
     is_number = isinstance(value, (int,) if whole else (int, Decimal)) and not isinstance(value, bool)
     if is_number and Decimal(value).is_finite() and field.low <= value <= field.high:  # type: ignore[arg-type,operator]
         return
-    kind = "a whole number" if whole else "a decimal number (an int or decimal.Decimal)"
+    kind = "a whole number" if whole else "a decimal number"
     raise InputError(
-        f"{label} is {value if isinstance(value, Decimal) else repr(value)}",
+        f"{label} is {_shown(value)}",
         allowed=f"{kind} from {field.low:,} to {field.high:,} ({field.unit})",
         next_step=f"Give {label} a value in that range",
     )
@@ -198,5 +199,18 @@ def _check_text(field: Field, value: object, label: str) -> None:
     else:
         allowed, fits = field.unit, isinstance(value, str) and value == value.strip()
     if not fits:
-        example = f"Write it like {label} {field.default}" if field.default else f"Correct {label}"
-        raise InputError(f"{label} is {value!r}", allowed=allowed, next_step=example)
+        example = f", to {field.default!r} for example" if field.default else ""
+        raise InputError(f"{label} is {_shown(value)}", allowed=allowed, next_step=f"Correct it{example}")
+
+
+def _shown(value: object) -> str:
+    """A value as a message repeats it: short, whatever was given."""
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        return "a whole number of more than 60 digits"  # Python refuses to print thousands
+    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
+
+
+MOST_BITS = 200
+MOST_SHOWN = 60
+"""Characters of a wrong value that a message repeats."""

@@ -6,15 +6,16 @@ import difflib
 import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
+from ragopt.bill.counts import ALLOWED, MOST, read_number
 from ragopt.bill.workload_fields import FIELDS, REQUIRED, Field, Value, check_value
 from ragopt.errors import InputError
 
 SECTIONS = tuple(dict.fromkeys(field.section for field in FIELDS.values()))
-COUNT_SUFFIXES = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 LINE_LENGTH = 100
+YES_NO = ("yes", "no")
 
 HEADER = """# A workload: what `ragopt bill --workload FILE` and `ragopt sweep --workload FILE` bill.
 # Uncomment what you know. Counts may be written like "10M" (k, M, B, T).
@@ -80,7 +81,7 @@ def read_workload_file(path: Path) -> dict[str, Value]:
     except OSError as error:
         raise InputError(f"Cannot read the workload {path}: {error.strerror}",
                          next_step="Write one with: ragopt workload init") from error  # fmt: skip
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # TOML, UTF-8, or a whole number of thousands of digits
         raise InputError(f"{path} is not valid TOML: {error}", next_step=f"Correct {path}") from error
     found: dict[str, Value] = {}
     for section, table in content.items():
@@ -101,6 +102,10 @@ def read_settings(texts: Iterable[str]) -> dict[str, Value]:
     for text in texts:
         name, equals, value = text.partition("=")
         key = name.strip().rpartition(".")[2]
+        if not equals and key in FIELDS:
+            raise InputError(
+                f"--set {text!r} gives no value", allowed="NAME=VALUE", next_step=f"Write --set {key}=VALUE"
+            )
         if not equals or key not in FIELDS or name.strip() not in (key, f"{FIELDS[key].section}.{key}"):
             raise InputError(f"--set {text!r} names no field of a workload", allowed="NAME=VALUE",
                              next_step=_meant(key, list(FIELDS)))  # fmt: skip
@@ -112,21 +117,41 @@ def _converted(field: Field, value: object, label: str) -> Value:
     """Turn counts written like 10M and numbers written as text into the field's kind, and check it."""
     if field.low is not None and isinstance(value, str):
         value = _number(value, label)
-    if isinstance(field.low, int) and isinstance(value, Decimal) and value == value.to_integral_value():
+    if field.choices == YES_NO and isinstance(value, bool):
+        value = YES_NO[0] if value else YES_NO[1]
+    if isinstance(field.low, Decimal) and isinstance(value, float):
+        value = Decimal(str(value))  # as it is written, 2.5 and not its binary neighbour
+    if isinstance(field.low, int) and isinstance(value, Decimal) and _is_whole(value):
         value = int(value)
     check_value(field, value, label)
     return value  # type: ignore[return-value]  # check_value has just made sure
 
 
+def _is_whole(value: Decimal) -> bool:
+    """Whether a number is a whole one that a field may hold; larger ones are left for the bounds to refuse."""
+    return value.is_finite() and abs(value) < MOST and value == value.to_integral_value()
+
+
+def read_values(values: Mapping[str, object]) -> dict[str, Value]:
+    """Check fields given by name, as a program gives them: counts may be text like 10M, decimals may be floats.
+
+    Raises:
+        InputError: an unknown name, or a value of the wrong kind or out of bounds.
+    """
+    found: dict[str, Value] = {}
+    for name, value in values.items():
+        if name not in FIELDS:
+            raise InputError(f"A workload has no field {name!r}", allowed=", ".join(FIELDS),
+                             next_step=_meant(name, FIELDS))  # fmt: skip
+        found[name] = _converted(FIELDS[name], value, f"workload[{name!r}]")
+    return found
+
+
 def _number(text: str, label: str) -> Decimal:
-    factor = COUNT_SUFFIXES.get(text[-1:], 1)
-    try:
-        number = Decimal((text[:-1] if factor > 1 else text).replace("_", ""))
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise InputError(f"{label} is {text!r}", allowed="a number, or a count like 10M", next_step=f"Correct {label}")
-    return number * factor
+    number = read_number(text)
+    if number is None:
+        raise InputError(f"{label} is {text[:40]!r}", allowed=ALLOWED, next_step=f"Correct {label}")
+    return number
 
 
 def _unknown_key(path: Path, section: str, key: str) -> InputError:

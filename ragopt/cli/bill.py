@@ -42,6 +42,11 @@ from ragopt.cli.options import CountType, given_workload, workload_options
 @click.option("--lines", is_flag=True, help="Print every line with its formula, price, source and date.")
 @click.option("--by-month", is_flag=True, help="Print the bill of every month of the horizon as the vectors grow.")
 @click.option("--tornado", is_flag=True, help="Print the five inputs that move the cheapest bill most.")
+@click.option(
+    "--current-prices",
+    is_flag=True,
+    help="Bill RUN with the prices of today. Default: with those that it was billed with itself.",
+)
 @click.option("--seed", type=CountType(), default=0, show_default=True, help="Of the range's draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print the bill as JSON, and nothing else, on standard output.")
 def command(**options: Any) -> None:
@@ -57,8 +62,21 @@ def command(**options: Any) -> None:
     from ragopt.bill.whole_bill import whole_bill_json  # noqa: PLC0415 - loaded when first used
     from ragopt.report.bill_text import print_months, print_swings, print_whole_bill  # noqa: PLC0415
 
-    targets = () if "all" in options["targets"] else options["targets"]
-    same = ("prices", "trial", "dim", "ram_bytes", "disk_bytes", "factory", "search", "cpu_ms", "seed")
+    targets = [name for name in options["targets"] if name != "all"]
+    if targets and "all" in options["targets"]:
+        raise click.UsageError("--target all holds every target: name it alone.")
+    same = (
+        "prices",
+        "current_prices",
+        "trial",
+        "dim",
+        "ram_bytes",
+        "disk_bytes",
+        "factory",
+        "search",
+        "cpu_ms",
+        "seed",
+    )
     whole = bill(options["subject"], workload=given_workload(options), targets=targets,
                  **{name: options[name] for name in same})  # fmt: skip
     months = by_month(whole) if options["by_month"] else {}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
+
+from ragopt.bill.counts import ALLOWED, read_number
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -19,12 +21,9 @@ class DecimalType(click.ParamType[Decimal]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
         """Read a decimal number, or fail as a usage error."""
-        try:
-            number = Decimal(str(value))
-        except InvalidOperation:
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        if not number.is_finite():
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        number = read_number(str(value).strip())
+        if number is None:
+            self.fail(f"{str(value)[:40]!r} is not {ALLOWED}.", param, ctx)
         return number
 
 
@@ -35,14 +34,10 @@ class CountType(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read a count, or fail as a usage error."""
-        text = str(value).strip()
-        factor = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}.get(text[-1:], 1)
-        digits = text[:-1] if factor > 1 else text
-        try:
-            number = Decimal(digits) * factor
-        except InvalidOperation:
-            self.fail(f"{value!r} is not a count; write it like 250000, 250k or 10M.", param, ctx)
-        if not number.is_finite() or number != int(number):
+        number = read_number(str(value).strip())
+        if number is None:
+            self.fail(f"{str(value)[:40]!r} is not {ALLOWED}.", param, ctx)
+        if number != number.to_integral_value():
             self.fail(f"{value!r} is not a whole number.", param, ctx)
         return int(number)
 
@@ -110,10 +105,13 @@ def given_workload(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: an unknown key, or a value out of bounds, naming the file or the option.
     """
+    from ragopt.bill.workload_fields import FIELDS, check_value  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.workload_file import read_settings, read_workload_file  # noqa: PLC0415 - loaded when first used
 
     given = read_workload_file(options["workload_file"]) if options["workload_file"] else {}
     flags = {name: options[name] for name in WORKLOAD_FLAGS if options[name] is not None}
+    for name, value in flags.items():
+        check_value(FIELDS[name], value)
     return {**given, **read_settings(options["settings"]), **flags}
 
 

@@ -277,6 +277,10 @@ class Chunks:
             self._group = (number, [embed_text(title, text) for title, text in pairs])
         return self._group[1]
 
+    def titles(self) -> list[str]:
+        """Title of every row's document; empty where it has none."""
+        return self._column(CHUNKS_FILE, "title")
+
     def chunk_ids(self) -> list[str]:
         """Chunk id of every row."""
         return self._column(CHUNKS_FILE, "chunk_id")

@@ -102,7 +102,7 @@ def forecast_recall(
     not grow with the corpus lose more (docs/method-forecast.md).
 
     Args:
-        places: int32 (n_queries, R) as in `recall_at`; R at least `depth`, or k without rescoring.
+        places: int32 (n_queries, R) as in `recall_at`; R at least `depth` or n, or k without rescoring.
         tier_ranks: int32 (n_queries, K); None without rescoring.
         k: neighbours counted.
         depth: shortlist entries rescored at N; None without rescoring.
@@ -120,7 +120,8 @@ def forecast_recall(
             allowed=f"a corpus of at least {n} vectors",
             next_step="Give a larger --vectors-at-scale, or leave it out",
         )
-    measured = mean_interval(recall_at(places, tier_ranks, rank=k, depth=depth))
+    # A search of a corpus smaller than its depth rescores all of it.
+    measured = mean_interval(recall_at(places, tier_ranks, rank=k, depth=None if depth is None else min(depth, n)))
     if n_scale == n:
         return RecallForecast(n_scale, measured.value, measured.low, measured.high, f"recall@{k} as measured", "")
     rank = k * n / n_scale
@@ -231,7 +232,7 @@ def _hits(found: Places, rank: int) -> Scores:
 
 
 def _scaled(depth: int | None, n: int, n_scale: int) -> float | None:
-    return None if depth is None else depth * n / n_scale
+    return None if depth is None else min(depth * n / n_scale, n)
 
 
 def _model_error(recall: Interval) -> float:

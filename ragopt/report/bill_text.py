@@ -122,8 +122,10 @@ def print_months(months: Mapping[str, Sequence[MonthBill]], console: Console) ->
         for title in ("month", "vectors", "USD per month"):
             table.add_column(title, justify="right")
         for one in bills:
-            table.add_row(str(one.month), f"{one.n_vectors:,}", usd_text(one.usd_per_month))
-        table.add_row("mean", "", usd_text(mean_usd_per_month(tuple(bills))))
+            usd = "not sold" if one.usd_per_month is None else usd_text(one.usd_per_month)
+            table.add_row(str(one.month), f"{one.n_vectors:,}", usd)
+        mean = mean_usd_per_month(tuple(bills))
+        table.add_row("mean", "", "none" if mean is None else usd_text(mean))
         console.print()
         console.print(table)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.bill.described import describe_by_bytes, describe_by_factory
+from ragopt.bill.own_prices import book_with
 from ragopt.bill.workload import Workload
-from ragopt.errors import InputError
+from ragopt.errors import ArtifactError, InputError
 from ragopt.index.saved import MANIFEST_FILE, open_index
 from ragopt.records import Run
 from ragopt.sweep.pricing import footprint_of_result, workload_of
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ragopt.bill.footprint import Footprint
+    from ragopt.bill.price_book import PriceBook
+    from ragopt.bill.whole_bill import WholeBill
     from ragopt.bill.workload_fields import Value
     from ragopt.records import TrialResult
 
@@ -105,10 +108,20 @@ class Described:
     search: str = ""
     cpu_ms: float | None = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How size and search time were found."""
+        if self.cpu_ms is not None:
+            return ()
+        return (BY_BYTES if self.factory is None else BY_TABLE,)
+
     def footprint(self, n_vectors: int, *, k: int) -> Footprint:
         """What it needs with so many vectors. Raises InputError: its dimension is not known."""
         if self.dim is None:
             raise InputError("The dimension of the vectors is not known", next_step="Give --dim, or a run or index")
+        if self.search and self.factory is None:
+            raise InputError(f"--search {self.search} says nothing without --factory",
+                             next_step="Give --factory, or leave out --search")  # fmt: skip
         if self.factory is None:
             ram_bytes = 4.0 * self.dim if self.ram_bytes is None else self.ram_bytes
             return describe_by_bytes(ram_bytes, self.disk_bytes, self.dim, n_vectors, cpu_ms=self.cpu_ms)
@@ -122,11 +135,54 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class ToBill:
-    """An index, what it has to serve, and the fields of that which somebody stated or measured."""
+    """An index and what it has to serve.
+
+    Attributes:
+        footprint: of the index.
+        workload: what it has to serve.
+        given: fields of the workload that somebody stated or measured.
+        notes: how the footprint was found, where it was not measured.
+        run: that it comes from; None for others.
+    """
 
     footprint: Footprint
     workload: Workload
     given: frozenset[str]
+    notes: tuple[str, ...] = ()
+    run: Run | None = None
+
+
+BY_TABLE = "Size and search time of the FAISS index are by formula and the table of scan costs; nothing was measured."
+BY_BYTES = (
+    "Search time of the FAISS index is that of reading every vector's bytes from RAM, as a float32 scan does: an index "
+    "with lists or a graph takes less, one of table look-ups more (give --factory and --search, or --cpu-ms)."
+)
+
+
+def book_of_run(run: Run) -> PriceBook:
+    """The prices that a run was billed with: the package's and, over them, its own.
+
+    Raises:
+        ArtifactError: ``run.json`` holds no readable prices.
+    """
+    try:
+        return book_with(run.info.get("own_prices", ()))
+    except (ArithmeticError, KeyError, TypeError) as error:
+        raise ArtifactError(f"The prices in {run.folder}/{RUN_FILE} are damaged: {error!r}",
+                            next_step="Sweep again, or bill it with --current-prices") from error  # fmt: skip
+
+
+def checked_against(whole: WholeBill, run: Run) -> WholeBill:
+    """Warn where the bill of a run's recommendation is no longer the one that it was decided by."""
+    decided = run.recommendation
+    found = next((bill for bill in whole.targets if bill.target == decided.target), None)
+    if found is None or found.usd_per_month == decided.bill.usd_per_month:
+        return whole
+    warning = (
+        f"recommendation.json bills {decided.target} at USD {decided.bill.usd_per_month}, this version of ragopt at "
+        f"USD {found.usd_per_month}: prices inside the package, or formulas, have changed. Sweep again to decide anew."
+    )
+    return replace(whole, warnings=(warning, *whole.warnings))
 
 
 def what_to_bill(
@@ -151,7 +207,8 @@ def what_to_bill(
             raise InputError("The number of vectors is not known",
                              next_step="Give --vectors, or corpus.n_vectors in a workload file")  # fmt: skip
         workload = workload_of(given, int(n_vectors))
-        return ToBill(described.footprint(workload.at_average().n_vectors, k=workload.k), workload, frozenset(given))
+        footprint = described.footprint(workload.at_average().n_vectors, k=workload.k)
+        return ToBill(footprint, workload, frozenset(given), described.notes)
     if described != Described():
         raise InputError(f"{subject} has a size of its own",
                          next_step="Leave out --dim, --bytes, --factory and --cpu-ms beside it")  # fmt: skip
@@ -159,6 +216,9 @@ def what_to_bill(
         run = subject if isinstance(subject, Run) else read_run(Path(subject))
         result = result_of(run, trial)
         workload = workload_in_run(run, given, model=result.trial.space.model)
-        return ToBill(footprint_in_run(run, result), workload, frozenset({*run.info.get("workload_given", ()), *given}))
+        stated = frozenset({*run.info.get("workload_given", ()), *given})
+        return ToBill(footprint_in_run(run, result), workload, stated, run=run)
     footprint = footprint_of_index(Path(subject), k=int(given.get("k") or 10))
-    return ToBill(footprint, workload_of(given, footprint.n_vectors_measured), frozenset({"n_vectors", *given}))
+    notes = (BY_TABLE if footprint.lists_probed or (Path(subject) / MANIFEST_FILE).is_file() else BY_BYTES,)
+    workload = workload_of(given, footprint.n_vectors_measured)
+    return ToBill(footprint, workload, frozenset({"n_vectors", *given}), notes)

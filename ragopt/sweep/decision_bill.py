@@ -27,8 +27,8 @@ MOST_CANDIDATES = 4
 def with_bill(run: Run, book: PriceBook) -> Run:
     """Bill the decision of a run at every target, and say in its reasons what that shows.
 
-    The recommended trial and the baseline get the range over every uncertain input in their bills; other trials have the
-    ends of the CPU time alone. ``run.json`` keeps the bill at every target for the report.
+    The recommended trial and the baseline get the range over every uncertain input in their bills; other trials have
+    the ends of the CPU time alone. ``run.json`` keeps the bill at every target for the report.
 
     Args:
         run: a run with its recommendation.
@@ -86,11 +86,12 @@ def bill_of_trial(run: Run, result: TrialResult, book: PriceBook, *, targets: tu
         book,
         targets=targets,
         given=frozenset(run.info.get("workload_given", ())),
-        today=_billed_on(run.info),
+        today=billed_on(run.info),
     )
 
 
-def _billed_on(info: Any) -> dt.date:
+def billed_on(info: Any) -> dt.date:
+    """The day that a run was billed for; today for a run that does not say."""
     told = info.get("billed_on")
     return dt.date.fromisoformat(told) if told else dt.datetime.now(tz=dt.UTC).date()
 
@@ -109,7 +110,7 @@ def _flip_sentence(run: Run, book: PriceBook) -> str:
         return ""
     workload = workload_in_run(run)
     spreads = default_spreads(
-        found[str(chosen.trial)].footprint, workload, book, targets=[chosen.target], today=_billed_on(run.info),
+        found[str(chosen.trial)].footprint, workload, book, targets=[chosen.target], today=billed_on(run.info),
         given=frozenset(run.info.get("workload_given", ())),
     )  # fmt: skip
     return flips(found, workload, book, recommended=str(chosen.trial), spreads=spreads).sentence

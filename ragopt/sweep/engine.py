@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import ArtifactStore, storage_errors
 from ragopt.bill.old_prices import old_price_warnings
+from ragopt.bill.own_prices import own_prices
 from ragopt.bill.price_book import PriceBook
 from ragopt.bill.service import embedding_lines, shared_lines
 from ragopt.errors import InputError
@@ -64,7 +65,8 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
     warnings = [*sweep.warnings(), *old_price_warnings(lines, sweep.pricing.today)]
     info = describe_run(settings, material, results, sweep.pricing.workload, warnings)
     info |= {"n_results": sweep.plan.n_results, "priced_models": dict(sweep.pricing.embedding),
-             "workload_given": sorted(sweep.pricing.given), "billed_on": sweep.pricing.today.isoformat()}  # fmt: skip
+             "workload_given": sorted(sweep.pricing.given), "billed_on": sweep.pricing.today.isoformat(),
+             "own_prices": own_prices(sweep.book)}  # fmt: skip
     info["queries"]["select_rows"] = sweep.select_rows()
     info["joint_checks"] = {model: [asdict(check) for check in found] for model, found in sweep.joint_checks.items()}
     recommendation = recommend_from(results, settings.limits, objective=settings.objective, info=info)
@@ -163,6 +165,7 @@ class _Sweep:
                 f"With {n_fewest:,} queries no lower 95 % bound can exceed {reachable:.4f}, so --min-recall {minimum} "
                 "leaves exact search only: give more queries, or a --min-recall below that."
             )
+        cautions += self._contradictions()
         n, n_scale = self.pricing.n_vectors, self.pricing.workload.n_vectors
         if n_scale > n:
             cautions.append(
@@ -171,6 +174,21 @@ class _Sweep:
                 "same, latency is not."
             )
         return cautions
+
+    def _contradictions(self) -> list[str]:
+        """Say where the workload speaks of another model or depth than the sweep measures."""
+        workload, models = self.pricing.workload, [data.model for data in self.material.models]
+        found = []
+        if workload.embedding_model not in ("", "self", *models):
+            found.append(
+                f"The workload bills embedding with {workload.embedding_model}, the sweep measures "
+                f"{', '.join(models)}: quality is of the models swept."
+            )
+        if workload.k != self.settings.k:
+            found.append(
+                f"The workload returns {workload.k} chunks per query, the sweep measures --k {self.settings.k}."
+            )
+        return found
 
     def measure(self) -> list[TrialResult]:
         """Race, then confirm until the best trial is a confirmed one."""

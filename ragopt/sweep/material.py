@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragopt.corpus.token_counts import mean_tokens, spaced, tokens_per_chunk
+from ragopt.corpus.token_counts import key_bytes, mean_tokens, metadata_bytes, spaced, tokens_per_chunk
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.errors import InputError
 from ragopt.measure.judged import Judge
@@ -156,9 +156,13 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress)
 
 
 def _measured_workload(corpus: Corpus, tokenizer: Tokenizer | None) -> dict[str, Value]:
-    """Text bytes of a chunk, and tokens by the first model's tokenizer where it shows one."""
+    """Bytes of a chunk's text, id and title, and tokens by the first model's tokenizer where it shows one."""
     summary = corpus.chunks.summary
-    found: dict[str, Value] = {"text_bytes_per_chunk": -(-summary.text_bytes // summary.n_chunks)}
+    found: dict[str, Value] = {
+        "text_bytes_per_chunk": -(-summary.text_bytes // summary.n_chunks),
+        "key_bytes": key_bytes(corpus.chunks),
+        "metadata_bytes": metadata_bytes(corpus.chunks),
+    }
     if tokenizer is not None:
         found["tokens_per_chunk"] = tokens_per_chunk(corpus.chunks, tokenizer)
         found["query_tokens"] = mean_tokens(spaced(corpus.queries.texts), tokenizer)

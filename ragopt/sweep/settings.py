@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -121,7 +121,11 @@ class SweepSettings:
         return min(max(self.k, JUDGED_DEPTH), n_vectors)
 
     def __post_init__(self) -> None:
-        """Refuse settings that contradict each other. Raises InputError."""
+        """Refuse settings that contradict each other, and take the workload's p99 limit. Raises InputError."""
+        p99_limit_ms = self.workload.get("p99_limit_ms")
+        if p99_limit_ms is not None and self.limits.max_p99_ms is None:
+            # The service's own limit holds for the search too; --max-p99-ms says otherwise.
+            object.__setattr__(self, "limits", replace(self.limits, max_p99_ms=float(p99_limit_ms)))
         if (self.corpus is None) == (self.ready is None):
             raise InputError("A sweep needs a corpus or ready vectors, not both or neither",
                              next_step="Give a corpus folder, or --vectors with --query-vectors")  # fmt: skip
