@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragopt.bill.described import describe_by_bytes, describe_by_factory
+from ragopt.bill.described import check_dim, describe_by_bytes, describe_by_factory
 from ragopt.bill.own_prices import book_with
 from ragopt.bill.workload import Workload
 from ragopt.errors import ArtifactError, InputError
@@ -119,6 +119,7 @@ class Described:
         """What it needs with so many vectors. Raises InputError: its dimension is not known."""
         if self.dim is None:
             raise InputError("The dimension of the vectors is not known", next_step="Give --dim, or a run or index")
+        check_dim(self.dim)
         if self.search and self.factory is None:
             raise InputError(f"--search {self.search} says nothing without --factory",
                              next_step="Give --factory, or leave out --search")  # fmt: skip
