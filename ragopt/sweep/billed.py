@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.bill.described import check_dim, describe_by_bytes, describe_by_factory
-from ragopt.bill.own_prices import book_with
+from ragopt.bill.kept_prices import book_with
 from ragopt.bill.workload import Workload
 from ragopt.errors import ArtifactError, InputError
 from ragopt.index.saved import MANIFEST_FILE, open_index

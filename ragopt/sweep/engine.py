@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import ArtifactStore, storage_errors
+from ragopt.bill.kept_prices import own_prices
 from ragopt.bill.old_prices import old_price_warnings
-from ragopt.bill.own_prices import own_prices
 from ragopt.bill.price_book import PriceBook
 from ragopt.bill.service import embedding_lines, shared_lines
 from ragopt.errors import InputError

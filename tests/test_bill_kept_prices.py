@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from ragopt.bill.own_prices import book_with, own_prices
+from ragopt.bill.kept_prices import book_with, own_prices
 from ragopt.bill.price_book import PriceBook
 from tests.cli import ragopt, small_sweep
 
