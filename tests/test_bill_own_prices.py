@@ -99,18 +99,18 @@ def test_every_price_of_the_package_would_be_taken_from_a_file(tmp_path):
 
 def test_a_replaced_price_keeps_its_unit(tmp_path):
     """A unit that the group knows elsewhere is not enough."""
-    with pytest.raises(PriceError, match="per 'disk-month'. Allowed: per 'GB-month', as the price that it replaces"):
+    with pytest.raises(PriceError, match=r"per 'disk-month'\. Allowed: per 'GB-month', as the price that it replaces"):
         overridden(tmp_path, entry(group="block_storage", item="gp3-storage", unit="disk-month"))
 
 
 def test_a_vendor_sells_what_its_rules_count(tmp_path):
     """An item, a provider or a unit that the rules do not have is refused, with the nearest that they have."""
     place = {"group": "pinecone", "provider": "pinecone", "region": "aws-eu-west-1", "unit": "1M read units"}
-    with pytest.raises(PriceError, match="has the item 'read-unit' of group 'pinecone'.*did you mean 'read-units'"):
+    with pytest.raises(PriceError, match=r"has the item 'read-unit' of group 'pinecone'.*did you mean 'read-units'"):
         overridden(tmp_path, entry(**place, item="read-unit"))
-    with pytest.raises(PriceError, match="has the provider 'aws' of group 'pinecone'.*Allowed: pinecone"):
+    with pytest.raises(PriceError, match=r"has the provider 'aws' of group 'pinecone'.*Allowed: pinecone"):
         overridden(tmp_path, entry(**{**place, "provider": "aws"}, item="read-units"))
-    with pytest.raises(PriceError, match="per '1k read units'. Allowed: per '1M read units', which bills count in"):
+    with pytest.raises(PriceError, match=r"per '1k read units'\. Allowed: per '1M read units', which bills count in"):
         overridden(tmp_path, entry(**{**place, "unit": "1k read units"}, item="read-units"))
     assert overridden(tmp_path, entry(**place, item="read-units"))
 

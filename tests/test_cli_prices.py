@@ -134,8 +134,7 @@ def test_the_list_tells_what_a_file_did(home, tmp_path):
     mine = tmp_path / "mine.toml"
     mine.write_text(OVERRIDE)
     answer = ragopt("prices", "s3-standard-storage", "--prices", mine, **home)
-    assert (answer.returncode, answer.stderr) == (0, "ragopt: mine.toml: 1 price replaced
-")
+    assert (answer.returncode, answer.stderr) == (0, "ragopt: mine.toml: 1 price replaced\n")
 
 
 def test_a_refresh_reaches_the_list(home):

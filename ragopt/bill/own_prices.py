@@ -52,12 +52,7 @@ def check_override(price: Price, there: Price | None, packaged: Iterable[Price],
             raise _unknown(price, "provider", price.provider, [rules.name])
         if price.item not in rules.units:
             raise _unknown(price, "item", price.item, sorted(rules.units))
-    if there is not None:
-        units = (there.unit,)
-    elif rules is not None:
-        units = (rules.units[price.item],)
-    else:
-        units = _units_of(price, known)
+    units = _units_of(price, there, rules, known)
     if price.unit not in units:
         why = "as the price that it replaces" if there is not None else "which bills count in"
         raise PriceError(
@@ -108,16 +103,22 @@ def _vendors() -> Mapping[str, VendorRules]:
     return {rules.name: rules for rules in map(read_rules, rules_files())}
 
 
-def _units_of(price: Price, known: Collection[Price]) -> tuple[str, ...]:
-    """The units in which the package prices such a thing."""
+def _units_of(
+    price: Price, there: Price | None, rules: VendorRules | None, known: Collection[Price]
+) -> tuple[str, ...]:
+    """The units in which such a thing may be priced: that of the price there, or the vendor's, or the package's."""
+    if there is not None:
+        return (there.unit,)
+    if rules is not None:
+        return (rules.units[price.item],)
     if price.group == TOKEN_GROUP:
-        return tuple(unit_of(kind) for kind in get_args(Kind) if kind == _token_kind(price.item))
+        return (unit_of(_token_kind(price.item)),)
     group = [one for one in known if one.group == price.group]
     alike = [one for one in group if _last_word(one) == _last_word(price)] if price.group in NAMED_BY_LAST_WORD else []
     return tuple(sorted({one.unit for one in alike or group}))
 
 
-def _token_kind(item: str) -> str:
+def _token_kind(item: str) -> Kind:
     """The kind of tokens that an entry prices, see token_items.item_of."""
     return next((kind for kind in get_args(Kind) if kind in item.split(":")[1:]), "input")
 
