@@ -157,12 +157,13 @@ def test_a_new_figure_keeps_the_sizes_of_the_price_it_replaces(tmp_path):
     assert book.instances("aws", "us-east-1")
 
 
-def test_a_monthly_price_beside_the_hour_goes_with_the_figure_it_belonged_to(tmp_path):
-    """usd_per_month of a committed VM is the old price in another unit."""
-    there = next(price for price in BOOK if price.group == "vms_1_year")
-    assert "usd_per_month" in there.attributes
-    place = {"provider": there.provider, "region": there.region, "group": there.group, "item": there.item}
-    assert not overridden(tmp_path, entry(**place)).price(*place.values()).attributes
+@pytest.mark.parametrize(("group", "restated"), [("vms_1_year", "usd_per_month"), ("spot", "savings_percent")])
+def test_what_restates_the_old_figure_goes_with_it(tmp_path, group, restated):
+    """A month of a committed VM and the saving of a spot one were true of the old price; its other sizes stay."""
+    there = next(price for price in BOOK if price.group == group and restated in price.attributes)
+    place = {"provider": there.provider, "region": there.region, "group": group, "item": there.item}
+    found = overridden(tmp_path, entry(**place)).price(*place.values())
+    assert set(found.attributes) == set(there.attributes) - {restated}
 
 
 def test_a_missing_size_names_the_users_own_file(tmp_path):

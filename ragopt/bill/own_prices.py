@@ -24,8 +24,8 @@ NAMED_BY_LAST_WORD = ("block_storage", "object_storage")
 
 MOST_NAMED = 3
 
-MONEY = "usd_"
-"""Begins an attribute that is the same price in another unit: it goes with the price that it belongs to."""
+OF_THE_FIGURE = ("usd_per_month", "savings_percent")
+"""Attributes that restate the figure itself, in another unit or against on demand: a new figure does not keep them."""
 
 
 def check_override(price: Price, there: Price | None, packaged: Iterable[Price], today: dt.date) -> None:
@@ -74,7 +74,7 @@ def check_day(price: Price, today: dt.date) -> None:
 
 def with_sizes_of(there: Price, price: Price) -> Price:
     """Return a price with the sizes of the one that it replaces; those of its own come first."""
-    sizes = {name: size for name, size in there.attributes.items() if not name.startswith(MONEY)}
+    sizes = {name: size for name, size in there.attributes.items() if name not in OF_THE_FIGURE}
     return dataclasses.replace(price, attributes=MappingProxyType({**sizes, **price.attributes}))
 
 
