@@ -147,6 +147,7 @@ class BillLine:
         part: which part of the service it pays for.
         formula: how the quantity comes from the workload.
         caution: why the price deserves a second look (an undated copy, an estimate); empty when it does not.
+        undated: whether the price's page carries no date, so that `as_of` is the day of reading it.
     """
 
     item: str
@@ -159,6 +160,7 @@ class BillLine:
     part: Part = "compute"
     formula: str = ""
     caution: str = ""
+    undated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

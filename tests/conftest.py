@@ -13,6 +13,14 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_prices_of_the_user(tmp_path_factory):
+    """No bill of a test, in this process or in one that it starts, depends on what its user refreshed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared():
     """The folder of public data sets; tests that need it skip where RAGOPT_SHARED is not set."""

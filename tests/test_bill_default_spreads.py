@@ -7,6 +7,7 @@ import pytest
 from ragopt.bill.default_spreads import cpu_spread, default_spreads, price_spread
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.price_book import PriceBook
+from ragopt.bill.prices_in_use import Dated
 from ragopt.bill.targets import TARGETS
 from ragopt.bill.workload import Workload
 from ragopt.records import IndexBytes
@@ -77,18 +78,35 @@ def test_prices_spread_with_the_root_of_their_age():
 
     A vendor's logarithm is ten times that, a model's four times. A price of today is known, and has no spread.
     """
-    four_years = price_spread("aws", "vms", as_of=dt.date(2022, 11, 30), today=TODAY)
+    long_ago = Dated(dt.date(2022, 11, 30))
+    four_years = price_spread("aws", "vms", oldest=long_ago, today=TODAY)
     assert (four_years.low_factor, four_years.high_factor) == pytest.approx((1 / 1.21652, 1.21652), abs=1e-5)
-    vendor = price_spread("acme", "acme", as_of=dt.date(2022, 11, 30), today=TODAY)
+    vendor = price_spread("acme", "acme", oldest=long_ago, today=TODAY)
     assert math.log(vendor.high_factor) == pytest.approx(10 * math.log(four_years.high_factor))
-    tokens = price_spread("openai", "token_prices", as_of=dt.date(2022, 11, 30), today=TODAY)
+    tokens = price_spread("openai", "token_prices", oldest=long_ago, today=TODAY)
     assert math.log(tokens.high_factor) == pytest.approx(4 * math.log(four_years.high_factor))
-    assert price_spread("aws", "vms", as_of=TODAY, today=TODAY).is_known
-    assert price_spread("aws", "vms", as_of=TODAY + dt.timedelta(1), today=TODAY).is_known
+    assert price_spread("aws", "vms", oldest=Dated(TODAY), today=TODAY).is_known
+    assert price_spread("aws", "vms", oldest=Dated(TODAY + dt.timedelta(1)), today=TODAY).is_known
     # The price of acme is of 2026-06-01: 182 days.
     assert spreads_of(Workload(MILLION))["price of acme acme"][1] == pytest.approx(
         math.exp(1.959964 * 0.5 * math.sqrt(182 / 365.25))
     )
+
+
+def test_an_undated_price_read_today_is_not_known():
+    """It is taken to be 365 days old: exp(1.959964 x 0.2 x sqrt(365 / 365.25)) = 1.4797; read a day ago, 366."""
+    spread = price_spread("cohere", "rerankers", oldest=Dated(TODAY, undated=True), today=TODAY)
+    assert spread.high_factor == pytest.approx(1.4797, abs=1e-4)
+    assert spread.reason == ("undated, read on 2026-11-30 and taken to be 365 days older: 365 days; sigma 0.2 a year")
+    yesterday = Dated(TODAY - dt.timedelta(1), undated=True)
+    assert ": 366 days;" in price_spread("cohere", "rerankers", oldest=yesterday, today=TODAY).reason
+
+
+def test_a_stated_figure_may_have_been_measured():
+    """Both are in `given`, so the reason claims neither alone."""
+    found = default_spreads(INDEX, Workload(MILLION), BOOK, targets=["acme"], today=TODAY,
+                            given=frozenset({"text_bytes_per_chunk"}))  # fmt: skip
+    assert {one.reason for one in found if one.name == "text_bytes_per_chunk"} == {"stated or measured"}
 
 
 def test_only_prices_in_use_vary(real_targets):

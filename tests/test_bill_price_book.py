@@ -38,7 +38,7 @@ def price(**changes):
 
 def test_known_prices_are_exact():
     """Figures are the published ones, as exact decimals."""
-    book = PriceBook.load()
+    book = PriceBook.packaged()
     assert book.price("aws", "us-east-1", "vms", "r7g.large").usd == Decimal("0.1071")
     assert book.price("aws", "us-east-1", "block_storage", "gp3-storage").usd == Decimal("0.08")
     assert book.price("aws", "us-east-1", "object_storage", "s3-standard-storage").usd == Decimal("0.023")
@@ -63,7 +63,7 @@ def test_a_missing_price_names_the_file_and_the_entry_to_fill():
 def test_an_unknown_region_says_which_there_are():
     """Asking for the VMs of a region that is not in the book names the regions that are."""
     with pytest.raises(PriceError, match=r"at aws eu-west-9 in .*vms\.toml\. Allowed: provider and region aws us-east"):
-        PriceBook.load().instances("aws", "eu-west-9")
+        PriceBook.packaged().instances("aws", "eu-west-9")
 
 
 def test_stale_warns_once_for_each_file_and_date():
@@ -104,6 +104,7 @@ def test_a_file_reads_back_as_written(tmp_path):
         ('source = "https://acme.example/prices"', 'source = " "', "has source ' '"),
         ('unit = "hour"', "unit = 1", "has unit 1"),
         ('unit = "hour"', 'unit = "hour"\nurl = "x"', "has an unknown field 'url'"),
+        ('unit = "hour"', 'unit = "hour"\nundated = "yes"', "has undated 'yes'. Allowed: true or false"),
         ("vcpu = 2", 'vcpu = "two"', "has attributes.vcpu 'two'"),
         ("vcpu = 2", "vcpu = true", "has attributes.vcpu True"),
         ("{ vcpu = 2, ram_gib = 16 }", "7", "has attributes 7"),
@@ -150,10 +151,17 @@ def test_a_page_replaces_what_is_not_later(as_of, caution, known_as_of, known_ca
     assert renews(price(as_of=as_of, caution=caution), known) is expected
 
 
+def test_an_undated_price_gives_way_to_a_dated_page():
+    """At any date, even where both have a caution; it does not replace a later reading of its own kind."""
+    known = price(as_of="2026-11-26", caution="an undated copy", undated=True)
+    assert renews(price(as_of="2026-11-20", caution="an estimate"), known)
+    assert not renews(price(as_of="2026-11-20", caution="an undated copy", undated=True), known)
+
+
 def test_the_user_folder_lies_over_the_package(tmp_path, monkeypatch):
     """A refreshed price of a later day replaces the package's; an older one and other prices do not; --prices wins."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    package = PriceBook.load().price("aws", "us-east-1", "vms", "r7g.large")
+    package = PriceBook.packaged().price("aws", "us-east-1", "vms", "r7g.large")
     folder = user_prices_folder()
     assert folder == tmp_path / "ragopt" / "prices"
     folder.mkdir(parents=True)

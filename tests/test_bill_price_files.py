@@ -65,7 +65,15 @@ def test_every_price_names_a_page_and_a_day():
             assert price.source.startswith("https://")
             assert dt.date(2024, 1, 1) < dt.date.fromisoformat(price.as_of) <= LAST_READ
             if price.as_of >= "2026-11-01":
+                assert price.undated
                 assert re.search("undated|without a year", price.caution), price
+
+
+def test_a_price_is_undated_where_its_caution_says_that_the_day_is_that_of_reading():
+    """51 of the package's prices: all that were read on a page without a date, vendors' among them, and no others."""
+    said = {p for p in BOOK if re.search(r"(undated|without a year).* read on that day|carries no date", p.caution)}
+    assert {price for price in BOOK if price.undated} == said
+    assert len(said) == 51
 
 
 def test_sizes_that_bills_need_are_there():

@@ -6,7 +6,7 @@ from ragopt.bill.footprint import Footprint
 from ragopt.bill.lines import make_line, total
 from ragopt.bill.monte_carlo import bill_range
 from ragopt.bill.price_book import PriceBook
-from ragopt.bill.prices_in_use import oldest_prices
+from ragopt.bill.prices_in_use import Dated, oldest_prices
 from ragopt.bill.targets import TARGETS, bill_index
 from ragopt.bill.uncertain_inputs import Spread, price_name
 from ragopt.bill.workload import Workload
@@ -42,7 +42,7 @@ def test_no_line_of_any_target_is_without_its_price():
             continue
         for line in bill_index(INDEX, WORKLOAD, book, target=name).lines:
             place = known[line.usd_per_unit, line.as_of, line.source]
-            assert oldest[place] <= dt.date.fromisoformat(line.as_of), (name, line.item)
+            assert oldest[place].true_on <= Dated(dt.date.fromisoformat(line.as_of), line.undated).true_on, line
 
 
 def test_the_oldest_price_of_a_group_counts(monkeypatch):
@@ -56,7 +56,7 @@ def test_the_oldest_price_of_a_group_counts(monkeypatch):
 
     target = FakeTarget("t", asks)
     install(monkeypatch, target)
-    assert oldest_prices(INDEX, WORKLOAD, book, ["t"]) == {("beta", "beta"): dt.date(2026, 6, 1)}
+    assert oldest_prices(INDEX, WORKLOAD, book, ["t"]) == {("beta", "beta"): Dated(dt.date(2026, 6, 1))}
     charges = target.charges
 
     def charges_and_looks(footprint, workload, book, cpu_ms):
@@ -64,7 +64,7 @@ def test_the_oldest_price_of_a_group_counts(monkeypatch):
         return charges(footprint, workload, book, cpu_ms)
 
     monkeypatch.setattr(target, "charges", charges_and_looks)
-    assert oldest_prices(INDEX, WORKLOAD, book, ["t"]) == {("beta", "beta"): dt.date(2025, 1, 1)}
+    assert oldest_prices(INDEX, WORKLOAD, book, ["t"]) == {("beta", "beta"): Dated(dt.date(2025, 1, 1))}
 
 
 def test_a_price_that_only_a_line_shows_is_in_use(monkeypatch):
@@ -80,7 +80,25 @@ def test_a_price_that_only_a_line_shows_is_in_use(monkeypatch):
 
     charges = target.charges(INDEX, WORKLOAD, BOOK, 1.0)
     monkeypatch.setattr(target, "charges", through_the_book)
-    assert oldest_prices(INDEX, WORKLOAD, BOOK, ["t"]) == {("acme", "acme"): dt.date(2026, 6, 1)}
+    assert oldest_prices(INDEX, WORKLOAD, BOOK, ["t"]) == {("acme", "acme"): Dated(dt.date(2026, 6, 1))}
+
+
+def test_an_undated_price_is_a_year_older_than_the_day_of_reading_it(monkeypatch):
+    """Read on 2026-05-02 it is taken to be of 2025-05-02, before one of 2025-05-03 and after one of 2025-05-01."""
+    undated = dataclasses.replace(price_of("beta", "7", as_of="2026-05-02"), undated=True)
+    target = FakeTarget("t", lambda workload, cpu_ms: {"beta": 1})  # noqa: ARG005 - the signature of a target
+    install(monkeypatch, target)
+    charges = target.charges
+
+    def charges_and_looks(footprint, workload, book, cpu_ms):
+        book.price("beta", "global", "beta", "other")
+        return charges(footprint, workload, book, cpu_ms)
+
+    monkeypatch.setattr(target, "charges", charges_and_looks)
+    for other, oldest in (("2025-05-03", Dated(dt.date(2026, 5, 2), undated=True)),
+                          ("2025-05-01", Dated(dt.date(2025, 5, 1)))):  # fmt: skip
+        book = PriceBook([undated, price_of("beta", "7", as_of=other, item="other")])
+        assert oldest_prices(INDEX, WORKLOAD, book, ["t"]) == {("beta", "beta"): oldest}
 
 
 def test_library_prices_are_in_no_book_and_vary_all_the_same(monkeypatch):
@@ -90,7 +108,7 @@ def test_library_prices_are_in_no_book_and_vary_all_the_same(monkeypatch):
     """
     install(monkeypatch, FakeTarget("t", lambda workload, cpu_ms: {"acme": 10, "beta": 10}))  # noqa: ARG005
     oldest = oldest_prices(footprint_of(), WORKLOAD, BOOK, ["t"], with_tokens)
-    assert oldest["genai-prices", "token_prices"] == dt.date(2026, 3, 1)
+    assert oldest["genai-prices", "token_prices"] == Dated(dt.date(2026, 3, 1))
     found = bill_range(
         footprint_of(), WORKLOAD, BOOK, target="t", billing=with_tokens,
         spreads=[Spread(price_name("genai-prices", "token_prices"), 0.5, 2.0, "")],

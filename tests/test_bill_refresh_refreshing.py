@@ -1,5 +1,6 @@
 """A refresh takes what is plausible, keeps what is not, and overwrites nothing on failure."""
 
+import dataclasses
 import datetime as dt
 from decimal import Decimal
 
@@ -38,6 +39,24 @@ def content(folder):
 
 def statuses(report, api="aws-storage"):
     return {one.book.item: one.status for one in report.outcomes[api]}
+
+
+def test_a_page_gives_an_undated_price_its_date(tmp_path):
+    """The day of reading in the book is later than the page's, and gives way all the same; the file says dated."""
+    undated = dataclasses.replace(STANDARD, as_of="2026-11-23", undated=True, caution="an undated copy", file="x.toml")
+    with PriceServer(aws_routes()) as server:
+        report = run(server, tmp_path, PriceBook([undated]))
+    assert statuses(report) == {"s3-standard-storage": "confirmed"}
+    (written,) = read_prices(tmp_path / "object_storage.toml")
+    assert (written.as_of, written.undated, written.caution, written.file) == ("2026-11-20", False, "", "")
+
+
+def test_a_page_of_tomorrow_is_of_today(tmp_path):
+    """A server east of here may be a day ahead; what is written can be loaded on the same day."""
+    with PriceServer(aws_routes()) as server:
+        refresh(BOOK, tmp_path, today=dt.date(2026, 11, 19), addresses={"aws-storage": server.url}, limits=QUICK)
+    assert {one.as_of for one in read_prices(tmp_path / "object_storage.toml")} == {"2026-11-19"}
+    assert BOOK.refreshed(tmp_path, today=dt.date(2026, 11, 19)).told
 
 
 def test_prices_are_renewed_group_by_group(tmp_path):

@@ -31,6 +31,7 @@ prices = st.builds(
         MappingProxyType
     ),
     caution=st.just("") | texts,
+    undated=st.booleans(),
 )
 
 

@@ -121,6 +121,7 @@ def test_an_undated_price_says_that_it_is_undated():
     undated = price(SMALL)
     assert undated.as_of == "2026-11-03"
     assert "does not say when this price was checked" in undated.caution
+    assert undated.undated
 
 
 @pytest.mark.parametrize(

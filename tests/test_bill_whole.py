@@ -169,14 +169,27 @@ def test_reasoning_names_the_largest_part_and_what_compression_is_worth():
 
 
 def test_old_prices_are_named_once_by_source_and_day():
-    """91 days are old, 90 are not; four prices of one source are one warning that names three."""
-    lines = [line_of(str(n), "queries", as_of="2026-08-27") for n in (1, 1, 2, 3, 4)]
+    """91 days are old, 90 are not; four prices of one source are one warning that names three and what they are for."""
+    lines = [dataclasses.replace(line_of(str(n), "queries", as_of="2026-08-27"), item=f"Queries {n}: many of them")
+             for n in (1, 1, 2, 3, 4)]  # fmt: skip
     fresh = line_of("9", "queries", as_of="2026-08-28")
     [warning] = old_price_warnings([*lines, fresh], TODAY)
-    assert warning.startswith(
-        "USD 1 per month, USD 2 per month, USD 3 per month and 1 more: 91 days old (as of 2026-08-27"
+    assert warning == (
+        "Queries 1 (USD 1 per month), Queries 2 (USD 2 per month), Queries 3 (USD 3 per month) and 1 more: 91 days old "
+        "(as of 2026-08-27, over 90; s). Compare with the source; `ragopt prices refresh` renews prices of AWS, Azure "
+        "and GCP, --prices takes your own."
     )
-    assert "ragopt prices refresh" in warning
+
+
+def test_undated_prices_are_named_however_lately_they_were_read():
+    """Read today: the date is not the price's, and the warning says so."""
+    line = dataclasses.replace(
+        line_of("2", "rerank", as_of=TODAY.isoformat()), item="Reranking: 5 searches", undated=True
+    )
+    [warning] = old_price_warnings([line, line], TODAY)
+    assert warning.startswith(
+        f"Reranking (USD 2 per month): read on {TODAY}, the page carries no date (s). Compare with the source;"
+    )
 
 
 @settings(max_examples=25, deadline=None)

@@ -103,6 +103,40 @@ def test_nothing_found_says_what_there_is(home, arguments):
     assert "providers aws" in answer.stderr
 
 
+def test_a_model_shows_its_token_prices(home):
+    """By PROVIDER:NAME or by name: input, output and their batch prices, each with the library as its source."""
+    by_ref, by_name = listed(home, "openai:gpt-4o-mini"), listed(home, "gpt-4o-mini")
+    assert by_ref == by_name
+    assert [(one["item"], one["unit"]) for one in by_ref] == [
+        ("gpt-4o-mini", "1M input tokens"), ("gpt-4o-mini:batch", "1M input tokens"),
+        ("gpt-4o-mini:output", "1M output tokens"), ("gpt-4o-mini:output:batch", "1M output tokens"),
+    ]  # fmt: skip
+    assert all("genai-prices" in one["source"] for one in by_ref)
+
+
+def test_undated_prices_are_marked(home):
+    """A price whose page carries no date has `?` at its age, a line below that says what it means, a flag as JSON."""
+    text = ragopt("prices", "rerank-v3.5", **home).stdout
+    assert " d ?  https://" in text
+    assert "? 1 of 1 bear no date of their own: as_of is the day of reading them." in text
+    assert [one["undated"] for one in listed(home, "rerank-v3.5")] == [True]
+    assert not any(one["undated"] for one in listed(home, "--group", "vms"))
+
+
+def test_an_unknown_word_says_where_token_prices_are(home):
+    """They are in no list; an unknown model of a known vendor is named with what is near."""
+    assert "`ragopt prices PROVIDER:NAME` shows those of one" in ragopt("prices", "no-such-thing", **home).stderr
+    assert "No token price is known of 'gpt-4o-mono' at openai" in ragopt("prices", "openai:gpt-4o-mono", **home).stderr
+
+
+def test_the_list_tells_what_a_file_did(home, tmp_path):
+    """On standard error, beside the table."""
+    mine = tmp_path / "mine.toml"
+    mine.write_text(OVERRIDE)
+    answer = ragopt("prices", "s3-standard-storage", "--prices", mine, **home)
+    assert (answer.returncode, answer.stderr) == (0, "ragopt: mine.toml: 1 price replaced\n")
+
+
 def test_a_refresh_reaches_the_list(home):
     """End to end: the page's figure is in the user's folder and from then on in the book, with its date and source."""
     with PriceServer(aws_routes(('"0.0230000000"', '"0.0245000000"'))) as server:

@@ -153,7 +153,19 @@ def test_recommendation_json_has_the_promised_keys(tmp_path):
     assert found["quality"]["ndcg@10"]["loss_vs_exact"] == {"value": 0.0011, "low": -0.0032, "high": 0.0054}
     assert set(found["latency_ms"]) >= {"p50", "p95", "p99"}
     assert set(found["bill"]) == {"usd_per_month", "usd_before_minimum", "low", "high", "lines", "notes"}
-    line = {"part", "item", "formula", "quantity", "unit", "usd_per_unit", "usd", "source", "as_of", "caution"}
+    line = {
+        "part",
+        "item",
+        "formula",
+        "quantity",
+        "unit",
+        "usd_per_unit",
+        "usd",
+        "source",
+        "as_of",
+        "caution",
+        "undated",
+    }
     assert all(set(one) == line for one in found["bill"]["lines"])
     assert set(found["baseline"]) >= {"label", "usd_per_month", "ram_bytes_per_vector"}
     assert found["cache"] is None

@@ -21,7 +21,7 @@ def bill_json(bill: Bill) -> dict[str, Any]:
     }
 
 
-def lines_json(lines: Iterable[BillLine]) -> list[dict[str, str]]:
+def lines_json(lines: Iterable[BillLine]) -> list[dict[str, Any]]:
     """Give bill lines as JSON values."""
     return [
         {
@@ -35,6 +35,7 @@ def lines_json(lines: Iterable[BillLine]) -> list[dict[str, str]]:
             "source": line.source,
             "as_of": line.as_of,
             "caution": line.caution,
+            "undated": line.undated,
         }
         for line in lines
     ]
@@ -54,6 +55,7 @@ def bill_of(target: str, value: Mapping[str, Any]) -> Bill:
             line.get("part", "compute"),
             line.get("formula", ""),
             line.get("caution", ""),
+            line.get("undated", False),
         )
         for line in value["lines"]
     )

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragopt.bill.prices_in_use import oldest_prices
+from ragopt.bill.prices_in_use import UNDATED_AGE_DAYS, Dated, oldest_prices
 from ragopt.bill.targets import bill_index
 from ragopt.bill.uncertain_inputs import CPU, DEVIATIONS, QUERIES, TOGETHER, Spread, fields_of, price_name
 
@@ -84,7 +84,7 @@ def default_spreads(  # noqa: PLR0913 - a bill's inputs, and what is known of th
       range.
     - CPU time: the footprint's 95 % interval.
     - Prices: log-normal with sigma x sqrt(age in years), one factor for each provider and group; the age is that of the
-      oldest price in use. The bill's own prices are the medians.
+      oldest price in use, to which an undated one has UNDATED_AGE_DAYS more. The bill's own prices are the medians.
 
     Args:
         footprint: the measured index.
@@ -106,7 +106,7 @@ def default_spreads(  # noqa: PLR0913 - a bill's inputs, and what is known of th
     if footprint.cpu_ms_per_query > 0:
         spreads.append(cpu_spread(footprint))
     oldest = oldest_prices(footprint, workload, book, targets, billing)
-    spreads += [price_spread(*place, as_of=day, today=today) for place, day in sorted(oldest.items())]
+    spreads += [price_spread(*place, oldest=oldest[place], today=today) for place in sorted(oldest)]
     return tuple(spread for spread in spreads if not spread.is_known)
 
 
@@ -124,12 +124,16 @@ def cpu_spread(footprint: Footprint) -> Spread:
     )
 
 
-def price_spread(provider: str, group: str, *, as_of: dt.date, today: dt.date) -> Spread:
-    """Log-normal with sigma x sqrt(age in years); a price of today, or of a later day, is known."""
+def price_spread(provider: str, group: str, *, oldest: Dated, today: dt.date) -> Spread:
+    """Log-normal with sigma x sqrt(age in years); a price that bears today's date, or a later one, is known."""
     sigma = CLOUD_SIGMA if group in CLOUD_GROUPS else TOKEN_SIGMA if group in TOKEN_GROUPS else VENDOR_SIGMA
-    age_days = max(0, (today - as_of).days)
+    age_days = max(0, (today - oldest.true_on).days)
     high = math.exp(DEVIATIONS * sigma * math.sqrt(age_days / DAYS_PER_YEAR))
-    reason = f"as of {as_of.isoformat()}, {age_days} days old; sigma {sigma:g} a year"
+    if oldest.undated:
+        when = f"undated, read on {oldest.as_of} and taken to be {UNDATED_AGE_DAYS} days older: {age_days} days"
+    else:
+        when = f"as of {oldest.as_of}, {age_days} days old"
+    reason = f"{when}; sigma {sigma:g} a year"
     return Spread(price_name(provider, group), 1 / high, high, reason)
 
 
@@ -139,4 +143,4 @@ def _field_spread(name: str, given: frozenset[str]) -> Spread:
     if missing:
         reason = f"{' and '.join(missing)} not stated" if len(fields) > 1 else "a default, not stated"
         return Spread(name, 1 / DEFAULT_FACTOR, DEFAULT_FACTOR, reason)
-    return Spread(name, 1 / GIVEN_FACTOR, GIVEN_FACTOR, "stated")
+    return Spread(name, 1 / GIVEN_FACTOR, GIVEN_FACTOR, "stated or measured")

@@ -59,6 +59,7 @@ def make_line(item: str, quantity: Decimal, price: Price, *, part: Part, formula
         part=part,
         formula=formula,
         caution=price.caution,
+        undated=price.undated,
     )
 
 

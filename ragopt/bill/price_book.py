@@ -15,6 +15,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from ragopt.bill.own_prices import check_day, check_override, told_of_file, told_of_folder, with_sizes_of
 from ragopt.bill.price import Price, file_of
 from ragopt.bill.price_file import read_overrides, read_prices
 from ragopt.errors import PriceError
@@ -28,39 +29,49 @@ STALE_AFTER_DAYS = 90
 class PriceBook:
     """Prices by provider, region, group and item; a missing one is an error, never 0."""
 
-    def __init__(self, prices: Iterable[Price]) -> None:
-        """Index `prices`. Raises PriceError when two of them price the same thing."""
+    def __init__(self, prices: Iterable[Price], *, told: Iterable[str] = ()) -> None:
+        """Index `prices`. Raises PriceError when two of them price the same thing.
+
+        Args:
+            prices: what it holds.
+            told: see the property.
+        """
+        self._told = tuple(told)
         self._prices: dict[tuple[str, str, str, str], Price] = {}
         self._instances: dict[tuple[str, str], tuple[Price, ...]] = {}
         for price in prices:
             key = (price.provider, price.region, price.group, price.item)
             if key in self._prices:
                 raise PriceError(
-                    f"{file_of(price.group)} prices {price.provider} {price.region} {price.item} twice: "
+                    f"{price.shown_file} prices {price.provider} {price.region} {price.item} twice: "
                     f"{self._prices[key].usd} and {price.usd} USD",
                     next_step="Keep one [[price]] entry of the two",
                 )
             self._prices[key] = price
 
     @classmethod
-    def load(cls, folder: Traversable | None = None, *, overrides: Path | None = None) -> PriceBook:
+    def load(
+        cls, folder: Traversable | None = None, *, overrides: Path | None = None, today: dt.date | None = None
+    ) -> PriceBook:
         """Read every price: the package's, over them those of the user's folder, over them a file of overrides.
 
         Args:
             folder: read only the price files of this folder instead of the package's and the user's.
             overrides: a file of prices that replace others, or add to them (`--prices`).
+            today: prices of the user's folder and of `overrides` may not bear a later day; today (UTC) unless given.
 
         Raises:
             PriceError: a file that cannot be read as prices; the message names file, entry and field.
         """
+        today = today or dt.datetime.now(tz=dt.UTC).date()
         if folder is None:
             book = cls.packaged()
             refreshed = user_prices_folder()
             if refreshed.is_dir():
-                book = book.renewed(price for file in _files_of(refreshed) for price in read_prices(file))
+                book = book.refreshed(refreshed, today=today)
         else:
             book = cls(_read_folder(folder))
-        return book if overrides is None else book.overridden(overrides)
+        return book if overrides is None else book.overridden(overrides, today=today)
 
     @classmethod
     def packaged(cls) -> PriceBook:
@@ -69,31 +80,53 @@ class PriceBook:
         vendors = (price for file in _files_of(root / "vendors") for price in read_prices(file))
         return cls([*_read_folder(root / "prices"), *vendors])
 
-    def overridden(self, file: Path) -> PriceBook:
-        """Return a book with the prices of a file over its own.
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the user's own prices did, one sentence for the refreshed folder and one for each file of overrides."""
+        return self._told
+
+    def overridden(self, file: Path, *, today: dt.date | None = None) -> PriceBook:
+        """Return a book with the prices of a file over its own; a price keeps the sizes that it is not given anew.
+
+        Args:
+            file: of overrides, see read_overrides.
+            today: no price may bear a later day; today (UTC) unless given.
 
         Raises:
-            PriceError: the file cannot be read as prices, or prices something in another unit than the book does.
+            PriceError: the file cannot be read as prices, or one of them has an unknown group, an item that its vendor
+                does not sell, a unit in which nothing is counted, or a day to come.
         """
-        prices = read_overrides(file)
-        for price in prices:
+        today = today or dt.datetime.now(tz=dt.UTC).date()
+        packaged = PriceBook.packaged()
+        replaced, added = [], []
+        for price in read_overrides(file):
             there = self.find(price.provider, price.region, price.group, price.item)
-            if there is not None and there.unit != price.unit:
-                raise PriceError(
-                    f"{file} prices {price.provider} {price.region} {price.item} per {price.unit!r}",
-                    allowed=f"per {there.unit!r}, as the price that it replaces",
-                    next_step=f"Convert the price to USD per {there.unit} in {file}",
-                )
-        return self.over(prices)
+            check_override(price, there, packaged, today)
+            if there is None:
+                added.append(price)
+            else:
+                replaced.append(with_sizes_of(there, price))
+        book = self.over([*replaced, *added])
+        return PriceBook(book, told=(*self._told, told_of_file(file, len(replaced), added)))
+
+    def refreshed(self, folder: Path, *, today: dt.date) -> PriceBook:
+        """Return a book with what `ragopt prices refresh` wrote into a folder.
+
+        Raises:
+            PriceError: a file that cannot be read as prices, or a price of a day after `today`.
+        """
+        files = sorted(folder.glob("*.toml"))
+        prices = [price for file in files for price in read_prices(file, shown=str(file))]
+        for price in prices:
+            check_day(price, today)
+        taken = [price for price in prices if self._takes(price)]
+        told = [told_of_folder(taken)] if taken else []
+        return PriceBook(self.over(taken), told=(*self._told, *told))
 
     def over(self, prices: Iterable[Price]) -> PriceBook:
         """Return a book in which `prices` replace those of the same key, or are added."""
         upper = PriceBook(prices)
-        return PriceBook({**self._prices, **upper._prices}.values())
-
-    def renewed(self, prices: Iterable[Price]) -> PriceBook:
-        """Return a book with those of `prices` that it lacks or that renew its own."""
-        return self.over(price for price in prices if self._takes(price))
+        return PriceBook({**self._prices, **upper._prices}.values(), told=self._told)
 
     def _takes(self, price: Price) -> bool:
         there = self.find(price.provider, price.region, price.group, price.item)
@@ -135,7 +168,7 @@ class PriceBook:
         by_date: dict[tuple[str, str, str, str], list[str]] = {}
         for price in self._prices.values():
             if (today - dt.date.fromisoformat(price.as_of)).days > STALE_AFTER_DAYS:
-                key = (price.group, price.provider, price.region, price.as_of)
+                key = (price.shown_file, price.provider, price.region, price.as_of)
                 by_date.setdefault(key, []).append(price.item)
         return tuple(
             _stale_warning(key, items, (today - dt.date.fromisoformat(key[3])).days)
@@ -158,10 +191,11 @@ class PriceBook:
 def renews(price: Price, there: Price) -> bool:
     """Whether a price from a provider's page replaces the one of the book.
 
-    It does unless the book's is of a later day: a newer ragopt may bring one. An undated copy or an estimate, which has
-    a caution, gives way to a page without one at any date.
+    It does unless the book's is of a later day: a newer ragopt may bring one. An undated price gives way to a dated one
+    at any date, and so does one with a caution, an estimate for example, to a page without.
     """
-    return price.as_of >= there.as_of or (bool(there.caution) and not price.caution)
+    gives_way = (there.undated and not price.undated) or (bool(there.caution) and not price.caution)
+    return price.as_of >= there.as_of or gives_way
 
 
 def user_prices_folder() -> Path:
@@ -181,10 +215,10 @@ def _read_folder(folder: Traversable) -> list[Price]:
 
 
 def _stale_warning(key: tuple[str, str, str, str], items: list[str], age_days: int) -> str:
-    group, provider, region, as_of = key
+    file, provider, region, as_of = key
     what = items[0] if len(items) == 1 else f"{len(items)} prices ({items[0]} to {items[-1]})"
     return (
-        f"{what} of {provider} {region} in {file_of(group)}: {age_days} days old (as of {as_of}, over "
+        f"{what} of {provider} {region} in {file}: {age_days} days old (as of {as_of}, over "
         f"{STALE_AFTER_DAYS}). Renew them with `ragopt prices refresh` where a public price page has them, give "
         "your own with --prices FILE, or correct that file by a pull request."
     )

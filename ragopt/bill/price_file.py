@@ -19,11 +19,15 @@ from ragopt.errors import PriceError
 SCHEMA = 1
 
 REQUIRED = ("provider", "region", "item", "unit", "usd", "as_of", "source")
-OPTIONAL = ("attributes", "caution")
+OPTIONAL = ("attributes", "caution", "undated")
 
 
-def read_prices(file: Traversable) -> list[Price]:
+def read_prices(file: Traversable, *, shown: str = "") -> list[Price]:
     """Read one price file of a group; the file's name is the group's.
+
+    Args:
+        file: to read.
+        shown: how messages name a file of the user; empty for one of the package.
 
     Raises:
         PriceError: naming the file, the entry and the field that cannot be used.
@@ -36,7 +40,8 @@ def read_prices(file: Traversable) -> list[Price]:
             allowed=f"schema = {SCHEMA} and group = the file's own name",
             next_step=f"Correct the first lines of {file}",
         )
-    return [_price_of(file, group, number, entry) for number, entry in enumerate(_entries(file, content), start=1)]
+    entries = enumerate(_entries(file, content), start=1)
+    return [_price_of(file, group, number, entry, shown=shown) for number, entry in entries]
 
 
 def read_overrides(file: Traversable) -> list[Price]:
@@ -58,7 +63,8 @@ def read_overrides(file: Traversable) -> list[Price]:
             raise PriceError(f"Price {number} in {file.name} has group {group!r}", allowed="vms, block_storage, ...",
                              next_step=f"Name the group of the price that it replaces in {file}; `ragopt prices` "
                              "lists them")  # fmt: skip
-        found.append(_price_of(file, group, number, {name: entry[name] for name in entry if name != "group"}))
+        fields = {name: entry[name] for name in entry if name != "group"}
+        found.append(_price_of(file, group, number, fields, shown=str(file)))
     return found
 
 
@@ -79,7 +85,7 @@ def _entries(file: Traversable, content: dict[str, Any]) -> list[dict[str, Any]]
     return entries
 
 
-def _price_of(file: Traversable, group: str, number: int, entry: dict[str, Any]) -> Price:
+def _price_of(file: Traversable, group: str, number: int, entry: dict[str, Any], *, shown: str) -> Price:
     where = f"Price {number} ({entry.get('item', 'no item')}) in {file.name}"
     for name in REQUIRED:
         if name not in entry:
@@ -98,12 +104,17 @@ def _price_of(file: Traversable, group: str, number: int, entry: dict[str, Any])
     for name, value in texts.items():
         if not isinstance(value, str) or not value.strip():
             raise PriceError(f"{where} has {name} {value!r}", allowed="some text", next_step=f"Correct {file}")
+    undated = entry.get("undated", False)
+    if not isinstance(undated, bool):
+        raise PriceError(f"{where} has undated {undated!r}", allowed="true or false", next_step=f"Correct {file}")
     return Price(
         **texts,
         group=group,
         usd=_decimal(f"{where} has usd", file, entry["usd"]),
         as_of=as_of.isoformat(),
         attributes=_attributes(where, file, entry.get("attributes", {})),
+        undated=undated,
+        file=shown,
     )
 
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
     from ragopt.bill.price import Price
 
+MODELS = (
+    "Token prices of models come from the library genai-prices and are not listed: `ragopt prices PROVIDER:NAME` shows "
+    "those of one, openai:gpt-4o-mini for example"
+)
+
 COLUMNS = ("provider", "region", "group", "item", "unit", "usd", "as_of", "age", "source")
 
 
@@ -43,7 +48,7 @@ def search_prices(
         raise PriceError(
             f"No price has {asked or 'anything: the book is empty'}",
             allowed=f"groups {groups}; providers {providers}; regions {regions}",
-            next_step="Search with fewer words; `ragopt prices` lists everything",
+            next_step=f"Search with fewer words; `ragopt prices` lists everything. {MODELS}",
         )
     return found
 
@@ -54,10 +59,13 @@ def age_days(price: Price, today: dt.date) -> int:
 
 
 def price_table(prices: Sequence[Price], today: dt.date) -> str:
-    """Write prices as aligned columns; a price past STALE_AFTER_DAYS has `!` at its age, explained below the table."""
+    """Write prices as aligned columns; `!` at an age is past STALE_AFTER_DAYS, `?` undated, explained below."""
     rows = [COLUMNS, *(_row(price, today) for price in prices)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    n_undated = sum(price.undated for price in prices)
+    if n_undated:
+        lines.append(f"\n? {n_undated} of {len(prices)} bear no date of their own: as_of is the day of reading them.")
     n_stale = sum(age_days(price, today) > STALE_AFTER_DAYS for price in prices)
     if n_stale:
         lines.append(
@@ -82,6 +90,7 @@ def prices_json(prices: Sequence[Price], today: dt.date) -> dict[str, Any]:
                 "source": price.source,
                 "attributes": {name: f"{size:f}" for name, size in price.attributes.items()},
                 "caution": price.caution,
+                "undated": price.undated,
             }
             for price in prices
         ],
@@ -96,6 +105,6 @@ def _text(price: Price) -> str:
 
 def _row(price: Price, today: dt.date) -> tuple[str, ...]:
     days = age_days(price, today)
-    age = f"{days} d{' !' * (days > STALE_AFTER_DAYS)}"
+    age = f"{days} d{' ?' * price.undated}{' !' * (days > STALE_AFTER_DAYS)}"
     return (price.provider, price.region, price.group, price.item, price.unit, f"{price.usd:f}", price.as_of, age,
             price.source)  # fmt: skip

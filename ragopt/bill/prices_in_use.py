@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragopt.bill.price_book import PriceBook
@@ -20,6 +21,28 @@ if TYPE_CHECKING:
 Place = tuple[str, str]
 """A provider and a group."""
 
+UNDATED_AGE_DAYS = 365
+"""How old a price without a date is taken to be on the day of reading it. An assumption, a year: nothing
+tells how long before the reading the figure, or the copy that was read, was put there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """The day that a price bears.
+
+    Attributes:
+        as_of: that day.
+        undated: whether it is only the day of reading a page without a date.
+    """
+
+    as_of: dt.date
+    undated: bool = False
+
+    @property
+    def true_on(self) -> dt.date:
+        """The day on which the price is taken to have been set: UNDATED_AGE_DAYS before an undated one was read."""
+        return self.as_of - dt.timedelta(days=UNDATED_AGE_DAYS * self.undated)
+
 
 def oldest_prices(
     footprint: Footprint,
@@ -27,8 +50,8 @@ def oldest_prices(
     book: PriceBook,
     targets: Sequence[str],
     billing: Billing = bill_index,
-) -> dict[Place, dt.date]:
-    """Return the date of the oldest price in use, by provider and group.
+) -> dict[Place, Dated]:
+    """Return the date of the oldest price in use, by provider and group; an undated one is older than it looks.
 
     In use are the prices that the bills ask the book for, paid or not (a cheaper VM type may be chosen at another
     size), those that a line shows, and those of the library genai-prices, which are in no book.
@@ -39,12 +62,13 @@ def oldest_prices(
     """
     watched = _WatchedBook(book)
     bills = [billing(footprint, workload, watched, target=target) for target in targets]
-    oldest: dict[Place, dt.date] = {}
-    dated = [((price.provider, price.group), price.as_of) for price in [*watched.seen, *_shown(bills, watched)]]
-    dated += [(LIBRARY_PLACE, line.as_of) for bill in bills for line in library_lines(bill, book)]
-    for place, as_of in dated:
-        day = dt.date.fromisoformat(as_of)
-        oldest[place] = min(day, oldest.get(place, day))
+    oldest: dict[Place, Dated] = {}
+    used = [*watched.seen, *_shown(bills, watched)]
+    dated = [((price.provider, price.group), price.as_of, price.undated) for price in used]
+    dated += [(LIBRARY_PLACE, line.as_of, line.undated) for bill in bills for line in library_lines(bill, book)]
+    for place, as_of, undated in dated:
+        one = Dated(dt.date.fromisoformat(as_of), undated)
+        oldest[place] = min(one, oldest.get(place, one), key=lambda dated: dated.true_on)
     return oldest
 
 

@@ -43,6 +43,7 @@ class LibraryPrice:
         as_of: the day on which the library says that it was checked, YYYY-MM-DD.
         source: the vendor's pricing page that the library names, and the library with its version.
         caution: what a reader should know of it; empty when nothing.
+        undated: whether the library does not say when this price was checked: `as_of` is its newest check of any.
         is_embedding: whether the model makes vectors: its name says so, or nothing is charged for what comes out.
     """
 
@@ -52,6 +53,7 @@ class LibraryPrice:
     as_of: str
     source: str
     caution: str
+    undated: bool
     is_embedding: bool
 
 
@@ -92,6 +94,13 @@ def find_model(vendor: str, name: str, kind: Kind = "input", *, batch: bool = Fa
             next_step=fill_in(vendor, name, kind, batch=batch, otherwise="Choose one of these"),
         )
     return provider, model
+
+
+def vendors_of(name: str) -> tuple[str, ...]:
+    """Every vendor of the library that sells a model of exactly this name, in any case."""
+    return tuple(
+        vendor for vendor, one in _providers().items() if any(model.id.lower() == name.lower() for model in one.models)
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -147,6 +156,7 @@ def library_price(
         as_of=as_of,
         source=_source(provider),
         caution="; ".join(cautions),
+        undated=not dated,
         is_embedding=is_embedding_name(name) or _is_input_only(model, when),
     )
 

@@ -53,7 +53,8 @@ def token_price(
     item, unit = item_of(name, kind, batch=batch), unit_of(kind)
     if found is None:
         raise _missing(vendor, name, kind, batch=batch, when=when)
-    price = Price(found.vendor, REGION, GROUP, item, unit, found.usd, found.as_of, found.source, caution=found.caution)
+    price = Price(found.vendor, REGION, GROUP, item, unit, found.usd, found.as_of, found.source,
+                  caution=found.caution, undated=found.undated)  # fmt: skip
     return plausible_embedding_price(price) if found.is_embedding and kind == "input" else price
 
 

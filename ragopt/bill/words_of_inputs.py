@@ -78,8 +78,8 @@ def spread_text(spread: Spread) -> str:
     """A spread as one clause.
 
     >>> from ragopt.bill.uncertain_inputs import Spread
-    >>> spread_text(Spread("queries", 0.8, 1.25, "stated"))
-    'peak load and queries x 0.8 to x 1.25 (stated)'
+    >>> spread_text(Spread("queries", 0.8, 1.25, "stated or measured"))
+    'peak load and queries x 0.8 to x 1.25 (stated or measured)'
     """
     reason = f" ({spread.reason})" if spread.reason else ""
     return f"{words_of(spread.name)} x {spread.low_factor:.3g} to x {spread.high_factor:.3g}{reason}"

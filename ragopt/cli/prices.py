@@ -52,17 +52,22 @@ def list_command(
 ) -> None:
     """List the prices that hold every one of WORDS, in any field and any case; all prices without WORDS.
 
-    Each is shown with its date, age and source; `!` marks one older than 90 days.
+    Each is shown with its date, age and source; `!` marks one older than 90 days, `?` one that is undated. A single
+    PROVIDER:NAME, or a model's name, shows the model's token prices, which come from the library genai-prices.
 
     Example: ragopt prices list r7g hour
     """
+    from ragopt.bill.model_prices import prices_and_models  # noqa: PLC0415 - as above
     from ragopt.bill.price_book import PriceBook  # noqa: PLC0415 - loaded when first used
-    from ragopt.bill.price_list import price_table, prices_json, search_prices  # noqa: PLC0415 - as above
+    from ragopt.bill.price_list import price_table, prices_json  # noqa: PLC0415 - as above
 
     book = PriceBook.load(overrides=prices)
-    found = search_prices(book, words, group=group, provider=provider, region=region)
-    today = dt.datetime.now(tz=dt.UTC).date()
-    click.echo(json.dumps(prices_json(found, today), indent=2) if as_json else price_table(found, today))
+    now = dt.datetime.now(tz=dt.UTC)
+    found = prices_and_models(book, words, when=now, group=group, provider=provider, region=region)
+    for sentence in book.told:
+        click.echo(f"ragopt: {sentence}", err=True)
+    table = json.dumps(prices_json(found, now.date()), indent=2) if as_json else price_table(found, now.date())
+    click.echo(table)
 
 
 def _base_urls(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

@@ -73,4 +73,5 @@ def published(page: Page, field: str, text: str, today: dt.date) -> str:
     if day > today + dt.timedelta(days=1):
         raise PriceError(f"The price page {page.url} has {field} {text!r}", allowed=f"a date up to {today}",
                          next_step=UNTOUCHED)  # fmt: skip
-    return day.isoformat()
+    # A price book takes no price of tomorrow: by the clock here, the page is of today.
+    return min(day, today).isoformat()

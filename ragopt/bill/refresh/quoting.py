@@ -57,4 +57,5 @@ def quoted(book: Price, unit: Unit, quote: Quote) -> Found | Refusal:
     usd = (quote.figure * unit.book_per_page).quantize(FINEST).normalize()
     if usd == 0:
         return Refusal(book, quote.page, quote.field, f"{quote.figure} USD", f"{FINEST} USD per {book.unit} or more")
-    return Found(book, replace(book, usd=usd, as_of=quote.as_of, source=quote.page, caution=""), quote.field)
+    new = replace(book, usd=usd, as_of=quote.as_of, source=quote.page, caution="", undated=False, file="")
+    return Found(book, new, quote.field)

@@ -59,6 +59,8 @@ def _entry(price: Price) -> str:
         lines.append(f"attributes = {{ {', '.join(pairs)} }}")
     if price.caution:
         lines.append(f"caution = {_text(price.caution)}")
+    if price.undated:
+        lines.append("undated = true")
     return "\n".join(lines) + "\n"
 
 
