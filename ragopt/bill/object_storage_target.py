@@ -167,11 +167,7 @@ class FaissListsOnObjects:
         probed = footprint.lists_probed or 0  # why_not has refused an unknown number
         gets = probed * (1 - share)
         waiting = _waiting(workload) * Decimal(str(footprint.index_bytes.ram_bytes_per_vector))
-        waits = (
-            f" and {waiting / GIB:.2f} GiB of vectors that wait for a re-index, split between the VMs"
-            if waiting
-            else ""
-        )
+        waits = f", and a share of {waiting / GIB:.2f} GiB of vectors that wait for a re-index" if waiting else ""
         first = lists_bytes * workload.n_vectors_first / workload.n_vectors
         return charges_of(
             ObjectService(
