@@ -103,7 +103,7 @@ def test_growth_beyond_what_needs_no_consent_is_said_with_its_month():
 
 
 def test_growth_beyond_every_size_is_said():
-    """Azure: 12 units of 150 GiB hold 424.8 M vectors of 4,549.6 B; 390 M and 50 M more a month are too many in month 2."""
+    """Azure: 12 units of 150 GiB hold 424.8 M vectors of 4,549.6 B: 390 M and, a month later, not 440 M."""
     bill = bill_at("azure-ai-search", 390 * MILLION, growth_vectors_per_month=50 * MILLION, horizon_months=2)
     assert any(
         one.startswith("Outgrows azure-ai-search in month 2 of 2: none of its sizes") and "440,000,000" in one
