@@ -130,13 +130,13 @@ def test_low_and_high_are_the_bill_at_the_ends_of_the_cpu_interval():
     assert Decimal("27.22") == bill.low < bill.usd_per_month < bill.high
 
 
-def oracle_usd(book, growing, file_growing, fixed, cpu, reads, replicas):
+def oracle_usd(book, growing, file_growing, fixed, cpu, reads, replicas, least_vms):
     """Try every type and every count up to 60 with fractions; written without looking at the packing."""
     cents = lambda usd: Fraction(math.floor(usd * 100 + Fraction(1, 2)), 100)  # noqa: E731 - used six times below
     best = None
     for vm in book.instances("aws", "us-east-1"):
         ram, vcpu = Fraction(vm.attribute("ram_gib")) * 2**30, Fraction(vm.attribute("vcpu"))
-        for n in range(1, 61):
+        for n in range(least_vms, 61):
             holds = (Fraction(growing) / n + fixed) * Fraction(11, 10) + 2**30 <= ram * Fraction(925, 1000)
             if not (holds and Fraction(cpu) / n <= vcpu * Fraction(6, 10)):
                 continue
@@ -173,19 +173,22 @@ def small_book(types):
     cpu_ms=st.integers(0, 200),
     qps=st.integers(1, 30),
     replicas=st.integers(1, 3),
+    limit_ms=st.one_of(st.none(), st.integers(1, 250)),
 )
-def test_no_packing_is_cheaper(types, ram, disk, fixed, cpu_ms, qps, replicas):
-    """Brute force over every type and count never beats the packing, to the cent."""
+def test_no_packing_is_cheaper(types, ram, disk, fixed, cpu_ms, qps, replicas, limit_ms):
+    """Brute force over every type and count that keeps a p99 limit never beats the packing, to the cent."""
     book, n_vectors = small_book(types), 700 * MILLION
     time_ms = cpu_ms / 700
     index = footprint_of(float(ram), float(disk), fixed=fixed, cpu_ms=(time_ms,) * 3)
-    workload = Workload(n_vectors, peak_qps=Decimal(qps), n_replicas=replicas)
+    limit = None if limit_ms is None else Decimal(limit_ms)
+    workload = Workload(n_vectors, peak_qps=Decimal(qps), n_replicas=replicas, p99_limit_ms=limit)
+    least_vms = max(1, math.ceil(Fraction(str(time_ms)) * 700 / limit_ms)) if limit_ms else 1
     for name, bill in bills(index, workload, book).items():
         in_ram = ram + disk if name == "faiss-ram" else ram
         reads = 0 if name == "faiss-ram" else Fraction(qps) * 100 * (1 + Fraction(disk - 1, 4096))
         cpu = Fraction(str(time_ms)) * 700 * qps / 1000
         growing = in_ram * n_vectors
-        expected = oracle_usd(book, growing, (ram + disk) * n_vectors, fixed, cpu, reads, replicas)
+        expected = oracle_usd(book, growing, (ram + disk) * n_vectors, fixed, cpu, reads, replicas, least_vms)
         found = sum((line.usd for line in bill.lines if "Object" not in line.item), Decimal(0))
         # Beyond 60 VMs the oracle has nothing to say.
         assert expected is None or Fraction(found) == expected

@@ -144,3 +144,20 @@ def test_the_minimum_is_filled_up_on_average_over_the_horizon(millions, months, 
     assert bill.usd_before_minimum == sum(line.usd for line in used(bill))
     for line in bill.lines:
         assert abs(line.quantity * line.usd_per_unit - line.usd) <= Decimal("0.005")
+
+
+def test_zilliz_bills_the_delete_of_what_an_upsert_replaces():
+    """1 M x 768 d: 0.75 M vCU to insert, 3.00 USD; a re-index by upserts deletes 1 M entities first, 1 M vCU, 4.00.
+
+    Vectors added replace nothing, and a bulk import goes to a new collection: neither deletes.
+    """
+    again = bill_at("zilliz", MILLION, 768, write_path="upsert", reindexes_per_month=Decimal(2))
+    assert [(str(line.quantity), str(line.usd)) for line in used(again) if line.part == "writes"] == [
+        ("1.5", "6.00"), ("2", "8.00"),
+    ]  # fmt: skip
+    assert "(reindexes_per_month + reembeddings_per_month) x n_vectors / 1,000,000" in [
+        line.formula for line in used(again)
+    ]
+    grown = bill_at("zilliz", MILLION, 768, growth_vectors_per_month=MILLION, horizon_months=1, write_path="upsert")
+    assert [str(line.usd) for line in grown.lines if line.part == "writes"] == ["3.00", "3.00"]
+    assert not writes(bill_at("zilliz", MILLION, reindexes_per_month=Decimal(2)))

@@ -201,7 +201,9 @@ def test_azure_ai_search_takes_the_cheapest_tier_that_holds_the_vectors():
     assert bill_at("azure-ai-search", 10 * MILLION).usd_per_month == Decimal("981.12")
     assert bill_at("azure-ai-search", 10 * MILLION, scalar="int8").usd_per_month == Decimal("221.19")
     book = supplied("azure-ai-search", "azure-eastus", standard_s1="0.336")
-    assert bill_at("azure-ai-search", 10 * MILLION, book=book).usd_per_month == Decimal("490.56")
+    priced = bill_at("azure-ai-search", 10 * MILLION, book=book)
+    assert priced.usd_per_month == Decimal("490.56")
+    assert not any("Not compared" in note for note in priced.notes)
 
 
 def test_topk_needs_a_price_for_queries():
@@ -265,7 +267,7 @@ def test_a_vendor_without_list_prices_names_what_to_fill(target):
         ("upstash", 3073, {}, "3,073 dimensions"),
         ("zilliz", 32_769, {}, "32,769 dimensions"),
         ("topk", 64, {"metadata_bytes": 199_745}, "200,001 bytes of a vector with key and metadata"),
-        ("azure-ai-search", 64, {"n_replicas": 13}, r"none of its sizes \(basic, standard-s1, .* in 13 replicas"),
+        ("azure-ai-search", 64, {"n_replicas": 13}, r"none of its sizes \(basic, standard-s2, .* in 13 replicas"),
     ],
 )  # fmt: skip
 def test_a_vendor_refuses_what_it_does_not_sell(target, dim, workload, reason):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ragopt.bill.beside_index import BESIDE, beside_bytes, beside_note
 from ragopt.bill.footprint import PAGE_BYTES, Demand, Footprint, demand_of
 from ragopt.bill.lines import Charges, make_line, total, without_zeros
-from ragopt.bill.packing import CPU_UTILISATION, RAM_OVERHEAD, count_vms, usable_ram_bytes
+from ragopt.bill.packing import CPU_UTILISATION, MANY_VMS, RAM_OVERHEAD, count_vms, usable_ram_bytes
 from ragopt.bill.price import file_of
 from ragopt.bill.reasoning import COMPRESSION
 from ragopt.bill.rebuild import rebuild_lines, rebuild_note
@@ -89,7 +90,15 @@ class FaissOnVm:
                 next_step="Use fewer centroids, or add a larger [[price]] entry to ragopt/bill/prices/vms.toml",
             )
         kept = without_zeros(best_lines)
-        told = (WORTH, *notes, volume.note(_need_of(demand, 1)), rebuild_note(footprint, workload))
+        told = (
+            WORTH,
+            *notes,
+            volume.note(_need_of(demand, 1)),
+            rebuild_note(footprint, workload),
+            beside_note(workload),
+            _limit_note(demand, best[1]),
+            _many_note(best[1]),
+        )
         return Charges(kept, total(kept), tuple(note for note in told if note))
 
 
@@ -132,7 +141,7 @@ def _lines(
             Decimal(n_all * HOURS_PER_MONTH),
             instance,
             part="compute",
-            formula=f"{n_vms} VMs x {workload.n_replicas} replicas x {HOURS_PER_MONTH} hours",
+            formula=f"{n_vms} VMs x {workload.n_replicas} replicas x {HOURS_PER_MONTH} hours{committed(instance)}",
         ),
         *volume.lines(_need_of(demand, n_vms), n_all),
         make_line(
@@ -142,6 +151,37 @@ def _lines(
             part="storage",
             formula="n_vectors x bytes per vector in the file + fixed bytes",
         ),
+        make_line(
+            f"Object storage {objects.item}: {BESIDE}",
+            beside_bytes(workload) / objects.attribute("bytes_per_unit"),
+            objects,
+            part="storage",
+            formula="n_vectors x (metadata_bytes + key_bytes)",
+        ),
+    )
+
+
+def committed(instance: Price) -> str:
+    """What a formula ends with where its hours are paid under a commitment; empty where they are not."""
+    return ", committed for a year" if instance.group == ONE_YEAR_GROUP else ""
+
+
+def _limit_note(demand: Demand, n_vms: int) -> str:
+    if demand.most_search_ms is None:
+        return ""
+    reads = ", and the reads of the rescoring tier are not in it" if demand.reads_per_second else ""
+    return (
+        f"The p99 limit of {demand.most_search_ms:f} ms is held against the CPU time of a search on one thread, "
+        f"{demand.search_ms / n_vms:,.2f} ms on each VM: a lower bound with no queueing{reads}."
+    )
+
+
+def _many_note(n_vms: int) -> str:
+    if n_vms <= MANY_VMS:
+        return ""
+    return (
+        f"A query asks all {n_vms} VMs of a replica and waits for the slowest; what that costs in latency, and "
+        "merging their answers, is not in the bill."
     )
 
 

@@ -92,6 +92,8 @@ class Demand:
         fixed_bytes: codebooks, rotation and centroids, which every VM of a replica holds, in RAM and in its file.
         cpu_seconds_per_second: CPU seconds that the peak asks for in each second.
         reads_per_second: random 4 KiB reads from the rescoring tier at the peak; 0 when that tier is in RAM.
+        search_ms: CPU milliseconds of one search on one thread, over all VMs of the replica together.
+        most_search_ms: milliseconds that one VM's share of a search may take; None: as many as it takes.
     """
 
     ram_growing_bytes: Decimal
@@ -99,6 +101,8 @@ class Demand:
     fixed_bytes: Decimal
     cpu_seconds_per_second: Decimal
     reads_per_second: Decimal
+    search_ms: Decimal = Decimal(0)
+    most_search_ms: Decimal | None = None
 
 
 PAGE_BYTES = 4096
@@ -112,6 +116,8 @@ def demand_of(footprint: Footprint, workload: Workload, cpu_ms: float, *, rescor
     CPU time grows with n_vectors / n_vectors_measured: exact for a full scan's inner loop, high for what a query costs
     once (rotation, tables, rescoring) when the corpus grows, low for it when it shrinks. Docs: method-bill.md.
 
+    A search's CPU time is the least that its latency can be: a p99 limit is held against it.
+
     Args:
         footprint: what was measured, at `n_vectors_measured`.
         workload: the size and the peak to scale to.
@@ -121,7 +127,7 @@ def demand_of(footprint: Footprint, workload: Workload, cpu_ms: float, *, rescor
     sizes = footprint.index_bytes
     ram, disk = Decimal(str(sizes.ram_bytes_per_vector)), Decimal(str(sizes.disk_bytes_per_vector))
     in_file = ram + disk
-    growth = Decimal(workload.n_vectors) / footprint.n_vectors_measured
+    search_ms = Decimal(str(cpu_ms)) * workload.n_vectors / footprint.n_vectors_measured
     fixed = max(Decimal(sizes.ram_fixed_bytes), sizes.file_bytes - in_file * footprint.n_vectors_measured)
     # A record at a random offset touches 1 + (bytes - 1) / page pages on average.
     pages = 0 if rescoring_in_ram or not disk else 1 + max(disk - 1, Decimal(0)) / PAGE_BYTES
@@ -129,6 +135,8 @@ def demand_of(footprint: Footprint, workload: Workload, cpu_ms: float, *, rescor
         ram_growing_bytes=(in_file if rescoring_in_ram else ram) * workload.n_vectors,
         file_growing_bytes=in_file * workload.n_vectors,
         fixed_bytes=fixed,
-        cpu_seconds_per_second=workload.peak_qps * Decimal(str(cpu_ms)) / 1000 * growth,
+        cpu_seconds_per_second=workload.peak_qps * search_ms / 1000,
         reads_per_second=workload.peak_qps * footprint.rescored_per_query * pages,
+        search_ms=search_ms,
+        most_search_ms=workload.p99_limit_ms,
     )

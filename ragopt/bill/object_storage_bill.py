@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ragopt.bill.faiss_vm import SYSTEM_DISK_BYTES, instances_of
+from ragopt.bill.faiss_vm import SYSTEM_DISK_BYTES, committed, instances_of
 from ragopt.bill.lines import Charges, make_line, total, without_zeros
 from ragopt.bill.packing import count_vms
+from ragopt.bill.rebuild import rebuild_lines
 from ragopt.bill.volumes import Volume, VolumeNeed, storage_of
 from ragopt.errors import PriceError
 from ragopt.units import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
-    from ragopt.bill.footprint import Demand
+    from ragopt.bill.footprint import Demand, Footprint
     from ragopt.bill.price import Price
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
@@ -28,16 +29,19 @@ class ObjectService:
     """What an index on object storage needs for an average month.
 
     Attributes:
-        demand: RAM and CPU of its VMs; nothing grows in RAM with the number of VMs, each holds the whole cache.
+        demand: RAM and CPU of its VMs: each holds the whole cache; what grows is shared out between them.
         ram_formula: what the VMs hold in RAM, in words.
         stored: bytes that lie in object storage, by what they are.
         gets_per_query: reads of one query.
         gets_formula: how they come about.
         loads_per_month: re-indexes and re-embeddings a month, each of which makes and writes the index anew.
-        gets_per_load: reads of making it once.
-        puts_per_load: requests priced as PUT of writing it once.
+        gets_per_load: reads of making it once, at the size of the month.
+        puts_per_load: requests priced as PUT of writing it once, at the size of the month.
+        gets_of_first_load: reads of making it at the size of the first month.
+        puts_of_first_load: requests priced as PUT of writing it at the size of the first month.
         puts_of_growth: requests priced as PUT of the vectors that a month adds.
         notes: assumptions and cautions.
+        built: the measured index whose build time each load takes on one more VM; None: no build is billed.
     """
 
     demand: Demand
@@ -48,8 +52,11 @@ class ObjectService:
     loads_per_month: Decimal
     gets_per_load: Decimal
     puts_per_load: Decimal
+    gets_of_first_load: Decimal
+    puts_of_first_load: Decimal
     puts_of_growth: Decimal
     notes: tuple[str, ...]
+    built: Footprint | None = None
 
 
 def charges_of(service: ObjectService, workload: Workload, book: PriceBook) -> Charges:
@@ -62,8 +69,9 @@ def charges_of(service: ObjectService, workload: Workload, book: PriceBook) -> C
         PriceError: a price is missing, or no VM type in the book holds the cache.
     """
     prices = _Prices.of(book, workload)
+    instances, notes = instances_of(book, workload)
     month = (
-        *_vm_lines(service, workload, book, prices.volume),
+        *_vm_lines(service, workload, book, prices.volume, instances),
         *(_storage_line(what, n_bytes, prices.storage) for what, n_bytes in service.stored),
         make_line(
             f"Reads of {prices.get.item}: {service.gets_per_query:,.1f} a query",
@@ -89,26 +97,27 @@ def charges_of(service: ObjectService, workload: Workload, book: PriceBook) -> C
         ),
     )
     kept = without_zeros(month)
-    return Charges((*kept, *without_zeros(_first_load(service, workload, prices))), total(kept), service.notes)
+    lines = (*kept, *without_zeros(_first_load(service, workload, prices)))
+    return Charges(lines, total(kept), (*service.notes, *notes))
 
 
 def _first_load(service: ObjectService, workload: Workload, prices: _Prices) -> tuple[BillLine, ...]:
-    """Requests of the first load, paid once: outside of what a month in use costs."""
+    """Requests of loading the first month's vectors, paid once: outside of what a month in use costs."""
     share = f"the first load, spread over {workload.horizon_months} months"
     return (
         make_line(
             f"Writes of {prices.put.item}: {share}",
-            service.puts_per_load / 1000 / workload.horizon_months,
+            service.puts_of_first_load / 1000 / workload.horizon_months,
             prices.put,
             part="writes",
-            formula=f"{service.puts_per_load:,.0f} requests / 1000 / {workload.horizon_months} months",
+            formula=f"{service.puts_of_first_load:,.0f} requests / 1000 / {workload.horizon_months} months",
         ),
         make_line(
             f"Reads of {prices.get.item}: {share}",
-            service.gets_per_load / 1000 / workload.horizon_months,
+            service.gets_of_first_load / 1000 / workload.horizon_months,
             prices.get,
             part="rebuild",
-            formula=f"{service.gets_per_load:,.0f} reads / 1000 / {workload.horizon_months} months",
+            formula=f"{service.gets_of_first_load:,.0f} reads / 1000 / {workload.horizon_months} months",
         ),
     )
 
@@ -143,16 +152,18 @@ def _by_thousand(price: Price) -> Price:
     return price
 
 
-def _vm_lines(service: ObjectService, workload: Workload, book: PriceBook, volume: Volume) -> tuple[BillLine, ...]:
-    instances, _ = instances_of(book, workload)
+def _vm_lines(
+    service: ObjectService, workload: Workload, book: PriceBook, volume: Volume, instances: tuple[Price, ...]
+) -> tuple[BillLine, ...]:
     counts = [(instance, count_vms(service.demand, instance)) for instance in instances]
     system = VolumeNeed(Decimal(SYSTEM_DISK_BYTES), Decimal(0), Decimal(0))
     disk_usd = total(volume.lines(system, 1))
-    fitting = [
-        ((instance.usd * HOURS_PER_MONTH + disk_usd) * n_vms, n_vms, instance.item, instance)
-        for instance, n_vms in counts
-        if n_vms is not None
-    ]
+    fitting = []
+    for instance, n_vms in counts:
+        if n_vms is not None:
+            rebuilt = _rebuilt(service, workload, book, instance)
+            usd = (instance.usd * HOURS_PER_MONTH + disk_usd) * n_vms * workload.n_replicas + total(rebuilt)
+            fitting.append((usd, n_vms, instance.item, instance, rebuilt))
     if not fitting:
         raise PriceError(
             f"No VM type of {workload.provider} {workload.region} holds {service.demand.fixed_bytes:,.0f} bytes of "
@@ -160,19 +171,33 @@ def _vm_lines(service: ObjectService, workload: Workload, book: PriceBook, volum
             next_step="Use fewer centroids or a smaller cache, or add a larger [[price]] entry to "
             "ragopt/bill/prices/vms.toml",
         )
-    _, n_vms, _, instance = min(fitting, key=lambda found: found[:3])
-    n_all = n_vms * workload.n_replicas
-    replicas = "1 replica" if workload.n_replicas == 1 else f"each of {workload.n_replicas} replicas"
+    _, n_vms, _, instance, rebuilt = min(fitting, key=lambda found: found[:3])
     return (
-        make_line(
-            f"VMs: {n_vms} x {instance.item} for {replicas}, each holding {service.ram_formula}",
-            Decimal(n_all * HOURS_PER_MONTH),
-            instance,
-            part="compute",
-            formula=f"{n_vms} VMs x {workload.n_replicas} replicas x {HOURS_PER_MONTH} hours; "
-            f"{service.demand.cpu_seconds_per_second:.2f} vCPU are busy at the peak",
-        ),
-        *volume.lines(system, n_all),
+        _vm_line(service, workload, instance, n_vms),
+        *volume.lines(system, n_vms * workload.n_replicas),
+        *rebuilt,
+    )
+
+
+def _rebuilt(service: ObjectService, workload: Workload, book: PriceBook, instance: Price) -> tuple[BillLine, ...]:
+    """One more VM of the type that serves builds the index anew; it is on no commitment."""
+    if service.built is None:
+        return ()
+    extra = book.price(workload.provider, workload.region, "vms", instance.item)
+    return rebuild_lines(service.built, workload, extra)
+
+
+def _vm_line(service: ObjectService, workload: Workload, instance: Price, n_vms: int) -> BillLine:
+    replicas = "1 replica" if workload.n_replicas == 1 else f"each of {workload.n_replicas} replicas"
+    paid = committed(instance)
+    under = ", under a one-year commitment" if paid else ""
+    return make_line(
+        f"VMs: {n_vms} x {instance.item} for {replicas}{under}, each holding {service.ram_formula}",
+        Decimal(n_vms * workload.n_replicas * HOURS_PER_MONTH),
+        instance,
+        part="compute",
+        formula=f"{n_vms} VMs x {workload.n_replicas} replicas x {HOURS_PER_MONTH} hours{paid}; "
+        f"{service.demand.cpu_seconds_per_second:.2f} vCPU are busy at the peak",
     )
 
 

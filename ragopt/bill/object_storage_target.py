@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
+from ragopt.bill.beside_index import BESIDE, beside_bytes, beside_note
 from ragopt.bill.footprint import Demand, Footprint, demand_of
 from ragopt.bill.object_storage_bill import ObjectService, charges_of
 from ragopt.bill.object_storage_reads import (
@@ -23,6 +25,7 @@ from ragopt.bill.object_storage_reads import (
     uploads,
 )
 from ragopt.bill.reasoning import COMPRESSION
+from ragopt.bill.rebuild import rebuild_note
 from ragopt.units import GIB
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ class LanceOnObjects:
         del cpu_ms
         # why_not has refused an unknown dimension.
         table = LanceTable.of(workload, footprint.dim or 0)
+        first = dataclasses.replace(table, n_vectors=workload.n_vectors_first)
         missed = 1 - table.cached_share(self.cache_bytes)
         again = 0 if self.cache_bytes else GETS_WITHOUT_CACHE
         gets = table.gets_per_query(workload.k, workload.k * self.refine_factor, missed) + again
@@ -86,6 +90,8 @@ class LanceOnObjects:
                 loads_per_month=_loads_per_month(workload),
                 gets_per_load=table.gets_per_build,
                 puts_per_load=table.requests_per_load(batch),
+                gets_of_first_load=first.gets_per_build,
+                puts_of_first_load=first.requests_per_load(batch),
                 puts_of_growth=append_requests(workload.growth_vectors_per_month, workload.vectors_per_write),
                 notes=self._notes(workload, table, gets),
             ),
@@ -118,6 +124,7 @@ class LanceOnObjects:
                 "versions that a re-index replaced are taken to be removed."
             ),
             *_too_often(workload, gets),
+            *_limit_note(workload),
         )
 
 
@@ -159,41 +166,84 @@ class FaissListsOnObjects:
         share = held / lists_bytes if lists_bytes else Decimal(1)
         probed = footprint.lists_probed or 0  # why_not has refused an unknown number
         gets = probed * (1 - share)
+        waiting = _waiting(workload) * Decimal(str(footprint.index_bytes.ram_bytes_per_vector))
+        waits = f", and a share of {waiting / GIB:.2f} GiB of vectors that wait for a re-index" if waiting else ""
+        first = lists_bytes * workload.n_vectors_first / workload.n_vectors
         return charges_of(
             ObjectService(
                 demand=_demand(
                     held + whole.fixed_bytes,
                     whole.cpu_seconds_per_second + workload.peak_qps * gets * CPU_MS_PER_GET / 1000,
+                    waiting,
                 ),
                 ram_formula=f"{whole.fixed_bytes / GIB:.2f} GiB of centroids and codebooks and {held / GIB:.2f} GiB "
-                "of lists",
-                stored=(("inverted lists, centroids and codebooks", lists_bytes + whole.fixed_bytes),),
+                f"of lists{waits}",
+                stored=(
+                    ("inverted lists, centroids and codebooks", lists_bytes + whole.fixed_bytes),
+                    (BESIDE, beside_bytes(workload)),
+                ),
                 gets_per_query=gets,
                 gets_formula=f"{probed} lists x {1 - share:.3f} not cached",
                 loads_per_month=_loads_per_month(workload),
                 gets_per_load=Decimal(0),  # an index is built from vectors that lie elsewhere
                 puts_per_load=uploads(lists_bytes + whole.fixed_bytes),
+                gets_of_first_load=Decimal(0),
+                puts_of_first_load=uploads(first + whole.fixed_bytes),
                 puts_of_growth=Decimal(0),
-                notes=(
-                    f"{COMPRESSION}bytes are stored, not held: short codes save little, fewer probed lists save reads.",
-                    (
-                        "FAISS brings no reader of object storage: the service reads the probed lists, one range each, "
-                        "and hands them to the index."
-                    ),
-                    f"{share:.0%} of the lists are cached, every list asked for equally often.",
-                    "Vectors added between re-indexes are taken to wait in RAM: no write is billed for them.",
-                    *_too_often(workload, gets),
-                ),
+                notes=self._notes(footprint, workload, share, gets),
+                built=footprint,
             ),
             workload,
             book,
         )
 
+    def _notes(self, footprint: Footprint, workload: Workload, share: Decimal, gets: Decimal) -> tuple[str, ...]:
+        waiting = (
+            "Vectors added between re-indexes wait in RAM, split between the VMs of a replica, all of which a query "
+            "asks for them; no write is billed for them, and searching them is taken to cost what it does in lists."
+        )
+        told = (
+            f"{COMPRESSION}bytes are stored, not held: short codes save little, fewer probed lists save reads.",
+            (
+                "FAISS brings no reader of object storage: the service reads the probed lists, one range each, "
+                "and hands them to the index."
+            ),
+            f"{share:.0%} of the lists are cached, every list asked for equally often.",
+            waiting if workload.growth_vectors_per_month else "",
+            rebuild_note(footprint, workload),
+            beside_note(workload),
+            *_too_often(workload, gets),
+            *_limit_note(workload),
+        )
+        return tuple(note for note in told if note)
 
-def _demand(fixed_bytes: int | Decimal, cpu_seconds_per_second: Decimal) -> Demand:
-    """Each VM answers whole queries: none of its RAM is shared out between VMs, and no tier is read from a volume."""
+
+def _waiting(workload: Workload) -> Decimal:
+    """Vectors that no list holds yet: what is added between two re-indexes, or all that was added so far if less.
+
+    So far is until the end of the month that is billed; on average over the horizon, half of what it adds.
+    """
+    growth = Decimal(workload.growth_vectors_per_month)
+    so_far = workload.n_vectors - workload.n_vectors_first + growth
+    loads = _loads_per_month(workload)
+    return min(so_far, growth / loads) if loads else so_far
+
+
+def _limit_note(workload: Workload) -> tuple[str, ...]:
+    if workload.p99_limit_ms is None:
+        return ()
+    return (
+        (
+            f"The p99 limit of {workload.p99_limit_ms:f} ms is held against the store's least latency alone: the CPU "
+            "time of a search and queueing are not in it."
+        ),
+    )
+
+
+def _demand(fixed_bytes: int | Decimal, cpu_seconds_per_second: Decimal, waiting_bytes: Decimal = Decimal(0)) -> Demand:
+    """Every VM holds the cache; vectors that wait are shared out between the VMs. No tier is read from a volume."""
     nothing = Decimal(0)
-    return Demand(nothing, nothing, Decimal(fixed_bytes), cpu_seconds_per_second, nothing)
+    return Demand(waiting_bytes, nothing, Decimal(fixed_bytes), cpu_seconds_per_second, nothing)
 
 
 def _loads_per_month(workload: Workload) -> Decimal:

@@ -13,6 +13,17 @@ if TYPE_CHECKING:
 COMPRESSION = "Compression: "
 """How a target's note begins that says what compression is worth there."""
 
+CONSENT = "Needs the vendor's consent"
+"""How a vendor's note begins that names a limit which it raises on request."""
+
+UNSIZED = "The peak load is not sized"
+"""How a vendor's note begins where the bill neither counts queries nor buys capacity for them."""
+
+
+def needs_consent(bill: Bill) -> bool:
+    """Say whether a bill is for a size that the vendor sells on request only."""
+    return any(note.startswith(CONSENT) for note in bill.notes)
+
 
 def largest_part(lines: Iterable[BillLine]) -> tuple[str, int]:
     """Return the part that costs most and its share of the lines in percent; of no lines, an empty name and 0."""

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ragopt.bill.price import Price
+    from ragopt.bill.vendor_prices import VendorPrices
     from ragopt.bill.vendor_quantities import Holding
-    from ragopt.bill.vendor_records import Capacity, Option
+    from ragopt.bill.vendor_records import Capacity, Option, VendorRules
 
 BYTES_ATTRIBUTE = "bytes_per_unit"
 """The attribute of a user's price that says how much one unit holds, where the vendor does not publish it."""
@@ -72,3 +73,27 @@ def cheapest_option(
         return None
     _, item, units, option = min(found, key=lambda one: one[:2])
     return option, units, prices[item]
+
+
+def not_compared(rules: VendorRules, held: Holding, prices: VendorPrices) -> tuple[str, ...]:
+    """Name the sizes that would hold everything but have no price, and the items that would give them one.
+
+    Args:
+        rules: the vendor's.
+        held: what has to be held.
+        prices: those that there are.
+    """
+    names = [
+        option.item
+        for capacity in rules.capacities
+        for option in capacity.options
+        if option.optional and not prices.has(option.item) and units_of(option, capacity, held, None) is not None
+    ]
+    if not names:
+        return ()
+    items = ", ".join(f"'{name}'" for name in names)
+    note = (
+        f"Not compared, for want of a price: {', '.join(names)}, which may cost less than what is billed; give item "
+        f"{items} of group '{rules.name}' with --prices."
+    )
+    return (note,)

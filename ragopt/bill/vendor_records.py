@@ -122,6 +122,7 @@ class WriteCharge:
         unit_bytes: bytes of one write unit; a request is rounded up to whole units.
         least_units: units that a request is billed for at least.
         replaced_again: whether a vector that replaces an older one is billed for both.
+        replaced_only: whether vectors that replace older ones alone are billed: what deleting the old ones costs.
     """
 
     item: str
@@ -132,6 +133,7 @@ class WriteCharge:
     unit_bytes: Decimal = Decimal(1)
     least_units: Decimal = Decimal(0)
     replaced_again: bool = False
+    replaced_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

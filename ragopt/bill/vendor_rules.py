@@ -198,6 +198,7 @@ def _write_charge(table: Table) -> WriteCharge:
         unit_bytes=table.number("unit_bytes", Decimal(1), above_zero=True),
         least_units=table.number("least_units", Decimal(0)),
         replaced_again=table.flag("replaced_again"),
+        replaced_only=table.flag("replaced_only"),
     )
     table.done()
     return found

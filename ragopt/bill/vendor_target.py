@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ragopt.bill.lines import Charges, total, without_zeros
-from ragopt.bill.vendor_capacity import units_of
+from ragopt.bill.reasoning import COMPRESSION, CONSENT
+from ragopt.bill.vendor_capacity import not_compared, units_of
 from ragopt.bill.vendor_limits import broken, too_slow
 from ragopt.bill.vendor_lines import first_load, minimum_lines, monthly_lines, monthly_streams, path_of, stream_lines
 from ragopt.bill.vendor_prices import VendorPrices, region_of
@@ -16,6 +19,8 @@ from ragopt.bill.vendor_rules import read_rules, rules_files
 from ragopt.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ragopt.bill.footprint import Footprint
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.vendor_records import VendorRules
@@ -55,7 +60,7 @@ class VendorTarget:
         reasons = [*broken(self.rules, held, on_request=False), too_slow(self.rules, held)]
         for capacity in self.rules.capacities:
             if all(units_of(option, capacity, held, None) is None for option in capacity.options):
-                sizes = ", ".join(option.item for option in capacity.options)
+                sizes = ", ".join(option.item for option in capacity.options if not option.optional)
                 reasons.append(f"none of its sizes ({sizes}) holds {workload.n_vectors:,} vectors of {held.dim} "
                                f"dimensions in {workload.n_replicas} replicas")  # fmt: skip
         return "; ".join(reason for reason in reasons if reason)
@@ -88,7 +93,7 @@ class VendorTarget:
 
     def _notes(self, footprint: Footprint, held: Holding, prices: VendorPrices) -> tuple[str, ...]:
         rules, work = self.rules, held.workload
-        notes = [f"Compression: {rules.compression}"]
+        notes = [f"{COMPRESSION}{rules.compression}"]
         if held.scalar.name != footprint.scalar:
             notes.append(f"{rules.name} does not sell {footprint.scalar} vectors: {held.scalar.name} is billed.")
         path = path_of(rules, work.write_path)
@@ -100,10 +105,39 @@ class VendorTarget:
             notes.append(
                 f"{rules.name} publishes no latency: the p99 limit of {work.p99_limit_ms:f} ms is not checked."
             )
-        notes += [f"Needs the vendor's consent: {one}." for one in broken(rules, held, on_request=True)]
+        notes += [f"{CONSENT}: {one}." for one in broken(rules, held, on_request=True)]
+        notes += [*self._outgrown(footprint, held), *not_compared(rules, held, prices)]
         notes += rules.assumptions
         notes += [f"Price of {price.item}: {price.caution}." for price in prices.all() if price.caution]
         return tuple(notes)
+
+    def _outgrown(self, footprint: Footprint, held: Holding) -> list[str]:
+        """Say in which month growth breaks a limit that the billed size keeps; empty when it never does."""
+        work = held.workload
+        if not work.growth_vectors_per_month:
+            return []
+
+        def refused(month: int) -> str:
+            return self.why_not(footprint, work.in_month(month))
+
+        def on_request(month: int) -> str:
+            later = dataclasses.replace(held, workload=work.in_month(month))
+            return "; ".join(broken(self.rules, later, on_request=True))
+
+        asked = bool(broken(self.rules, held, on_request=True))
+        found = [_first_month(f"Outgrows {self.name}", refused, work.horizon_months)]
+        if not asked:
+            sold = f"Outgrows what {self.name} sells without being asked"
+            found.append(_first_month(sold, on_request, work.horizon_months))
+        return [note for note in found if note]
+
+
+def _first_month(what: str, reason_in: Callable[[int], str], months: int) -> str:
+    """Name the first month with a reason; empty when the last has none, since vectors only grow."""
+    if not reason_in(months):
+        return ""
+    month = 1 + bisect_left(range(1, months + 1), 1, key=lambda one: bool(reason_in(one)))
+    return f"{what} in month {month} of {months}: {reason_in(month)}."
 
 
 @lru_cache(maxsize=1)

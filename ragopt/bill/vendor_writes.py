@@ -35,6 +35,8 @@ def written_quantity(
         n_written: vectors written.
         replacing: whether they replace vectors that are there.
     """
+    if charge.replaced_only and not replacing:
+        return Decimal(0)
     size = vectors_per_request(path, held)
     full = (n_written / size).to_integral_value(rounding=ROUND_FLOOR)
     rest = n_written - full * size

@@ -13,6 +13,7 @@ from ragopt.cli.decide_options import place_options, print_table
 from ragopt.cli.options import CountType, DecimalType
 
 if TYPE_CHECKING:
+    from ragopt.bill.decisions.crossovers import Crossover, Crossovers
     from ragopt.bill.decisions.target import Growing, TargetDecision
 
 
@@ -155,7 +156,7 @@ def _show(decision: TargetDecision) -> None:
                 change.source or "none",
                 change.to,
                 f"{change.at:,}",
-                "not sold" if change.usd_source is None else f"{change.usd_source:,}",
+                _before(change, result),
                 f"{change.usd_to:,}",
             )
             for change in result.changes
@@ -163,7 +164,9 @@ def _show(decision: TargetDecision) -> None:
     )
     for point in (result.points[0], result.points[-1]):
         order = sorted(point.usd, key=lambda name, usd=point.usd: usd[name])  # type: ignore[misc]
-        click.echo(f"At {point.at:,} {decision.by}: " + ", ".join(f"{name} {point.usd[name]:,}" for name in order))
+        asked = dict.fromkeys(point.barred, " (with the vendor's consent)")
+        bills = ", ".join(f"{name} {point.usd[name]:,}{asked.get(name, '')}" for name in order)
+        click.echo(f"At {point.at:,} {decision.by}: {bills}")
     for skipped in decision.skipped:
         where = (
             ""
@@ -174,3 +177,11 @@ def _show(decision: TargetDecision) -> None:
     for note in decision.notes:
         click.echo(f"Note: {note}")
     click.echo(f"\n{decision.sentence}")
+
+
+def _before(change: Crossover, result: Crossovers) -> str:
+    """The bill that a change leaves, or why there is none that could be taken."""
+    if change.usd_source is not None:
+        return f"{change.usd_source:,}"
+    asked = any(change.source in point.barred for point in result.points if point.at >= change.at)
+    return "needs consent" if asked else "not sold"

@@ -26,11 +26,19 @@ TOLERANCE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The bills at one size; `leader` is the lowest, empty where nothing could be billed."""
+    """The bills at one size.
+
+    Attributes:
+        at: the size.
+        usd: USD by name.
+        leader: the lowest of those that may lead; empty where there is none.
+        barred: names that are billed but may not lead.
+    """
 
     at: int
     usd: Bills
     leader: str
+    barred: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class Crossover:
         source: lowest below.
         to: lowest from here on.
         at: smallest size, within the tolerance, at which `to` is lowest.
-        usd_source: bill of `source` there; None where it cannot be billed any more.
+        usd_source: bill of `source` there; None where it cannot be billed, or may not lead, any more.
         usd_to: bill of `to` there.
     """
 
@@ -78,6 +86,7 @@ def crossovers(
     low: int,
     high: int,
     *,
+    may_lead: Callable[[str, int], bool] = lambda _name, _at: True,
     points_per_decade: int = POINTS_PER_DECADE,
     tolerance: float = TOLERANCE,
 ) -> Crossovers:
@@ -87,6 +96,7 @@ def crossovers(
         bill_at: USD by name at a size; a name that cannot be billed there is left out. Of equal bills the first leads.
         low: smallest size, 1 or more.
         high: largest size, above `low`.
+        may_lead: whether a name that was billed at a size may be the lowest there; if not, its bill is kept.
         points_per_decade: grid points in a factor of ten.
         tolerance: relative width at which the bisection stops.
 
@@ -104,7 +114,9 @@ def crossovers(
     def point_at(at: int) -> Point:
         if at not in known:
             usd = bill_at(at)
-            known[at] = Point(at, usd, min(usd, key=lambda name: usd[name]) if usd else "")
+            leading = [name for name in usd if may_lead(name, at)]
+            leader = min(leading, key=lambda name: usd[name], default="")
+            known[at] = Point(at, usd, leader, tuple(name for name in usd if name not in leading))
         return known[at]
 
     grid = [point_at(at) for at in log_grid(low, high, points_per_decade)]
@@ -133,7 +145,7 @@ def _between(point_at: Callable[[int], Point], left: Point, right: Point, tolera
     if right.at <= left.at * (1 + tolerance) or middle in (left.at, right.at):
         if not right.leader:
             return []
-        source = right.usd.get(left.leader)
+        source = None if left.leader in right.barred else right.usd.get(left.leader)
         return [Crossover(left.leader, right.leader, right.at, source, right.usd[right.leader])]
     point = point_at(middle)
     return _between(point_at, left, point, tolerance) + _between(point_at, point, right, tolerance)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from ragopt.bill.decisions.crossovers import Crossover, Crossovers, crossovers
+from ragopt.bill.decisions.target_bills import TargetBills
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.scan_cost import scan_cpu_ms
-from ragopt.bill.targets import TARGETS, bill_index, target_of
+from ragopt.bill.targets import TARGETS, target_of
 from ragopt.bill.workload_fields import FIELDS
 from ragopt.errors import InputError, PriceError
 from ragopt.records import IndexBytes
@@ -121,30 +122,15 @@ def decide_target(  # noqa: PLR0913 - the index, the service, the prices and the
         PriceError: no target can be billed anywhere in the range.
     """
     names = tuple(TARGETS) if targets is None else tuple(target_of(name).name for name in targets)
-    missing: dict[str, dict[int, str]] = {name: {} for name in names}
-
-    def bill_at(size: int) -> dict[str, Decimal]:
-        at = _grown(workload, by, size)
-        usd = {}
-        for name in names:
-            reason = TARGETS[name].why_not(footprint, at.at_average())
-            if not reason:
-                try:
-                    usd[name] = bill_index(footprint, at, book, target=name).usd_per_month
-                except PriceError as error:
-                    reason = error.failed
-            if reason:
-                missing[name][size] = reason
-        return usd
-
-    result = crossovers(bill_at, low, high)
-    skipped = tuple(one for name, reasons in missing.items() for one in _skipped(name, reasons))
+    found = TargetBills(footprint, lambda size: _grown(workload, by, size), book, names)
+    result = crossovers(found.at, low, high, may_lead=found.may_lead)
+    skipped = tuple(one for name in names for one in _skipped(name, found.missing.get(name, {})))
+    asked = found.first_asked()
     if not result.leaders:
-        why = "; ".join(f"{one.target}: {one.reason}" for one in skipped)
-        raise PriceError(f"No target can be billed ({why})", next_step="Add the prices that are named here")
-    return TargetDecision(
-        by, result, skipped, (_setting(footprint, workload, by), *notes, *_notes(result, by)), _sentence(result, by)
-    )
+        why = [f"{one.target}: {one.reason}" for one in skipped] + [f"{name}: needs consent" for name in asked]
+        raise PriceError(f"No target can be billed ({'; '.join(why)})", next_step="Add the prices that are named here")
+    told = (*notes, *_notes(result, by), *_consent(asked, result, by), *_peaks(result, found.unsized))
+    return TargetDecision(by, result, skipped, (_setting(footprint, workload, by), *told), _sentence(result, by))
 
 
 def _setting(footprint: Footprint, workload: Workload, by: Growing) -> str:
@@ -168,6 +154,21 @@ def _notes(result: Crossovers, by: Growing) -> tuple[str, ...]:
     if vendors:
         notes.append(f"{', '.join(vendors)}: a vendor builds its own index, whose recall was not measured.")
     return tuple(notes)
+
+
+def _consent(asked: Mapping[str, int], result: Crossovers, by: Growing) -> tuple[str, ...]:
+    unit = "vectors" if by == "vectors" else "queries a month"
+    return tuple(
+        f"{name} needs the vendor's consent "
+        + ("over the whole range" if size == result.low else f"from {size:,} {unit} on")
+        + ", and is not taken as cheapest there."
+        for name, size in asked.items()
+    )
+
+
+def _peaks(result: Crossovers, unsized: Mapping[str, str]) -> tuple[str, ...]:
+    """Of targets that are cheapest somewhere: whose bill does not say what load they answer."""
+    return tuple(f"{name}: {unsized[name]}" for name in result.leaders if name in unsized)
 
 
 def _skipped(name: str, reasons: dict[int, str]) -> list[Skipped]:
