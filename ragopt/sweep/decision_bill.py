@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.flips import Candidate, flips
-from ragopt.bill.reasoning import reason_of
+from ragopt.bill.reasoning import needs_consent, reason_of
 from ragopt.bill.targets import TARGETS
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere
 from ragopt.choose import cheapest_bill
@@ -120,7 +120,7 @@ def _elsewhere_sentence(run: Run, whole: WholeBill) -> str:
     """Name the cheapest place that builds an index of its own, where it bills less than the recommended one."""
     ours = run.recommendation.bill.usd_per_month
     for bill in whole.targets:
-        if TARGETS[bill.target].serves_the_index or bill.usd_per_month >= ours:
+        if TARGETS[bill.target].serves_the_index or bill.usd_per_month >= ours or needs_consent(bill):
             continue
         return (
             f"{bill.target} would bill USD {to_cents(bill.usd_per_month)} a month for the same vectors of "
