@@ -298,7 +298,11 @@ def test_nothing_asked_for_nothing_billed(tiers):
 
 @pytest.mark.parametrize(
     ("unit", "usd", "reads", "writes"),
-    [("1k requests", "0.004", "10000", "1000"), ("10k requests", "0.04", "1000", "100"), ("1M requests", "4", "10", "1")],
+    [
+        ("1k requests", "0.004", "10000", "1000"),
+        ("10k requests", "0.04", "1000", "100"),
+        ("1M requests", "4", "10", "1"),
+    ],
 )
 def test_requests_are_billed_in_the_unit_of_their_price(unit, usd, reads, writes):
     """10 M reads and 12 M / 12 = 1 M writes at 0.004 a thousand are 40.00 and 4.00, in whatever unit that is stated."""
@@ -311,13 +315,17 @@ def test_requests_are_billed_in_the_unit_of_their_price(unit, usd, reads, writes
 def test_a_unit_that_counts_no_requests_is_refused():
     """A price by the gigabyte cannot be multiplied by requests."""
     book = BOOK.over([a_price("object_storage", "s3-standard-get", "0.4", "GB")])
-    with pytest.raises(PriceError, match=r"s3-standard-get of aws us-east-1 has the unit 'GB'. Allowed: 1k requests, 10k"):
+    with pytest.raises(
+        PriceError, match=r"s3-standard-get of aws us-east-1 has the unit 'GB'. Allowed: 1k requests, 10k"
+    ):
         shared_charges(Workload(1000), book)
 
 
 def test_first_loads_are_not_in_a_month_in_use():
-    """12 M chunks / 12 months = 1,000 k puts x 0.005 = 5.00 once; 100 k added a month 0.50; 12 M and half a year's growth
-    of 100 k are 12.55 M x 1,024 B = 11.968613 GiB x 0.023 = 0.28; reads 4.00.
+    """The first load is a line of its own.
+
+    12 M chunks / 12 months = 1,000 k puts x 0.005 = 5.00 once; 100 k added a month 0.50; 12 M + 100 k x 5.5 = 12.55 M
+    chunks on average x 1,024 B = 11.968613 GiB x 0.023 = 0.28; reads 4.00.
     """
     charges = shared_charges(Workload(12 * MILLION, growth_vectors_per_month=100_000), BOOK)
     assert [line.usd for line in charges.lines] == [Decimal(usd) for usd in ("0.28", "4.00", "5.00", "0.50")]
@@ -362,7 +370,7 @@ def test_cohere_s_searches_count_long_chunks_in_pieces():
     ("generator", "too_few", "enough"), [("openai:gpt-4o-mini", 1023, 1024), ("anthropic:claude-opus-5", 511, 512)]
 )
 def test_a_prompt_too_short_for_the_cache_is_refused(generator, too_few, enough):
-    """OpenAI caches from 1,024 tokens on, Anthropic's models from 512 at least: a shorter prompt is never read cheaply."""
+    """OpenAI caches from 1,024 tokens on, Anthropic's models from 512 at least: shorter ones are never read cheaply."""
     cached = {"generator": generator, "cached_prompt_share": Decimal("0.5")}
     with pytest.raises(InputError, match=rf"cached_prompt_share is 0\.5, but prompt_tokens is {too_few:,}"):
         shared_charges(bare(**cached, prompt_tokens=too_few), BOOK, when=WHEN)
@@ -374,7 +382,9 @@ def test_writing_the_prompt_cache_is_said_not_billed():
     """claude-haiku-4-5 charges 1.25 USD to write; gpt-4o-mini has no such price; without a cache nothing is said."""
     cached = {"cached_prompt_share": Decimal("0.5"), "prompt_tokens": 5000}
     notes = shared_charges(bare(generator=HAIKU, **cached), BOOK, when=WHEN).notes
-    assert notes[0].startswith(f"Writing the prompt cache of {HAIKU} costs USD 1.25 per million tokens and is not billed")
+    assert notes[0].startswith(
+        f"Writing the prompt cache of {HAIKU} costs USD 1.25 per million tokens and is not billed"
+    )
     assert "512, 1,024, 2,048 or 4,096" in notes[1]
     notes = shared_charges(bare(generator="openai:gpt-4o-mini", **cached), BOOK, when=WHEN).notes
     assert notes[0] == "No price of writing the prompt cache of openai:gpt-4o-mini is known, and none is billed."
@@ -386,11 +396,18 @@ def test_every_caution_is_said_once_with_its_parts():
     cautious = [
         dataclasses.replace(price, caution=caution)
         for price in PRICES
-        for item, caution in (("s3-standard-get", "undated"), ("s3-standard-put", "undated"), ("internet-egress", "a guess"))
+        for item, caution in (
+            ("s3-standard-get", "undated"),
+            ("s3-standard-put", "undated"),
+            ("internet-egress", "a guess"),
+        )
         if price.item == item
     ]
     workload = Workload(12 * MILLION, internet_egress_share=Decimal("0.5"))
-    assert shared_charges(workload, BOOK.over(cautious)).notes == ("Prices of text: undated.", "Prices of egress: a guess.")
+    assert shared_charges(workload, BOOK.over(cautious)).notes == (
+        "Prices of text: undated.",
+        "Prices of egress: a guess.",
+    )
 
 
 def test_a_model_that_answers_embeds_nothing():

@@ -17,7 +17,7 @@ from ragopt.bill.projection import bill_by_month, mean_usd_per_month
 from ragopt.bill.reasoning import largest_part, reason_of
 from ragopt.bill.scan_cost import SCAN
 from ragopt.bill.targets import TARGETS, bill_index
-from ragopt.bill.whole_bill import bill_everywhere, whole_tornado
+from ragopt.bill.whole_bill import bill_everywhere
 from ragopt.bill.whole_bill_json import whole_bill_json
 from ragopt.bill.workload import Workload
 from ragopt.errors import InputError, PriceError

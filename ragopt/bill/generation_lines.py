@@ -53,8 +53,8 @@ def generation_lines(workload: Workload, book: PriceBook, *, when: datetime | No
     if workload.cached_prompt_share and not is_long_enough_to_cache(workload):
         least = least_cached_tokens(workload.generator)
         raise InputError(
-            f"cached_prompt_share is {workload.cached_prompt_share:f}, but prompt_tokens is {workload.prompt_tokens:,}: "
-            f"{workload.generator} caches no prompt of fewer than {least:,} tokens",
+            f"cached_prompt_share is {workload.cached_prompt_share:f}, but prompt_tokens is {workload.prompt_tokens:,}"
+            f": {workload.generator} caches no prompt of fewer than {least:,} tokens",
             allowed=f"prompt_tokens of {least:,} or more, or cached_prompt_share 0",
             next_step="Set cached_prompt_share to 0, or prompt_tokens to what is sent before the chunks",
         )
@@ -109,8 +109,8 @@ def generation_notes(workload: Workload, book: PriceBook, *, when: datetime | No
         written = f"No price of writing the prompt cache of {model} is known, and none is billed."
     else:
         written = (
-            f"Writing the prompt cache of {model} costs USD {price.usd} per million tokens and is not billed: the prompt "
-            "is written anew after every pause that is longer than the cache keeps it."
+            f"Writing the prompt cache of {model} costs USD {price.usd} per million tokens and is not billed: the "
+            "prompt is written anew after every pause that is longer than the cache keeps it."
         )
     if "claude" not in model.lower():
         return (written,)

@@ -28,9 +28,10 @@ FREE_BETWEEN_ZONES = ("azure",)
 def network_lines(workload: Workload, book: PriceBook, *, dim: int | None) -> tuple[BillLine, ...]:
     """Return what traffic costs in a month (part `egress`).
 
-    Internet: queries x k x text bytes x `internet_egress_share`; what a reranker drops does not leave. Providers' free allowances are not deducted: an
-    account has them once, whatever else it sends. Zones: a caller reaches each zone's replica equally often, so that
-    1 - 1/n_zones of all question vectors and results cross; the price is that of a byte moved, both ends together.
+    Internet: queries x k x text bytes x `internet_egress_share`; what a reranker drops does not leave. Providers'
+    free allowances are not deducted: an account has them once, whatever else it sends. Zones: a caller reaches each
+    zone's replica equally often, so that 1 - 1/n_zones of all question vectors and results cross; the price is that
+    of a byte moved, both ends together.
 
     Args:
         workload: what is asked for.

@@ -23,7 +23,8 @@ SEARCH, TOKENS = "search", "1M tokens"
 
 DOCUMENTS_PER_SEARCH = Decimal(100)
 """Chunks in one billed search where the price has no attribute `documents_per_search`: what Amazon states
-(https://docs.aws.amazon.com/bedrock/latest/userguide/rerank-pricing.html, read 2026-11-26). For Google an assumption."""
+(https://docs.aws.amazon.com/bedrock/latest/userguide/rerank-pricing.html, read 2026-11-26). For Google an
+assumption."""
 
 
 def rerank_lines(workload: Workload, book: PriceBook) -> tuple[BillLine, ...]:

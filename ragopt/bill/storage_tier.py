@@ -95,14 +95,18 @@ def tier_charges(  # noqa: PLR0913, PLR0917 - what is kept, where, and how it is
         InputError: an unknown tier, one that answers too late, or a figure out of range.
         PriceError: a price of the tier is missing; with `cheapest`, no tier can be billed.
     """
-    figures = (n_bytes, reads_per_month, object_bytes)
-    place = (most_retrieval_hours, provider, region, book)
-    every = compare_tiers(*figures, writes_per_month + loads_per_month, *place, part=part, what=what)
+
+    def compared(writes: Decimal) -> tuple[TierBill, ...]:
+        return compare_tiers(
+            n_bytes, reads_per_month, object_bytes, writes, most_retrieval_hours, provider, region, book, part=part,
+            what=what,
+        )  # fmt: skip
+
+    every = compared(writes_per_month + loads_per_month)
     chosen = _cheapest(every, f"{provider} {region}", what) if tier == CHEAPEST else _by_name(tier, every, provider)
     recurring = chosen.usd_per_month
     if loads_per_month:
-        without = compare_tiers(*figures, writes_per_month, *place, part=part, what=what)
-        recurring = next(bill.usd_per_month for bill in without if bill.tier == chosen.tier)
+        recurring = next(bill.usd_per_month for bill in compared(writes_per_month) if bill.tier == chosen.tier)
     notes = not_compared(every, what) if tier == CHEAPEST else ()
     return Charges(chosen.lines, recurring or Decimal("0.00"), notes)
 

@@ -1,4 +1,4 @@
-"""The store of chunk text: kept in standard object storage, one object per chunk, read once per chunk that is fetched."""
+"""The store of chunk text: in standard object storage, one object per chunk, read once per chunk that is fetched."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def text_charges(workload: Workload, book: PriceBook) -> Charges:
     )
     first = _requests(
         f"Writes to {tier}: one per chunk, the first load spread over the horizon",
-        Decimal(workload.n_vectors) / workload.horizon_months,
+        Decimal(workload.n_vectors_first) / workload.horizon_months,
         put,
-        f"{workload.n_vectors:,} chunks / {workload.horizon_months} months",
+        f"{workload.n_vectors_first:,} chunks / {workload.horizon_months} months",
     )
     growth = workload.growth_vectors_per_month
     added = _requests(f"Writes to {tier}: chunks added", Decimal(growth), put, f"{growth:,} chunks a month")

@@ -130,9 +130,7 @@ def whole_tornado(whole: WholeBill, target: str = "") -> tuple[Swing, ...]:
         whole.footprint, whole.workload, whole.book, targets=[name], today=whole.today, given=whole.given,
         billing=bill_with_shared,
     )  # fmt: skip
-    return tornado(
-        whole.footprint, whole.workload, whole.book, target=name, spreads=spreads, billing=bill_with_shared
-    )
+    return tornado(whole.footprint, whole.workload, whole.book, target=name, spreads=spreads, billing=bill_with_shared)
 
 
 def _bill_each(

@@ -254,8 +254,8 @@ def _answer(usd_per_day: dict[Way, Decimal], hosting: SelfHosting, n_vms: int, t
 
 def _two_models(model_ref: str) -> str:
     return (
-        f"Unless the weights of {model_ref} are public, a VM cannot run it: then these are the prices of two models, and "
-        "only a sweep with both compares their quality."
+        f"Unless the weights of {model_ref} are public, a VM cannot run it: then these are the prices of two models, "
+        "and only a sweep with both compares their quality."
     )
 
 
