@@ -9,9 +9,9 @@ from rich.console import Console
 
 from ragopt.bill.described import describe_by_bytes
 from ragopt.bill.price_book import PriceBook
-from ragopt.bill.whole_bill import bill_everywhere
+from ragopt.bill.whole_bill import bill_everywhere, whole_tornado
 from ragopt.bill.workload import Workload
-from ragopt.report.bill_text import marks_of, not_billed_text, print_whole_bill
+from ragopt.report.bill_text import marks_of, not_billed_text, print_swings, print_whole_bill
 
 TODAY = dt.date(2026, 11, 26)
 TEN_MILLION = Workload(10_000_000, metadata_bytes=1024)
@@ -81,3 +81,12 @@ def test_how_the_index_was_found_and_what_prices_were_read_stand_above_the_table
     at = lines.index("index: its search time is a guess.")
     assert lines[at + 1] == "prices: mine.toml replaces 2 prices."
     assert at < next(i for i, line in enumerate(lines) if line.startswith("weaviate"))
+
+
+def test_the_tornado_says_which_bill_it_turns():
+    """With the shared lines the heading names them and their sum."""
+    whole = whole_of(targets=["weaviate"])
+    out = io.StringIO()
+    print_swings(whole_tornado(whole), whole, Console(file=out, width=120, highlight=False))
+    usd = whole.with_shared["weaviate"].usd_per_month
+    assert out.getvalue().startswith(f"\nWhat moves weaviate with the shared lines (USD {usd} a month) most:\n- ")
