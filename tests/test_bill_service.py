@@ -363,6 +363,8 @@ def test_cohere_s_searches_count_long_chunks_in_pieces():
     assert "Pinecone's page" in charges.notes[1]
     amazon = shared_charges(bare(reranker="aws:amazon.rerank-v1:0", tokens_per_chunk=2000), book)
     assert "a chunk counts as one, however long" in amazon.notes[0]
+    google = shared_charges(bare(reranker="google:semantic-ranker-fast"), book)
+    assert "up to 100 documents (assumed: the price does not say)" in google.notes[0]
     assert shared_charges(bare(reranker="voyage:rerank-2.5"), BOOK).notes == ()
 
 
@@ -385,7 +387,9 @@ def test_writing_the_prompt_cache_is_said_not_billed():
     assert notes[0].startswith(
         f"Writing the prompt cache of {HAIKU} costs USD 1.25 per million tokens and is not billed"
     )
-    assert "512, 1,024, 2,048 or 4,096" in notes[1]
+    assert not any("Claude models" in note for note in notes)
+    short = shared_charges(bare(generator=HAIKU, **{**cached, "prompt_tokens": 4095}), BOOK, when=WHEN).notes
+    assert "by model, and prompt_tokens is 4,095: see which anthropic:claude-haiku-4-5 takes" in short[1]
     notes = shared_charges(bare(generator="openai:gpt-4o-mini", **cached), BOOK, when=WHEN).notes
     assert notes[0] == "No price of writing the prompt cache of openai:gpt-4o-mini is known, and none is billed."
     assert not any("cache" in note for note in shared_charges(bare(generator=HAIKU), BOOK, when=WHEN).notes)

@@ -56,9 +56,13 @@ def test_shared_lines_are_told_by_part_and_added_to_the_cheapest():
 
 
 def test_the_notes_of_the_shared_lines_stand_under_them():
-    """With --lines, what a rerank search holds and every caution are printed."""
+    """What a rerank search holds is always said; every caution with --lines."""
     workload = dataclasses.replace(TEN_MILLION, reranker="cohere:rerank-v3.5")
-    told = printed(whole_of(workload, targets=["weaviate"]), lines=True, width=300)
+    whole = whole_of(workload)
+    told = printed(whole, width=300)
+    assert "\nshared: cohere:rerank-v3.5 is billed by the search of up to 100 documents" in told
+    assert "Prices of rerank" not in told
+    told = printed(whole, lines=True, width=300)
     assert "- cohere:rerank-v3.5 is billed by the search of up to 100 documents" in told
     assert "- Prices of rerank: from litellm's undated list" in told
 

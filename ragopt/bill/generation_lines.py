@@ -28,6 +28,10 @@ LEAST_CACHED_TOKENS_OF_CLAUDE = 512
 """The least of Anthropic's models; others of them take 1,024, 2,048 or 4,096 (the same table)."""
 
 
+MOST_TO_BE_CACHED_OF_CLAUDE = 4096
+"""From here on each of them caches (the same table)."""
+
+
 def prompt_length(workload: Workload) -> int:
     """Tokens of one whole prompt: instructions + question + k chunks."""
     return workload.prompt_tokens + workload.query_tokens + workload.k * workload.tokens_per_chunk
@@ -112,9 +116,10 @@ def generation_notes(workload: Workload, book: PriceBook, *, when: datetime | No
             f"Writing the prompt cache of {model} costs USD {price.usd} per million tokens and is not billed: the "
             "prompt is written anew after every pause that is longer than the cache keeps it."
         )
-    if "claude" not in model.lower():
+    if "claude" not in model.lower() or workload.prompt_tokens >= MOST_TO_BE_CACHED_OF_CLAUDE:
         return (written,)
-    return (written, "Claude models cache prompts from 512, 1,024, 2,048 or 4,096 tokens on: see which this one takes.")
+    told = f"by model, and prompt_tokens is {workload.prompt_tokens:,}: see which {model} takes."
+    return (written, f"Claude models cache prompts from 512, 1,024, 2,048 or 4,096 tokens on, {told}")
 
 
 def _tokens_of_a_query(workload: Workload) -> tuple[tuple[Kind, str, Decimal, str], ...]:

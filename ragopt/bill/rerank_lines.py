@@ -64,7 +64,8 @@ def rerank_notes(workload: Workload, book: PriceBook) -> tuple[str, ...]:
         if most_tokens
         else "a chunk counts as one, however long: the price has no attribute tokens_per_document"
     )
-    return (f"{workload.reranker} is billed by the search of up to {per_search:,f} documents; {long}.",)
+    assumed = "" if "documents_per_search" in price.attributes else " (assumed: the price does not say)"
+    return (f"{workload.reranker} is billed by the search of up to {per_search:,f} documents{assumed}; {long}.",)
 
 
 def _price(workload: Workload, book: PriceBook) -> Price:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from ragopt.bill.workload import Workload
     from ragopt.records import BillLine
 
-__all__ = ["embedding_lines", "shared_charges"]
+__all__ = ["CAUTION", "embedding_lines", "shared_charges"]
+
+CAUTION = "Prices of "
+"""How a note begins that repeats what a price's own caution says."""
 
 
 def shared_charges(
@@ -68,4 +71,4 @@ def _cautions(lines: Iterable[BillLine]) -> tuple[str, ...]:
     for line in lines:
         if line.caution:
             parts.setdefault(line.caution, {})[line.part] = None
-    return tuple(f"Prices of {' and '.join(names)}: {caution.rstrip('.')}." for caution, names in parts.items())
+    return tuple(f"{CAUTION}{' and '.join(names)}: {caution.rstrip('.')}." for caution, names in parts.items())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ragopt.bill.price_book import STALE_AFTER_DAYS
 from ragopt.bill.projection import mean_usd_per_month
 from ragopt.bill.reasoning import largest_part
+from ragopt.bill.service import CAUTION
 from ragopt.bill.targets import TARGETS
 from ragopt.report.words import usd_text
 
@@ -56,6 +57,9 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
         _say(console, f"prices: {told}")
     print_targets(whole, console)
     print_shared(whole, console)
+    for note in () if lines else whole.shared_notes:
+        if not note.startswith(CAUTION):  # --lines has every note, and the cautions at their lines
+            _say(console, f"shared: {note}")
     if lines:
         for bill in whole.targets:
             print_lines(f"{bill.target}: USD {usd_text(bill.usd_per_month)} a month", bill.lines, console, bill.notes)
