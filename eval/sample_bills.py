@@ -17,10 +17,10 @@ from typing import NamedTuple
 from ragopt.bill.described import describe_by_factory
 from ragopt.bill.price_book import PriceBook
 from ragopt.bill.reasoning import reason_of
-from ragopt.bill.targets import TARGETS
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere
 from ragopt.bill.workload import Workload
 from ragopt.bill.workload_file import read_workload_file
+from ragopt.report.bill_text import marks_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "sample-bills.md"
@@ -49,6 +49,7 @@ Written by `python eval/sample_bills.py --write` on {today} with the prices insi
 Three workloads at every target that can be billed, cheapest first. **in use** is a month before a minimum is filled up
 and without the share of what is paid once; the range is the middle 95 % of 256 draws ([method](method-range.md)).
 ° marks a vendor that builds an index of its own: its recall was not measured, so its bill alone chooses nothing.
+† marks a bill that needs the vendor's consent: the workload exceeds a limit that the vendor lifts on request.
 FAISS targets serve the index named above each table; its size and scan time are by formula
 ([method](method-bill.md)), not by a sweep of your corpus.
 """
@@ -66,7 +67,7 @@ def section(sample: Sample, whole: WholeBill) -> str:
     """One workload as a section of the page."""
     told = "; ".join(text.partition(" (")[0] for text in whole.workload.describe())
     rows = [
-        f"| {bill.target}{'' if TARGETS[bill.target].serves_the_index else '°'} | {bill.usd_per_month:,} | "
+        f"| {bill.target}{marks_of(bill)} | {bill.usd_per_month:,} | "
         f"{bill.low:,} to {bill.high:,} | {bill.usd_before_minimum:,} | {reason_of(bill)} |"
         for bill in whole.targets
     ]

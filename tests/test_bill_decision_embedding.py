@@ -149,6 +149,23 @@ def test_doubled_prices_leave_the_break_even():
     assert two.usd_per_day == {way: usd * 2 for way, usd in one.usd_per_day.items()}
 
 
+def test_the_sentence_counts_vms_and_names_two_models():
+    """1,000 M tokens / 86.4 M a day are 12 VMs, by the hour too; the API's model and the VM's are not the same."""
+    found = decide(1000 * MILLION, vm="0.30")
+    assert "12 gpu that are paid only while they work are cheapest" in found.sentence
+    assert "vm by the hour with 12 VMs 83.33, vm always on with 12 VMs 86.40" in found.sentence
+    assert "Unless the weights of acme:embed are public, a VM cannot run it" in found.sentence
+    assert found.sentence.endswith("only a sweep with both compares their quality.")
+    assert "one gpu that is paid only while it works is cheapest" in decide(50 * MILLION, vm="0.30").sentence
+
+
+def test_a_model_that_answers_is_refused():
+    """gpt-4o would make a break-even of its input price; it makes no vectors."""
+    hosting = SelfHosting("gpu", "aws", "us-east-1", Decimal(2000))
+    with pytest.raises(InputError, match="openai:gpt-4o is a model that answers"):
+        decide_embedding("openai:gpt-4o", hosting, MILLION, book_of("0.1", "1"), when=WHEN)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

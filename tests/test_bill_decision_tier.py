@@ -70,12 +70,26 @@ def test_reads_that_may_wait_open_the_archives():
 
 
 def test_what_is_cheaper_elsewhere_is_said_but_not_chosen():
-    """R2 costs 16.49 + 0.38 a month for one read of 1 TiB, Standard 23.97: a note says so, --any-tier takes it."""
+    """R2 costs 16.49 + 0.38 for a read of 1 TiB a month, Standard 23.97: the sentence says so, --any-tier takes it."""
     decision = decide("1")
     assert decision.tier == "s3-standard"
-    assert decision.notes[0] == "r2-standard would cost USD 16.87, but is not chosen unasked: Cloudflare holds it."
+    assert " r2-standard would cost USD 16.87, but is not chosen unasked: Cloudflare holds it." in decision.sentence
+    assert " s3-one-zone-ia would cost USD 21.53, but is not chosen unasked: one zone holds it" in decision.sentence
     taken = decide("1", any_tier=True)
     assert (taken.tier, taken.notes) == ("r2-standard", ("r2-standard: Cloudflare holds it.",))
+
+
+def test_a_choice_among_some_tiers_says_so():
+    """Where tiers of the provider lack a price, the sentence speaks of those that have one, a note names the others."""
+    book = storage_book(without={"gcs-coldline-put", "gcs-archive-put"})
+    decision = decide("0.1", writes="0.1", place=PLACES["gcs"], book=book)
+    assert (
+        "are cheapest in gcs-nearline for gcp us-central1 of the tiers that have a price, at USD " in decision.sentence
+    )
+    assert decision.notes[0].startswith(
+        "Documents: gcs-coldline, gcs-archive not compared: No price for gcs-coldline-put"
+    )
+    assert "that have a price" not in decide("0.1", place=PLACES["gcs"]).sentence
 
 
 def test_what_the_book_says_of_a_price_is_passed_on():

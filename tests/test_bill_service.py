@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.bill.embedding_lines import embedding_lines
-from ragopt.bill.lines import total
+from ragopt.bill.lines import Charges, total
 from ragopt.bill.price_book import Price, PriceBook
 from ragopt.bill.rerank_lines import rerank_lines
-from ragopt.bill.service import shared_lines
+from ragopt.bill.retrieved import results_per_query
+from ragopt.bill.service import shared_charges
 from ragopt.bill.targets import Footprint, bill_index
 from ragopt.bill.workload import Workload
 from ragopt.errors import InputError, PriceError
@@ -48,6 +49,10 @@ PRICES = (
     vendor_price("token_prices", "openai", "text-embedding-3-small:batch", "0.01", "1M input tokens"),
 )
 BOOK = PriceBook(PRICES)
+
+
+def shared_lines(workload, book, *, dim=None, when=None):
+    return shared_charges(workload, book, dim=dim, when=when).lines
 
 
 def shape_of(lines):
@@ -148,7 +153,7 @@ def test_chunk_text():
     lines = shared_lines(Workload(10 * MILLION), BOOK)
     assert shape_of(lines) == [
         ("text of the chunks", Decimal("9.536743"), Decimal("0.22")),
-        ("one per returned chunk", Decimal(10_000), Decimal("4.00")),
+        ("one per chunk that a search returns", Decimal(10_000), Decimal("4.00")),
         ("one per chunk, the first load spread over the horizon", Decimal("833.333333"), Decimal("4.17")),
     ]
     with pytest.raises(PriceError, match=r"No standard object storage is known of acme"):
@@ -190,24 +195,24 @@ def test_a_reranker_without_a_usable_price_is_an_error():
 def test_generation_with_prompt_cache_and_batch():
     """claude-haiku-4-5: 1 in, 5 out, 0.10 cache read; by batch half of each. 1 M queries, 40 % by batch, 80 % cached.
 
-    In: 500 x 0.2 + 20 + 10 x 256 = 2,680 tokens; standard 2,680 M x 0.6 = 1,608 M x 1 = 1,608.00; batch 1,072 M x 0.5 =
-    536.00. Cache: 400 M x 0.6 x 0.10 = 24.00; 400 M x 0.4 x 0.05 = 8.00. Out: 300 M x 0.6 x 5 = 900.00;
-    300 M x 0.4 x 2.5 = 300.00. Sum 3,376.00.
+    In: 5,000 x 0.2 + 20 + 10 x 256 = 3,580 tokens; standard 3,580 M x 0.6 = 2,148 M x 1 = 2,148.00; batch 1,432 M x 0.5
+    = 716.00. Cache: 4,000 M x 0.6 x 0.10 = 240.00; 4,000 M x 0.4 x 0.05 = 80.00. Out: 300 M x 0.6 x 5 = 900.00;
+    300 M x 0.4 x 2.5 = 300.00. Sum 4,384.00.
     """
     workload = bare(
-        generator=HAIKU, cached_prompt_share=Decimal("0.8"), generation_batch_share=Decimal("0.4")
-    )  # fmt: skip
+        generator=HAIKU, prompt_tokens=5000, cached_prompt_share=Decimal("0.8"), generation_batch_share=Decimal("0.4")
+    )
     lines = shared_lines(workload, BOOK, when=WHEN)
     assert [(line.quantity, line.usd) for line in lines] == [
-        (Decimal(1608), Decimal("1608.00")),
-        (Decimal(240), Decimal("24.00")),
+        (Decimal(2148), Decimal("2148.00")),
+        (Decimal(2400), Decimal("240.00")),
         (Decimal(180), Decimal("900.00")),
-        (Decimal(1072), Decimal("536.00")),
-        (Decimal(160), Decimal("8.00")),
+        (Decimal(1432), Decimal("716.00")),
+        (Decimal(1600), Decimal("80.00")),
         (Decimal(120), Decimal("300.00")),
     ]
     assert lines[0].formula == (
-        "1,000,000 queries x (100.0 prompt + 20 question + 10 chunks x 256) tokens x 0.6 / 1,000,000"
+        "1,000,000 queries x (1000.0 prompt + 20 question + 10 chunks x 256) tokens x 0.6 / 1,000,000"
     )
 
 
@@ -253,7 +258,7 @@ def tiers(monkeypatch):
     """Storage tiers in miniature: remember what was asked, answer with nothing."""
     asked = []
     module = types.ModuleType("ragopt.bill.storage_tier")
-    module.tier_lines = lambda *figures, **names: asked.append((figures, names)) or ()
+    module.tier_charges = lambda *figures, **names: asked.append((figures, names)) or Charges((), Decimal(0))
     monkeypatch.setitem(sys.modules, "ragopt.bill.storage_tier", module)
     return asked
 
@@ -277,10 +282,10 @@ def test_documents_and_raw_vectors_go_to_a_tier(tiers):
     place = (Decimal(12), "aws", "us-east-1", BOOK, "s3-glacier-flexible")
     once = Decimal(1) / 12
     assert [figures for figures, _ in tiers] == [
-        (10**12, Decimal("0.2"), 10**6, once, *place),
-        (40_960_000_000, Decimal("2.1"), 10**8, once + Decimal("0.5"), *place),
+        (10**12, Decimal("0.2"), 10**6, Decimal(0), *place),
+        (40_960_000_000, Decimal("2.1"), 10**8, Decimal("0.5"), *place),
     ]
-    assert [names["part"] for _, names in tiers] == ["documents", "storage"]
+    assert [(names["part"], names["loads_per_month"]) for _, names in tiers] == [("documents", once), ("storage", once)]
     with pytest.raises(InputError, match="Raw vectors are kept, but their dimension is not known"):
         shared_lines(workload, BOOK)
 
@@ -289,6 +294,138 @@ def test_nothing_asked_for_nothing_billed(tiers):
     """A workload that keeps no text and names no model has no line, needs no price and asks for no tier."""
     assert shared_lines(bare(), PriceBook([])) == ()
     assert tiers == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "usd", "reads", "writes"),
+    [
+        ("1k requests", "0.004", "10000", "1000"),
+        ("10k requests", "0.04", "1000", "100"),
+        ("1M requests", "4", "10", "1"),
+    ],
+)
+def test_requests_are_billed_in_the_unit_of_their_price(unit, usd, reads, writes):
+    """10 M reads and 12 M / 12 = 1 M writes at 0.004 a thousand are 40.00 and 4.00, in whatever unit that is stated."""
+    book = BOOK.over([a_price("object_storage", f"s3-standard-{way}", usd, unit) for way in ("get", "put")])
+    _, read, write = shared_lines(Workload(12 * MILLION), book)
+    assert (read.quantity, read.unit, read.usd) == (Decimal(reads), unit, Decimal("40.00"))
+    assert (write.quantity, write.usd) == (Decimal(writes), Decimal("4.00"))
+
+
+def test_a_unit_that_counts_no_requests_is_refused():
+    """A price by the gigabyte cannot be multiplied by requests."""
+    book = BOOK.over([a_price("object_storage", "s3-standard-get", "0.4", "GB")])
+    with pytest.raises(
+        PriceError, match=r"s3-standard-get of aws us-east-1 has the unit 'GB'. Allowed: 1k requests, 10k"
+    ):
+        shared_charges(Workload(1000), book)
+
+
+def test_first_loads_are_not_in_a_month_in_use():
+    """The first load is a line of its own.
+
+    12 M chunks / 12 months = 1,000 k puts x 0.005 = 5.00 once; 100 k added a month 0.50; 12 M + 100 k x 5.5 = 12.55 M
+    chunks on average x 1,024 B = 11.968613 GiB x 0.023 = 0.28; reads 4.00.
+    """
+    charges = shared_charges(Workload(12 * MILLION, growth_vectors_per_month=100_000), BOOK)
+    assert [line.usd for line in charges.lines] == [Decimal(usd) for usd in ("0.28", "4.00", "5.00", "0.50")]
+    assert charges.usd_before_minimum == Decimal("4.78")
+
+
+def test_a_reranker_reads_the_text_of_every_candidate():
+    """1 M queries x 50 candidates = 50,000 k reads x 0.0004 = 20.00, not the 4.00 of the 10 that are kept."""
+    workload = Workload(12 * MILLION, reranker="voyage:rerank-2.5")
+    assert results_per_query(workload) == 50
+    reads = next(line for line in shared_lines(workload, BOOK) if "Reads from" in line.item)
+    assert (reads.quantity, reads.usd) == (Decimal(50_000), Decimal("20.00"))
+    assert reads.formula == "1,000,000 queries x 50 candidates / 1,000"
+
+
+def test_fewer_candidates_than_chunks_are_refused():
+    """A reranker cannot choose 100 of 50; without a reranker the candidates say nothing."""
+    with pytest.raises(InputError, match=r"rerank_candidates is 50, fewer than k \(100\).*Raise rerank_candidates"):
+        shared_charges(bare(k=100, reranker="cohere:rerank-v3.5"), BOOK)
+    assert shared_lines(bare(k=100), BOOK) == ()
+
+
+def test_cohere_s_searches_count_long_chunks_in_pieces():
+    """2,000-token chunks with a question of 20 are 5 pieces of 500: 50 x 5 = 250 are three searches, not one.
+
+    3 M x 0.002 = 6,000.00 with the prices inside the package; the bill says what a search is taken to hold.
+    """
+    book = PriceBook.packaged()
+    charges = shared_charges(bare(reranker="cohere:rerank-v3.5", tokens_per_chunk=2000), book)
+    assert (charges.lines[0].quantity, charges.lines[0].usd) == (Decimal(3 * MILLION), Decimal("6000.00"))
+    assert charges.notes[0] == (
+        "cohere:rerank-v3.5 is billed by the search of up to 100 documents; a chunk that has more than 500 tokens with "
+        "its question counts as several."
+    )
+    assert "Pinecone's page" in charges.notes[1]
+    amazon = shared_charges(bare(reranker="aws:amazon.rerank-v1:0", tokens_per_chunk=2000), book)
+    assert "a chunk counts as one, however long" in amazon.notes[0]
+    google = shared_charges(bare(reranker="google:semantic-ranker-fast"), book)
+    assert "up to 100 documents (assumed: the price does not say)" in google.notes[0]
+    assert shared_charges(bare(reranker="voyage:rerank-2.5"), BOOK).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("generator", "too_few", "enough"), [("openai:gpt-4o-mini", 1023, 1024), ("anthropic:claude-opus-5", 511, 512)]
+)
+def test_a_prompt_too_short_for_the_cache_is_refused(generator, too_few, enough):
+    """OpenAI caches from 1,024 tokens on, Anthropic's models from 512 at least: shorter ones are never read cheaply."""
+    cached = {"generator": generator, "cached_prompt_share": Decimal("0.5")}
+    with pytest.raises(InputError, match=rf"cached_prompt_share is 0\.5, but prompt_tokens is {too_few:,}"):
+        shared_charges(bare(**cached, prompt_tokens=too_few), BOOK, when=WHEN)
+    assert shared_lines(bare(**cached, prompt_tokens=enough), BOOK, when=WHEN)
+    assert shared_lines(bare(generator=generator, prompt_tokens=too_few), BOOK, when=WHEN)
+
+
+def test_writing_the_prompt_cache_is_said_not_billed():
+    """claude-haiku-4-5 charges 1.25 USD to write; gpt-4o-mini has no such price; without a cache nothing is said."""
+    cached = {"cached_prompt_share": Decimal("0.5"), "prompt_tokens": 5000}
+    notes = shared_charges(bare(generator=HAIKU, **cached), BOOK, when=WHEN).notes
+    assert notes[0].startswith(
+        f"Writing the prompt cache of {HAIKU} costs USD 1.25 per million tokens and is not billed"
+    )
+    assert not any("Claude models" in note for note in notes)
+    short = shared_charges(bare(generator=HAIKU, **{**cached, "prompt_tokens": 4095}), BOOK, when=WHEN).notes
+    assert "by model, and prompt_tokens is 4,095: see which anthropic:claude-haiku-4-5 takes" in short[1]
+    notes = shared_charges(bare(generator="openai:gpt-4o-mini", **cached), BOOK, when=WHEN).notes
+    assert notes[0] == "No price of writing the prompt cache of openai:gpt-4o-mini is known, and none is billed."
+    assert not any("cache" in note for note in shared_charges(bare(generator=HAIKU), BOOK, when=WHEN).notes)
+
+
+def test_every_caution_is_said_once_with_its_parts():
+    """Two lines of text share a caution, egress has another: two notes."""
+    cautious = [
+        dataclasses.replace(price, caution=caution)
+        for price in PRICES
+        for item, caution in (
+            ("s3-standard-get", "undated"),
+            ("s3-standard-put", "undated"),
+            ("internet-egress", "a guess"),
+        )
+        if price.item == item
+    ]
+    workload = Workload(12 * MILLION, internet_egress_share=Decimal("0.5"))
+    assert shared_charges(workload, BOOK.over(cautious)).notes == (
+        "Prices of text: undated.",
+        "Prices of egress: a guess.",
+    )
+
+
+def test_a_model_that_answers_embeds_nothing():
+    """gpt-4o has a price of written tokens: an input error; mistral-embed has one too, but says that it embeds."""
+    with pytest.raises(InputError, match="openai:gpt-4o is a model that answers"):
+        embedding_lines(bare(embedding_model="openai:gpt-4o"), BOOK, when=WHEN)
+    own = PriceBook([
+        vendor_price("token_prices", "acme", "chat", "1", "1M input tokens"),
+        vendor_price("token_prices", "acme", "chat:output", "2", "1M output tokens"),
+    ])  # fmt: skip
+    with pytest.raises(InputError, match="acme:chat is a model that answers"):
+        embedding_lines(bare(embedding_model="acme:chat"), own, when=WHEN)
+    for model in ("mistral:mistral-embed", "voyage:voyage-3.5", "cloudflare:@cf/baai/bge-m3"):
+        assert embedding_lines(bare(embedding_model=model), BOOK, when=WHEN).lines
 
 
 SHARES = st.decimals(0, 1, places=2)
@@ -306,6 +443,8 @@ WORKLOADS = st.builds(
     embedding_model=st.sampled_from(["", SMALL]),
     embedding_batch_share=SHARES,
     reranker=st.sampled_from(["", "cohere:rerank-v3.5", "voyage:rerank-2.5"]),
+    rerank_candidates=st.integers(80, 300),
+    prompt_tokens=st.integers(512, 5000),
     generator=st.sampled_from(["", HAIKU]),
     cached_prompt_share=SHARES,
     generation_batch_share=SHARES,

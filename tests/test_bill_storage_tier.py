@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.bill.price_book import PriceBook
-from ragopt.bill.storage_tier import compare_tiers, tier_lines
+from ragopt.bill.storage_tier import compare_tiers, tier_charges
 from ragopt.bill.storage_tier_facts import FREE, TIERS
 from ragopt.errors import InputError, PriceError
 from tests.storage_prices import GIB, MIB, PLACES, REQUESTS, TIB, a_price, storage_book, storage_prices
@@ -22,8 +22,12 @@ def bills_of(n_bytes=TIB, reads="0.1", size=MIB, writes="0", hours="0", place=AW
 
 
 def lines_of(tier, n_bytes=TIB, reads="0.1", size=MIB, writes="0", hours="0", place=AWS, book=BOOK):
-    return tier_lines(n_bytes, Decimal(reads), size, Decimal(writes), Decimal(hours), *place, book, tier,
-                      part="documents", what="Documents")  # fmt: skip
+    return charges_of(tier, n_bytes, reads, size, writes, hours, place, book).lines
+
+
+def charges_of(tier, n_bytes=TIB, reads="0.1", size=MIB, writes="0", hours="0", place=AWS, book=BOOK, loads="0"):
+    return tier_charges(n_bytes, Decimal(reads), size, Decimal(writes), Decimal(hours), *place, book, tier,
+                        part="documents", what="Documents", loads_per_month=Decimal(loads))  # fmt: skip
 
 
 def shown(lines):
@@ -149,6 +153,24 @@ def test_a_missing_request_price_is_said_and_never_taken_for_nothing():
     assert (unread.usd_per_month, unread.usd_per_read) == (Decimal("4.10"), None)
     with pytest.raises(PriceError, match=r"No storage tier of gcp us-central1 .*gcs-standard: not billed"):
         lines_of("cheapest", place=PLACES["gcs"], book=storage_book(without=set(REQUESTS)))
+
+
+def test_tiers_that_could_not_be_compared_are_named():
+    """Without their put prices Coldline and Archive cannot be compared once something is written; else they can."""
+    book = storage_book(without={"gcs-coldline-put", "gcs-archive-put"})
+    charges = charges_of("cheapest", place=PLACES["gcs"], book=book, loads="0.1")
+    assert "gcs-nearline" in charges.lines[0].item
+    (note,) = charges.notes
+    assert note.startswith("Documents: gcs-coldline, gcs-archive not compared: No price for gcs-coldline-put at gcp ")
+    assert note.endswith("ragopt/bill/prices/object_storage.toml.")
+    assert charges_of("gcs-nearline", place=PLACES["gcs"], book=book, loads="0.1").notes == ()
+    assert charges_of("cheapest", place=PLACES["gcs"], book=book).notes == ()
+
+
+def test_the_first_upload_is_not_in_a_month_in_use():
+    """Glacier Instant at 0.1 reads: 8.22; a twelfth of 1,048.576 k puts x 0.02 = 1.75 more, once."""
+    charges = charges_of("cheapest", loads=str(Decimal(1) / 12))
+    assert (sum(line.usd for line in charges.lines), charges.usd_before_minimum) == (Decimal("9.97"), Decimal("8.22"))
 
 
 def test_what_costs_nothing_is_declared_with_a_page():

@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 
 from ragopt.bill.bill_json import bill_json, bill_of
 from ragopt.bill.described import describe_by_bytes, describe_by_factory, finest_scalar
+from ragopt.bill.monte_carlo import bill_range
 from ragopt.bill.old_prices import old_price_warnings
 from ragopt.bill.price_book import PriceBook
 from ragopt.bill.projection import bill_by_month, mean_usd_per_month
 from ragopt.bill.reasoning import largest_part, reason_of
 from ragopt.bill.scan_cost import SCAN
 from ragopt.bill.targets import TARGETS, bill_index
-from ragopt.bill.whole_bill import bill_everywhere, whole_bill_json
+from ragopt.bill.whole_bill import bill_everywhere, whole_tornado
+from ragopt.bill.whole_bill_json import whole_bill_json
+from ragopt.bill.whole_billing import bill_with_shared
 from ragopt.bill.workload import Workload
 from ragopt.errors import InputError, PriceError
 from ragopt.index.factory import parse_factory
@@ -83,11 +86,86 @@ def test_json_adds_up_and_names_what_a_reader_needs():
         usd = Decimal(target["usd_per_month"])
         assert usd == sum(Decimal(line["usd"]) for line in target["lines"])
         assert Decimal(target["low"]) <= usd <= Decimal(target["high"])
-        assert Decimal(target["usd_per_month_with_shared"]) == usd + shared
+        both = {name: Decimal(value) for name, value in target["with_shared"].items()}
+        assert both["usd_per_month"] == Decimal(target["usd_per_month_with_shared"]) == usd + shared
+        assert both["low"] <= both["usd_per_month"] <= both["high"]
         for line in target["lines"]:
             assert line["formula"], line["item"]
             assert line["source"], line["item"]
             dt.date.fromisoformat(line["as_of"])
+
+
+ANSWERING = dataclasses.replace(TEN_MILLION, generator="openai:gpt-4o-mini", reranker="voyage:rerank-2.5")
+
+
+def test_the_range_with_shared_lines_is_that_of_whole_bills():
+    """Sums of single draws are what drawing target and shared lines as one bill gives, to a cent of rounding."""
+    whole = everywhere(ANSWERING, targets=["weaviate", "s3-vectors"])
+    for bill in whole.targets:
+        both = whole.with_shared[bill.target]
+        again = bill_range(FLOAT32, ANSWERING, BOOK, target=bill.target, spreads=both.spreads, billing=bill_with_shared)
+        assert both.usd_per_month == again.usd_per_month == bill.usd_per_month + whole.shared_usd_per_month
+        assert abs(both.low - again.low) <= Decimal("0.02")
+        assert abs(both.high - again.high) <= Decimal("0.02")
+        assert both.high - both.usd_per_month > bill.high - bill.usd_per_month
+
+
+def test_a_target_s_own_range_names_only_what_moves_it():
+    """Chunk text, prompts and answers are shared lines: no target's own note speaks of them, and ranges stay."""
+    whole = everywhere(dataclasses.replace(ANSWERING, document_bytes=10**12))
+    for bill in whole.targets:
+        drawn = bill.notes[-1]
+        for words in ("chunk text", "source documents", "instructions in the prompt", "answer length", "chunk length"):
+            assert words not in drawn, bill.target
+    notes = {bill.target: bill.notes[-1] for bill in whole.targets}
+    assert "metadata" in notes["weaviate"]
+    assert "CPU time" not in notes["weaviate"]
+    assert {"text_bytes_per_chunk", "answer_tokens"} <= {
+        spread.name for spread in whole.with_shared["weaviate"].spreads
+    }
+    plain = {bill.target: (bill.low, bill.high) for bill in everywhere().targets}
+    assert {bill.target: (bill.low, bill.high) for bill in whole.targets} == plain
+
+
+def test_without_shared_lines_both_ranges_are_one():
+    """A workload that keeps no text and names no model has nothing to add."""
+    whole = everywhere(dataclasses.replace(TEN_MILLION, text_bytes_per_chunk=0), targets=["weaviate"])
+    [bill], both = whole.targets, whole.with_shared["weaviate"]
+    assert (both.usd_per_month, both.low, both.high) == (bill.usd_per_month, bill.low, bill.high)
+    assert whole.shared == ()
+
+
+def test_the_tornado_of_the_whole_bill_turns_with_the_shared_lines():
+    """A reranker and a generator outweigh upstash: queries move the sum most, then the length of chunks."""
+    whole = everywhere(ANSWERING)
+    swings = whole_tornado(whole)
+    assert [swing.name for swing in swings[:2]] == ["queries", "tokens_per_chunk"]
+    cheapest = whole.with_shared[whole.targets[0].target]
+    assert {swing.usd_per_month for swing in swings} == {cheapest.usd_per_month}
+    assert whole_tornado(whole, "weaviate")[0].usd_per_month == whole.with_shared["weaviate"].usd_per_month
+
+
+def test_draws_that_a_model_does_not_take_are_counted_not_raised():
+    """450 chunks of 256 tokens fit the 128,000 of gpt-4o-mini, longer ones do not; a cached prompt may halve."""
+    long = dataclasses.replace(ANSWERING, reranker="", k=450)
+    both = everywhere(long, targets=["weaviate"]).with_shared["weaviate"]
+    assert 0 < both.n_refused < both.n_samples
+    assert whole_tornado(everywhere(long, targets=["weaviate"]))
+    cached = dataclasses.replace(ANSWERING, prompt_tokens=1200, cached_prompt_share=Decimal("0.5"))
+    assert everywhere(cached, targets=["weaviate"]).with_shared["weaviate"].n_refused == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "said"),
+    [
+        ("openai:text-embeding-9", PriceError, "^No token price is known of 'text-embeding-9' at openai"),
+        ("openai:gpt-4o", InputError, "^openai:gpt-4o is a model that answers"),
+    ],
+)
+def test_a_wrong_embedding_model_is_told_once(model, error, said):
+    """It is no reason of each target: the whole bill fails with it, and says it once."""
+    with pytest.raises(error, match=said):
+        everywhere(dataclasses.replace(TEN_MILLION, embedding_model=model))
 
 
 def test_a_bill_survives_json():

@@ -53,7 +53,7 @@ def test_an_unknown_provider_is_one_clear_error():
     """A provider without tiers: exit code 1 and those that there are."""
     done = ragopt("decide", "tier", "--document-bytes", "1G", "--reads-per-month", "1")
     assert done.returncode == 2
-    assert "'1G' is not a count" in done.stderr
+    assert "'1G' is not a number" in done.stderr
     done = ragopt("decide", "tier", "--document-bytes", "1B", "--reads-per-month", "1", "--provider", "oracle")
     assert (done.returncode, done.stdout) == (1, "")
     assert "No storage tiers are known for provider 'oracle'. Allowed: aws, azure, cloudflare, gcp" in done.stderr

@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
+from ragopt.bill.lines import Charges
 from ragopt.errors import InputError
 
 if TYPE_CHECKING:
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
-    from ragopt.records import BillLine
 
 RAW_BYTES_PER_DIMENSION = 4
 """float32, what embedding APIs return and every index is built from."""
@@ -20,7 +20,10 @@ RAW_VECTOR_OBJECT_BYTES = 100_000_000
 sizes cost nothing, small enough to read one file at a time."""
 
 
-def archive_lines(workload: Workload, book: PriceBook, *, dim: int | None) -> tuple[BillLine, ...]:
+NOTHING = Charges((), Decimal("0.00"))
+
+
+def archive_charges(workload: Workload, book: PriceBook, *, dim: int | None) -> Charges:
     """Return what raw vectors and source documents cost in a month (parts `storage` and `documents`).
 
     Args:
@@ -28,23 +31,31 @@ def archive_lines(workload: Workload, book: PriceBook, *, dim: int | None) -> tu
         book: prices.
         dim: dimension of the vectors that the model returns; only raw vectors need it.
 
+    Returns:
+        Lines; `usd_before_minimum` leaves out the first upload, and notes name tiers that could not be compared.
+
     Raises:
         InputError: raw vectors are kept, but their dimension is not known.
-        PriceError: see `storage_tier.tier_lines`.
+        PriceError: see `storage_tier.tier_charges`.
     """
-    return (*_documents(workload, book), *_raw_vectors(workload, book, dim))
+    documents, vectors = _documents(workload, book), _raw_vectors(workload, book, dim)
+    return Charges(
+        (*documents.lines, *vectors.lines),
+        documents.usd_before_minimum + vectors.usd_before_minimum,
+        (*documents.notes, *vectors.notes),
+    )
 
 
-def _documents(workload: Workload, book: PriceBook) -> tuple[BillLine, ...]:
+def _documents(workload: Workload, book: PriceBook) -> Charges:
     if not workload.document_bytes:
-        return ()
-    from ragopt.bill.storage_tier import tier_lines  # noqa: PLC0415 - loaded where something is archived
+        return NOTHING
+    from ragopt.bill.storage_tier import tier_charges  # noqa: PLC0415 - loaded where something is archived
 
-    return tier_lines(
+    return tier_charges(
         workload.document_bytes,
         workload.document_reads_per_month,
         workload.document_object_bytes,
-        Decimal(1) / workload.horizon_months,
+        Decimal(0),
         workload.most_retrieval_hours,
         workload.provider,
         workload.region,
@@ -52,25 +63,26 @@ def _documents(workload: Workload, book: PriceBook) -> tuple[BillLine, ...]:
         workload.storage_tier,
         part="documents",
         what="Source documents",
+        loads_per_month=Decimal(1) / workload.horizon_months,
     )
 
 
-def _raw_vectors(workload: Workload, book: PriceBook, dim: int | None) -> tuple[BillLine, ...]:
+def _raw_vectors(workload: Workload, book: PriceBook, dim: int | None) -> Charges:
     if workload.keep_raw_vectors != "yes":
-        return ()
+        return NOTHING
     if dim is None:
         raise InputError(
             "Raw vectors are kept, but their dimension is not known",
             next_step="Give the model's dimension with --dim, or set keep_raw_vectors to no",
         )
-    from ragopt.bill.storage_tier import tier_lines  # noqa: PLC0415 - loaded where something is archived
+    from ragopt.bill.storage_tier import tier_charges  # noqa: PLC0415 - loaded where something is archived
 
     n_bytes = workload.n_vectors_average * dim * RAW_BYTES_PER_DIMENSION
-    return tier_lines(
+    return tier_charges(
         int(n_bytes.to_integral_value(rounding=ROUND_CEILING)),
         workload.raw_vector_reads_per_month + workload.reindexes_per_month,
         RAW_VECTOR_OBJECT_BYTES,
-        Decimal(1) / workload.horizon_months + workload.reembeddings_per_month,
+        workload.reembeddings_per_month,
         workload.most_retrieval_hours,
         workload.provider,
         workload.region,
@@ -78,4 +90,5 @@ def _raw_vectors(workload: Workload, book: PriceBook, dim: int | None) -> tuple[
         workload.storage_tier,
         part="storage",
         what=f"Raw vectors, {dim:,} x float32",
+        loads_per_month=Decimal(1) / workload.horizon_months,
     )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.lines import Charges, make_line, total, without_zeros
-from ragopt.bill.token_prices import plausible_embedding_price, token_price_of_a_day
+from ragopt.bill.token_prices import embedding_price
 from ragopt.bill.vm_hours import hours_for, vm_price
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def embedding_lines(workload: Workload, book: PriceBook, *, when: datetime | Non
         Lines of part `embedding`; `usd_before_minimum` leaves out the spread first embedding of the corpus.
 
     Raises:
-        PriceError, InputError: see `token_prices.token_price` and `vm_hours.vm_price`.
+        PriceError, InputError: see `token_prices.embedding_price` and `vm_hours.vm_price`.
     """
     if not workload.embedding_model:
         return Charges((), Decimal("0.00"))
@@ -105,7 +105,7 @@ def _bought(workload: Workload, book: PriceBook, when: datetime) -> Charges:
         for batch, share in ((False, 1 - batched), (True, batched)) if tokens.can_wait else ((False, Decimal(1)),):
             if not tokens.count * share:
                 continue
-            price = plausible_embedding_price(token_price_of_a_day(model, "input", batch=batch, book=book, when=when))
+            price = embedding_price(model, batch=batch, book=book, when=when)
             notes |= dict.fromkeys(_caution(price))
             line = make_line(
                 f"Embedding with {model}{' by batch' if batch else ''}: {tokens.what}",

@@ -95,6 +95,13 @@ def bill_range(  # noqa: PLR0913 - a bill's inputs, and how they are drawn
     inputs = Inputs(footprint, workload, book)
     usd = billing(footprint, workload, book, target=target).usd_per_month
     drawn = [usd_at(inputs.times(one), target, billing) for one in draws(spreads, n_samples, seed)]
+    return range_of(target, usd, drawn, spreads=spreads, seed=seed)
+
+
+def range_of(
+    target: str, usd: Decimal, drawn: Sequence[Decimal | None], *, spreads: Sequence[Spread], seed: int
+) -> BillRange:
+    """Return the range of bills that were drawn, None standing for a draw without a bill; see `bill_range`."""
     sold = sorted(one for one in drawn if one is not None)
     tail = Decimal(str((1 - LEVEL) / 2))
     return BillRange(
@@ -102,8 +109,8 @@ def bill_range(  # noqa: PLR0913 - a bill's inputs, and how they are drawn
         usd_per_month=usd,
         low=min(usd, percentile(sold, tail)) if sold else usd,
         high=max(usd, percentile(sold, 1 - tail)) if sold else usd,
-        n_samples=n_samples,
-        n_refused=n_samples - len(sold),
+        n_samples=len(drawn),
+        n_refused=len(drawn) - len(sold),
         seed=seed,
         spreads=tuple(spreads),
     )
@@ -162,7 +169,7 @@ def deviations(name: str, n_samples: int, seed: int) -> list[float]:
 
 
 def usd_at(inputs: Inputs, target: str, billing: Billing = bill_index) -> Decimal | None:
-    """The bill at these inputs; None when the target does not take their workload.
+    """The bill at these inputs; None when the target does not take their workload, or a model not its prompt.
 
     Raises:
         InputError: an unknown target.
@@ -170,7 +177,11 @@ def usd_at(inputs: Inputs, target: str, billing: Billing = bill_index) -> Decima
     """
     if target_of(target).why_not(inputs.footprint, inputs.workload.at_average()):
         return None
-    return usd_of(billing(inputs.footprint, inputs.workload, inputs.book, target=target), inputs)
+    try:
+        bill = billing(inputs.footprint, inputs.workload, inputs.book, target=target)
+    except InputError:
+        return None  # the bill at the inputs as they are was made before: only a drawn workload is refused here
+    return usd_of(bill, inputs)
 
 
 def percentile(ordered: Sequence[Decimal], share: Decimal) -> Decimal:

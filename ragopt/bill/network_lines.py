@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.lines import make_line, without_zeros
+from ragopt.bill.retrieved import results_per_query
 from ragopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ FREE_BETWEEN_ZONES = ("azure",)
 def network_lines(workload: Workload, book: PriceBook, *, dim: int | None) -> tuple[BillLine, ...]:
     """Return what traffic costs in a month (part `egress`).
 
-    Internet: queries x k x text bytes x `internet_egress_share`. Providers' free allowances are not deducted: an
-    account has them once, whatever else it sends. Zones: a caller reaches each zone's replica equally often, so that
-    1 - 1/n_zones of all question vectors and results cross; the price is that of a byte moved, both ends together.
+    Internet: queries x k x text bytes x `internet_egress_share`; what a reranker drops does not leave. Providers'
+    free allowances are not deducted: an account has them once, whatever else it sends. Zones: a caller reaches each
+    zone's replica equally often, so that 1 - 1/n_zones of all question vectors and results cross; the price is that
+    of a byte moved, both ends together.
 
     Args:
         workload: what is asked for.
@@ -72,7 +74,8 @@ def _between_zones(workload: Workload, book: PriceBook, dim: int | None) -> tupl
         )
     price = book.price(workload.provider, workload.region, "network", "cross-zone")
     hit_bytes = BYTES_PER_HIT + workload.metadata_bytes + workload.key_bytes
-    query_bytes = dim * QUERY_BYTES_PER_DIMENSION + workload.k * hit_bytes
+    hits = results_per_query(workload)
+    query_bytes = dim * QUERY_BYTES_PER_DIMENSION + hits * hit_bytes
     crossing = Decimal(workload.queries_per_month) * query_bytes * (workload.n_zones - 1) / workload.n_zones
     return (
         make_line(
@@ -80,7 +83,7 @@ def _between_zones(workload: Workload, book: PriceBook, dim: int | None) -> tupl
             crossing / price.attribute("bytes_per_unit"),
             price,
             part="egress",
-            formula=f"{workload.queries_per_month:,} queries x ({dim:,} x 4 + {workload.k} x {hit_bytes:,}) bytes x "
+            formula=f"{workload.queries_per_month:,} queries x ({dim:,} x 4 + {hits} x {hit_bytes:,}) bytes x "
             f"(1 - 1/{workload.n_zones}) crossing / {price.attribute('bytes_per_unit'):,f}",
         ),
     )

@@ -9,7 +9,7 @@ from ragopt.bill.lines import make_line, without_zeros
 from ragopt.bill.price import file_of
 from ragopt.bill.token_items import REGION, names_of
 from ragopt.bill.token_prices import split_model_ref
-from ragopt.errors import PriceError
+from ragopt.errors import InputError, PriceError
 
 if TYPE_CHECKING:
     from ragopt.bill.price import Price
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from ragopt.records import BillLine
 
 GROUP = "rerankers"
+SEARCH, TOKENS = "search", "1M tokens"
+"""Units that rerankers are priced in."""
 
 DOCUMENTS_PER_SEARCH = Decimal(100)
-"""Chunks in one billed search where the price has no attribute `documents_per_search`: Cohere, Amazon and Google bill
-up to 100 as one. An assumption until the price file states it: background knowledge, not read from a page."""
+"""Chunks in one billed search where the price has no attribute `documents_per_search`: what Amazon states
+(https://docs.aws.amazon.com/bedrock/latest/userguide/rerank-pricing.html, read 2026-11-26). For Google an
+assumption."""
 
 
 def rerank_lines(workload: Workload, book: PriceBook) -> tuple[BillLine, ...]:
@@ -32,23 +35,50 @@ def rerank_lines(workload: Workload, book: PriceBook) -> tuple[BillLine, ...]:
     (query_tokens + tokens_per_chunk), as Voyage counts them (query tokens x documents + all document tokens).
 
     Raises:
-        InputError: a reranker that is no PROVIDER:NAME.
+        InputError: a reranker that is no PROVIDER:NAME, or fewer candidates than chunks that are kept of them.
         PriceError: its price is missing, or its unit is neither `search` nor `1M tokens`.
     """
     if not workload.reranker:
         return ()
+    if workload.rerank_candidates < workload.k:
+        raise InputError(
+            f"rerank_candidates is {workload.rerank_candidates:,}, fewer than k ({workload.k:,}) that are to be kept",
+            allowed=f"{workload.k:,} or more with reranker {workload.reranker}",
+            next_step="Raise rerank_candidates, or lower k",
+        )
+    price = _price(workload, book)
+    return without_zeros([_by_the_search(workload, price) if price.unit == SEARCH else _by_the_token(workload, price)])
+
+
+def rerank_notes(workload: Workload, book: PriceBook) -> tuple[str, ...]:
+    """Say what a search is taken to hold. Raises: see `rerank_lines`."""
+    if not workload.reranker:
+        return ()
+    price = _price(workload, book)
+    if price.unit != SEARCH:
+        return ()
+    per_search = price.attributes.get("documents_per_search", DOCUMENTS_PER_SEARCH)
+    most_tokens = price.attributes.get("tokens_per_document")
+    long = (
+        f"a chunk that has more than {most_tokens:,f} tokens with its question counts as several"
+        if most_tokens
+        else "a chunk counts as one, however long: the price has no attribute tokens_per_document"
+    )
+    assumed = "" if "documents_per_search" in price.attributes else " (assumed: the price does not say)"
+    return (f"{workload.reranker} is billed by the search of up to {per_search:,f} documents{assumed}; {long}.",)
+
+
+def _price(workload: Workload, book: PriceBook) -> Price:
     vendor, name = split_model_ref(workload.reranker)
     known = [one for one in names_of(vendor) if book.find(one, REGION, GROUP, name) is not None]
     price = book.price(known[0] if known else vendor, REGION, GROUP, name)
-    if price.unit == "search":
-        return without_zeros([_by_the_search(workload, price)])
-    if price.unit == "1M tokens":
-        return without_zeros([_by_the_token(workload, price)])
-    raise PriceError(
-        f"The price of {workload.reranker} in {file_of(GROUP)} has the unit {price.unit!r}",
-        allowed="search, 1M tokens",
-        next_step=f"Correct the unit of item {name!r}, and its usd with it",
-    )
+    if price.unit not in (SEARCH, TOKENS):
+        raise PriceError(
+            f"The price of {workload.reranker} in {file_of(GROUP)} has the unit {price.unit!r}",
+            allowed=f"{SEARCH}, {TOKENS}",
+            next_step=f"Correct the unit of item {name!r}, and its usd with it",
+        )
+    return price
 
 
 def _by_the_search(workload: Workload, price: Price) -> BillLine:

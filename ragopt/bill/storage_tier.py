@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ragopt.bill.lines import total, without_zeros
+from ragopt.bill.lines import Charges, total, without_zeros
 from ragopt.bill.storage_tier_facts import TIERS, Retrieval, Tier
 from ragopt.bill.storage_tier_lines import Kept, reading_lines, storage_lines, writing_lines
 from ragopt.errors import InputError, PriceError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ragopt.records import BillLine, Part
 
 CHEAPEST = "cheapest"
+NOT_BILLED = "not billed: "
+"""How `TierBill.why_not` begins where a price is missing."""
 ELSEWHERE = "cloudflare"
 """Provider of R2, whose tiers any other provider's services can use: nothing is charged for what leaves R2."""
 
@@ -55,7 +57,7 @@ class TierBill:
     usd_per_read: Decimal | None = None
 
 
-def tier_lines(  # noqa: PLR0913, PLR0917 - what is kept, where, and how it is called on the bill
+def tier_charges(  # noqa: PLR0913, PLR0917 - what is kept, where, and how it is called on the bill
     n_bytes: int,
     reads_per_month: Decimal,
     object_bytes: int,
@@ -68,14 +70,15 @@ def tier_lines(  # noqa: PLR0913, PLR0917 - what is kept, where, and how it is c
     *,
     part: Part,
     what: str,
-) -> tuple[BillLine, ...]:
-    """Return the lines of bytes kept in one tier, or in the provider's cheapest that answers in time.
+    loads_per_month: Decimal = Decimal(0),
+) -> Charges:
+    """Return the charges for bytes kept in one tier, or in the provider's cheapest that answers in time.
 
     Args:
         n_bytes: bytes kept.
         reads_per_month: times a month that all of them are read.
         object_bytes: bytes of one stored object.
-        writes_per_month: times a month that all of them are rewritten; 1 / horizon spreads the first upload over it.
+        writes_per_month: times a month that all of them are rewritten.
         most_retrieval_hours: hours that a read may wait for.
         provider: whose tiers, and where readers and writers run.
         region: its region.
@@ -83,33 +86,41 @@ def tier_lines(  # noqa: PLR0913, PLR0917 - what is kept, where, and how it is c
         tier: a name, or `cheapest`: of the provider's own tiers, without those that have to be asked for by name.
         part: which part of the service is kept.
         what: what is kept, in words.
+        loads_per_month: 1 / horizon spreads the first upload over it; `usd_before_minimum` is the bill without it.
+
+    Returns:
+        The tier's lines; notes name the tiers that `cheapest` could not compare.
 
     Raises:
         InputError: an unknown tier, one that answers too late, or a figure out of range.
         PriceError: a price of the tier is missing; with `cheapest`, no tier can be billed.
     """
-    every = compare_tiers(
-        n_bytes,
-        reads_per_month,
-        object_bytes,
-        writes_per_month,
-        most_retrieval_hours,
-        provider,
-        region,
-        book,
-        part=part,
-        what=what,
-    )
-    if tier != CHEAPEST:
-        return _by_name(tier, every, provider)
-    own = [bill for bill in every if not bill.by_name_only]
-    best = next((bill for bill in own if bill.usd_per_month is not None), None)
-    if best is None:
-        raise _nothing_billed(own, f"{provider} {region}", what)
-    return best.lines
+
+    def compared(writes: Decimal) -> tuple[TierBill, ...]:
+        return compare_tiers(
+            n_bytes, reads_per_month, object_bytes, writes, most_retrieval_hours, provider, region, book, part=part,
+            what=what,
+        )  # fmt: skip
+
+    every = compared(writes_per_month + loads_per_month)
+    chosen = _cheapest(every, f"{provider} {region}", what) if tier == CHEAPEST else _by_name(tier, every, provider)
+    recurring = chosen.usd_per_month
+    if loads_per_month:
+        recurring = next(bill.usd_per_month for bill in compared(writes_per_month) if bill.tier == chosen.tier)
+    notes = not_compared(every, what) if tier == CHEAPEST else ()
+    return Charges(chosen.lines, recurring or Decimal("0.00"), notes)
 
 
-def compare_tiers(  # noqa: PLR0913, PLR0917 - as tier_lines
+def not_compared(bills: Iterable[TierBill], what: str) -> tuple[str, ...]:
+    """Name the tiers that a choice of the cheapest leaves out because a price is missing; empty when there are none."""
+    missing = [bill for bill in bills if bill.why_not.startswith(NOT_BILLED) and not bill.by_name_only]
+    if not missing:
+        return ()
+    reasons = "; ".join(bill.why_not.removeprefix(NOT_BILLED) for bill in missing)
+    return (f"{what}: {', '.join(bill.tier for bill in missing)} not compared: {reasons}.",)
+
+
+def compare_tiers(  # noqa: PLR0913, PLR0917 - as tier_charges
     n_bytes: int,
     reads_per_month: Decimal,
     object_bytes: int,
@@ -124,20 +135,18 @@ def compare_tiers(  # noqa: PLR0913, PLR0917 - as tier_lines
 ) -> tuple[TierBill, ...]:
     """Bill the same bytes in every tier of a provider and of R2, the cheapest first, those without a bill last.
 
-    Arguments are those of `tier_lines`.
+    Arguments are those of `tier_charges`.
 
     Raises:
         InputError: a provider without known tiers, or a figure out of range.
     """
-    for name, value, least in (
-        ("n_bytes", n_bytes, 0),
-        ("reads_per_month", reads_per_month, 0),
-        ("object_bytes", object_bytes, 1),
-        ("writes_per_month", writes_per_month, 0),
-        ("most_retrieval_hours", most_retrieval_hours, 0),
-    ):
-        if not (Decimal(value).is_finite() and value >= least):
-            raise InputError(f"{name} is {value}", allowed=f"{least} or more", next_step=f"Correct {name}")
+    _check_figures(
+        n_bytes=Decimal(n_bytes),
+        reads_per_month=reads_per_month,
+        object_bytes=Decimal(object_bytes),
+        writes_per_month=writes_per_month,
+        most_retrieval_hours=most_retrieval_hours,
+    )
     tiers = [tier for tier in TIERS.values() if tier.provider in (provider, ELSEWHERE)]
     if not any(tier.provider == provider for tier in tiers):
         raise InputError(
@@ -166,6 +175,13 @@ def compare_tiers(  # noqa: PLR0913, PLR0917 - as tier_lines
     )
 
 
+def _check_figures(**figures: Decimal) -> None:
+    for name, value in figures.items():
+        least = 1 if name == "object_bytes" else 0
+        if not (value.is_finite() and value >= least):
+            raise InputError(f"{name} is {value}", allowed=f"{least} or more", next_step=f"Correct {name}")
+
+
 def _bill(kept: Kept, tier: Tier) -> TierBill:
     """The tier's bill with the cheapest of its ways to read that are quick enough and have a price."""
     found: list[TierBill] = []
@@ -175,7 +191,7 @@ def _bill(kept: Kept, tier: Tier) -> TierBill:
             try:
                 found.append(_bill_one_way(kept, tier, way))
             except PriceError as error:
-                missing = missing or f"not billed: {error.failed}"
+                missing = missing or f"{NOT_BILLED}{error.failed}"
     if found:
         # Ties go to the quicker way.
         return min(found, key=lambda bill: (bill.usd_per_read is None, bill.usd_per_read or 0, bill.hours))
@@ -218,7 +234,15 @@ def _exact(lines: Iterable[BillLine]) -> Decimal:
     return sum((line.quantity * line.usd_per_unit for line in lines), Decimal(0))
 
 
-def _by_name(name: str, every: tuple[TierBill, ...], provider: str) -> tuple[BillLine, ...]:
+def _cheapest(every: tuple[TierBill, ...], place: str, what: str) -> TierBill:
+    own = [bill for bill in every if not bill.by_name_only]
+    best = next((bill for bill in own if bill.usd_per_month is not None), None)
+    if best is None:
+        raise _nothing_billed(own, place, what)
+    return best
+
+
+def _by_name(name: str, every: tuple[TierBill, ...], provider: str) -> TierBill:
     found = next((bill for bill in every if bill.tier == name), None)
     if found is None:
         raise InputError(
@@ -227,8 +251,8 @@ def _by_name(name: str, every: tuple[TierBill, ...], provider: str) -> tuple[Bil
             next_step="Choose one of the allowed tiers",
         )
     if found.usd_per_month is not None:
-        return found.lines
-    if found.why_not.startswith("not billed"):
+        return found
+    if found.why_not.startswith(NOT_BILLED):
         raise PriceError(
             f"Tier {name} is {found.why_not}", next_step="Add this [[price]] entry, or choose another tier"
         )

@@ -20,8 +20,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.lines import make_line
+from ragopt.bill.request_units import requests_per_unit
 from ragopt.bill.storage_tier_facts import FREE, RESTORED_DAYS, Retrieval, Tier
-from ragopt.errors import PriceError
 from ragopt.units import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
@@ -34,12 +34,10 @@ GROUP = "object_storage"
 DAYS_PER_MONTH = Decimal(HOURS_PER_MONTH) / 24
 """30.4167 days: the month that everything else is billed in."""
 
-REQUESTS_PER_UNIT = {"1k requests": 1000, "10k requests": 10_000, "1M requests": 10**6}
-
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept, how it is used, and what it is called on the bill; see `storage_tier.tier_lines`."""
+    """What is kept, how it is used, and what it is called on the bill; see `storage_tier.tier_charges`."""
 
     n_bytes: int
     reads: Decimal
@@ -149,12 +147,6 @@ def _requests(kept: Kept, tier: Tier, item: str, per_object: Decimal, times: str
     if item in FREE:
         return []
     price = kept.price(tier, item)
-    if price.unit not in REQUESTS_PER_UNIT:
-        raise PriceError(
-            f"The price {item} of {price.provider} {price.region} has the unit {price.unit!r}",
-            allowed=", ".join(REQUESTS_PER_UNIT),
-            next_step="Correct its unit and usd together",
-        )
-    quantity = per_object * kept.n_objects / REQUESTS_PER_UNIT[price.unit]
+    quantity = per_object * kept.n_objects / requests_per_unit(price)
     formula = f"{kept.n_objects:,} objects x {times}"
     return [make_line(f"{kept.what} in {tier.name}: requests {item}", quantity, price, part=kept.part, formula=formula)]

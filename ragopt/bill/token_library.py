@@ -166,6 +166,20 @@ def is_embedding_name(name: str) -> bool:
     return "embed" in name.lower()
 
 
+def is_priced_by_the_answer(vendor: str, name: str, when: datetime) -> bool:
+    """Whether the library charges for what a model writes; False for a model that it does not know.
+
+    The library states an output price for mistral-embed too, which writes nothing: a name that says `embed` wins.
+    """
+    if is_embedding_name(name):
+        return False
+    try:
+        _, model = find_model(vendor, name)
+    except PriceError:
+        return False  # a model of the user's own price file
+    return bool(model.get_prices(when).__dict__.get("output_mtok"))
+
+
 def batch_prices_start(vendor: str, name: str) -> date | None:
     """The day from which the library states a model's batch prices; None where it states none, or no day."""
     from genai_prices.types import StartDateConstraint  # noqa: PLC0415 - loaded when first used

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 
 from ragopt.bill.price import Price, file_of
 from ragopt.bill.token_items import GROUP, REGION, Kind, fill_in, item_of, names_of, unit_of
-from ragopt.bill.token_library import batch_prices_start, is_embedding_name, is_priced_by_hour, library_price
+from ragopt.bill.token_library import (
+    batch_prices_start,
+    is_embedding_name,
+    is_priced_by_hour,
+    is_priced_by_the_answer,
+    library_price,
+)
 from ragopt.errors import InputError, PriceError
 
 if TYPE_CHECKING:
     from ragopt.bill.price_book import PriceBook
 
-__all__ = ["GROUP", "Kind", "split_model_ref", "token_price", "token_price_of_a_day"]
+__all__ = ["GROUP", "Kind", "embedding_price", "split_model_ref", "token_price", "token_price_of_a_day"]
 
 MOST_EMBEDDING_USD = Decimal(5)
 """USD per million tokens past which an embedding price is taken for a slip. The dearest text embedding in genai-prices
@@ -86,6 +92,25 @@ def token_price_of_a_day(
         usd=sum((price.usd for price in prices), Decimal(0)) / HALF_HOURS,
         caution="; ".join(filter(None, (prices[0].caution, caution))),
     )
+
+
+def embedding_price(model_ref: str, *, batch: bool, book: PriceBook, when: datetime) -> Price:
+    """Return what an embedding model charges for a million tokens, spread evenly over a day.
+
+    Raises:
+        InputError: no PROVIDER:NAME, or a model that answers: one whose written tokens have a price.
+        PriceError: see `token_price`; or a price that no embedding has.
+    """
+    price = token_price_of_a_day(model_ref, "input", batch=batch, book=book, when=when)
+    vendor, name = split_model_ref(model_ref)
+    writes = not is_embedding_name(name) and _own_price(vendor, name, "output", batch=False, book=book) is not None
+    if writes or is_priced_by_the_answer(vendor, name, when):
+        raise InputError(
+            f"{model_ref} is a model that answers, not one that embeds: the tokens that it writes have a price",
+            allowed="an embedding model as PROVIDER:NAME",
+            next_step="Name an embedding model, like openai:text-embedding-3-small",
+        )
+    return plausible_embedding_price(price)
 
 
 def split_model_ref(model_ref: str) -> tuple[str, str]:

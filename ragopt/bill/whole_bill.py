@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ragopt.bill.bill_json import bill_json, lines_json
+from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.lines import total
 from ragopt.bill.old_prices import old_price_warnings
-from ragopt.bill.ranged import ranged
-from ragopt.bill.service import shared_lines
+from ragopt.bill.ranged import Drawing, draw_shared, ranged
+from ragopt.bill.service import embedding_lines, shared_charges
 from ragopt.bill.targets import TARGETS, bill_index, target_of
+from ragopt.bill.tornado import Swing, tornado
+from ragopt.bill.uncertain_inputs import Inputs
+from ragopt.bill.whole_billing import bill_with_shared
 from ragopt.errors import InputError, PriceError
 
 if TYPE_CHECKING:
     from ragopt.bill.footprint import Footprint
+    from ragopt.bill.monte_carlo import BillRange
     from ragopt.bill.price_book import PriceBook
-    from ragopt.bill.projection import MonthBill
-    from ragopt.bill.tornado import Swing
     from ragopt.bill.workload import Workload
     from ragopt.records import Bill, BillLine
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class WholeBill:
         warnings: prices that are old.
         book: the prices that it was made with. given: fields of the workload that somebody stated or measured.
         today: the day that prices are as old as.
+        with_shared: by target, its bill with the shared lines and the range of both together.
+        shared_notes: what a reader of the shared lines should know.
         notes: how the footprint was found, where it was not measured.
     """
 
@@ -52,6 +54,8 @@ class WholeBill:
     book: PriceBook = field(repr=False, compare=False)
     given: frozenset[str]
     today: dt.date
+    with_shared: Mapping[str, BillRange] = field(default_factory=dict)
+    shared_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -84,14 +88,57 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
         notes: how the footprint was found.
 
     Raises:
-        InputError: an unknown target, or a named one that makes no sense for this index.
-        PriceError: a price that a named target or a shared line needs is missing.
+        InputError: an unknown target, a named one that makes no sense for this index, or a workload that contradicts
+            itself.
+        PriceError: a price that a named target, the embedding or a shared line needs is missing.
     """
     day = today or dt.datetime.now(tz=dt.UTC).date()
-    found: list[Bill] = []
-    not_billed: dict[str, str] = {}
     for name in targets:
         target_of(name)
+    shared = shared_charges(workload, book, dim=footprint.dim)
+    embedding_lines(workload, book)  # what is wrong with it is told once, not as every target's reason
+    found, not_billed = _bill_each(footprint, workload, book, targets)
+    drawing = Drawing(Inputs(footprint, workload, book), given, day, seed)
+    drawn = draw_shared(drawing)
+    pairs = [ranged(bill, drawing, drawn) for bill in found]
+    bills = sorted((bill for bill, _ in pairs), key=lambda bill: (bill.usd_per_month, bill.target))
+    lines = [*shared.lines, *(line for bill in bills for line in bill.lines)]
+    return WholeBill(
+        workload,
+        footprint,
+        tuple(bills),
+        shared.lines,
+        not_billed,
+        old_price_warnings(lines, day),
+        book,
+        given,
+        day,
+        with_shared={both.target: both for _, both in pairs},
+        shared_notes=shared.notes,
+        notes=notes,
+    )
+
+
+def whole_tornado(whole: WholeBill, target: str = "") -> tuple[Swing, ...]:
+    """Find the five inputs that move a target's bill with the shared lines most; the cheapest target unless given.
+
+    Raises:
+        InputError: an unknown target, or one that does not take this index.
+    """
+    name = target or whole.targets[0].target
+    spreads = default_spreads(
+        whole.footprint, whole.workload, whole.book, targets=[name], today=whole.today, given=whole.given,
+        billing=bill_with_shared,
+    )  # fmt: skip
+    return tornado(whole.footprint, whole.workload, whole.book, target=name, spreads=spreads, billing=bill_with_shared)
+
+
+def _bill_each(
+    footprint: Footprint, workload: Workload, book: PriceBook, targets: Sequence[str]
+) -> tuple[list[Bill], dict[str, str]]:
+    """The bill of every target that can be billed, and for the others why they cannot."""
+    found: list[Bill] = []
+    not_billed: dict[str, str] = {}
     for name, target in TARGETS.items():
         if targets and name not in targets:
             continue
@@ -100,63 +147,14 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
             not_billed[name] = reason
             continue
         try:
-            bill = bill_index(footprint, workload, book, target=name)
+            found.append(bill_index(footprint, workload, book, target=name))
         except PriceError as error:
             if targets:
                 raise
             not_billed[name] = str(error)
-            continue
-        found.append(ranged(bill, footprint, workload, book, given=given, today=day, seed=seed))
     if not found:
-        raise InputError("No target can be billed: " + "; ".join(f"{name}: {why}" for name, why in not_billed.items()),
-                         next_step="Correct the workload, or give the missing prices with --prices")  # fmt: skip
-    shared = shared_lines(workload, book, dim=footprint.dim)
-    found.sort(key=lambda bill: (bill.usd_per_month, bill.target))
-    lines = [*shared, *(line for bill in found for line in bill.lines)]
-    warnings = old_price_warnings(lines, day)
-    return WholeBill(workload, footprint, tuple(found), shared, not_billed, warnings, book, given, day, notes)
-
-
-def whole_bill_json(
-    whole: WholeBill, months: Mapping[str, Sequence[MonthBill]] | None = None, swings: Sequence[Swing] = ()
-) -> dict[str, Any]:
-    """Give a whole bill as JSON values: money and other decimals as strings.
-
-    Args:
-        whole: the bill.
-        months: by target, the bill of every month of the horizon; left out when there is none.
-        swings: the inputs that move the cheapest bill most; left out when there are none.
-    """
-    shared = whole.shared_usd_per_month
-    more: dict[str, Any] = {}
-    if months:
-        more["by_month"] = {
-            name: [{"month": one.month, "n_vectors": one.n_vectors, "usd_per_month": str(one.usd_per_month)}
-                   for one in bills]
-            for name, bills in months.items()
-        }  # fmt: skip
-    if swings:
-        more["tornado"] = [{name: str(value) if isinstance(value, Decimal) else value
-                            for name, value in asdict(swing).items()} for swing in swings]  # fmt: skip
-    return {
-        "schema": SCHEMA,
-        "workload": whole.workload.as_json(),
-        "n_vectors_billed": whole.workload.at_average().n_vectors,
-        "index": {"dim": whole.footprint.dim, "scalar": whole.footprint.scalar,
-                  "n_vectors_measured": whole.footprint.n_vectors_measured,
-                  "cpu_ms_per_query": whole.footprint.cpu_ms_per_query, **asdict(whole.footprint.index_bytes)},
-        "targets": [
-            {
-                "name": bill.target,
-                "summary": TARGETS[bill.target].summary,
-                "serves_the_index": TARGETS[bill.target].serves_the_index,
-                **bill_json(bill),
-                "usd_per_month_with_shared": str(bill.usd_per_month + shared),
-            }
-            for bill in whole.targets
-        ],
-        "shared": {"usd_per_month": str(shared), "lines": lines_json(whole.shared)},
-        "not_billed": [{"name": name, "reason": reason} for name, reason in whole.not_billed.items()],
-        "warnings": list(whole.warnings),
-        **more,
-    }  # fmt: skip
+        raise InputError(
+            "No target can be billed: " + "; ".join(f"{name}: {why}" for name, why in not_billed.items()),
+            next_step="Correct the workload, or give the missing prices with --prices",
+        )
+    return found, not_billed

@@ -59,7 +59,7 @@ def command(**options: Any) -> None:
     from rich.console import Console  # noqa: PLC0415 - loaded when first used
 
     from ragopt.api import bill, by_month, tornado_of  # noqa: PLC0415 - loaded when first used
-    from ragopt.bill.whole_bill import whole_bill_json  # noqa: PLC0415 - loaded when first used
+    from ragopt.bill.whole_bill_json import whole_bill_json  # noqa: PLC0415 - loaded when first used
     from ragopt.report.bill_text import print_months, print_swings, print_whole_bill  # noqa: PLC0415
 
     targets = [name for name in options["targets"] if name != "all"]

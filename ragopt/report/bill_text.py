@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.price_book import STALE_AFTER_DAYS
 from ragopt.bill.projection import mean_usd_per_month
 from ragopt.bill.reasoning import largest_part
+from ragopt.bill.service import CAUTION
 from ragopt.bill.targets import TARGETS
 from ragopt.report.words import usd_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from decimal import Decimal
 
     from rich.console import Console
 
+    from ragopt.bill.monte_carlo import BillRange
     from ragopt.bill.projection import MonthBill
     from ragopt.bill.tornado import Swing
     from ragopt.bill.whole_bill import WholeBill
-    from ragopt.records import BillLine
+    from ragopt.records import Bill, BillLine
 
 OWN_INDEX = "°"
+CONSENT = "†"
+NEEDS_CONSENT = "Needs the vendor's consent"
+"""How a target's note begins that says which of a vendor's limits the workload exceeds."""
+
+FOOTNOTES = {
+    OWN_INDEX: "builds an index of its own: its recall was not measured by ragopt.",
+    CONSENT: "needs the vendor's consent: the workload exceeds a limit that the vendor lifts on request (--lines "
+    "says which).",
+}
+
+
+def marks_of(bill: Bill) -> str:
+    """Say with the marks of FOOTNOTES what holds back a target's bill; empty when nothing does."""
+    own = "" if TARGETS[bill.target].serves_the_index else OWN_INDEX
+    return own + CONSENT * any(note.startswith(NEEDS_CONSENT) for note in bill.notes)
 
 
 def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None:
@@ -32,36 +49,63 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
         console: where to print.
         lines: whether to print every line of every target too.
     """
-    from rich.text import Text  # noqa: PLC0415 - loaded when first used
-
     for told in whole.workload.describe():
-        console.print(Text(f"workload: {told}"))
+        _say(console, f"workload: {told}")
+    for told in whole.notes:
+        _say(console, f"index: {told}")
+    for told in getattr(whole.book, "told", ()):
+        _say(console, f"prices: {told}")
     print_targets(whole, console)
-    if whole.shared:
-        shared = usd_text(whole.shared_usd_per_month)
-        console.print(Text(f"At every target besides: USD {shared} a month (text, documents, reranking, generation, "
-                           "egress)."))  # fmt: skip
+    print_shared(whole, console)
+    for note in () if lines else whole.shared_notes:
+        if not note.startswith(CAUTION):  # --lines has every note, and the cautions at their lines
+            _say(console, f"shared: {note}")
     if lines:
         for bill in whole.targets:
             print_lines(f"{bill.target}: USD {usd_text(bill.usd_per_month)} a month", bill.lines, console, bill.notes)
-        print_lines(f"Shared: USD {usd_text(whole.shared_usd_per_month)} a month", whole.shared, console)
+        print_lines(f"Shared: USD {usd_text(whole.shared_usd_per_month)} a month", whole.shared, console,
+                    whole.shared_notes)  # fmt: skip
     for name, reason in whole.not_billed.items():
-        first = reason.partition(". ")[0].rstrip(".")
-        console.print(Text(f"not billed: {name}: {first} (ragopt bill --target {name} says more)", overflow="fold"))
+        _say(console, not_billed_text(name, reason))
     if whole.warnings and not lines:
         n = len(whole.warnings)
-        console.print(Text(f"warning: prices from {n} source{'s' * (n > 1)} are more than {STALE_AFTER_DAYS} days old: "
-                           "--lines names them, `ragopt prices refresh` renews them, --prices replaces them.",
-                           overflow="fold"))  # fmt: skip
+        _say(console, f"warning: prices from {n} source{'s' * (n > 1)} are more than {STALE_AFTER_DAYS} days old: "
+             "--lines names them, `ragopt prices refresh` renews them, --prices replaces them.")  # fmt: skip
     for warning in whole.warnings if lines else ():
-        console.print(Text(f"warning: {warning}", overflow="fold"))
+        _say(console, f"warning: {warning}")
+
+
+def print_shared(whole: WholeBill, console: Console) -> None:
+    """Print what every target costs besides, by part, and the cheapest target's bill with it."""
+    if not whole.shared:
+        return
+    parts: dict[str, Decimal] = {}
+    for line in whole.shared:
+        parts[line.part] = parts.get(line.part, Decimal(0)) + line.usd
+    split = ", ".join(f"{part} {usd_text(usd)}" for part, usd in parts.items())
+    _say(console, f"At every target besides: USD {usd_text(whole.shared_usd_per_month)} a month: {split}.")
+    cheapest = whole.targets[0].target
+    both = whole.with_shared[cheapest]
+    _say(console, f"All in, {cheapest} is USD {usd_text(both.usd_per_month)} a month, 95 % range {_range(both)}.")
+
+
+def not_billed_text(name: str, reason: str) -> str:
+    """Say why a target has no bill: the reason's first sentence, and where to read the rest if there is more."""
+    first, more, _ = reason.partition(". ")
+    where = f" (ragopt bill --target {name} says more)" if more else ""
+    return f"not billed: {name}: {first.rstrip('.')}{where}"
+
+
+def _say(console: Console, told: str) -> None:
+    from rich.text import Text  # noqa: PLC0415 - loaded when first used
+
+    console.print(Text(told, overflow="fold"))
 
 
 def print_targets(whole: WholeBill, console: Console) -> None:
     """Print the table of targets, cheapest first, and what its marks mean."""
     from rich import box  # noqa: PLC0415 - loaded when first used
     from rich.table import Table  # noqa: PLC0415 - loaded when first used
-    from rich.text import Text  # noqa: PLC0415 - loaded when first used
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("target", no_wrap=True)
@@ -70,15 +114,19 @@ def print_targets(whole: WholeBill, console: Console) -> None:
     table.add_column("in use", justify="right", no_wrap=True)
     table.add_column("largest part", overflow="fold")
     for bill in whole.targets:
-        mark = "" if TARGETS[bill.target].serves_the_index else OWN_INDEX
         before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
-        spread = f"{_round_usd(bill.low)} to {_round_usd(bill.high)}"
-        table.add_row(bill.target + mark, usd_text(bill.usd_per_month), spread, usd_text(before),
+        table.add_row(bill.target + marks_of(bill), usd_text(bill.usd_per_month), _range(bill), usd_text(before),
                       _largest(bill.lines))  # fmt: skip
     console.print(table)
-    console.print(Text("in use: before a monthly minimum is filled up, and without the share of what is paid once."))
-    if any(not TARGETS[bill.target].serves_the_index for bill in whole.targets):
-        console.print(Text(f"{OWN_INDEX} builds an index of its own: its recall was not measured by ragopt."))
+    _say(console, "in use: before a monthly minimum is filled up, and without the share of what is paid once.")
+    shown = "".join(marks_of(bill) for bill in whole.targets)
+    for mark, meaning in FOOTNOTES.items():
+        if mark in shown:
+            _say(console, f"{mark} {meaning}")
+
+
+def _range(bill: Bill | BillRange) -> str:
+    return f"{_round_usd(bill.low)} to {_round_usd(bill.high)}"
 
 
 def _round_usd(usd: Decimal) -> str:
@@ -109,7 +157,7 @@ def print_lines(title: str, lines: Iterable[BillLine], console: Console, notes: 
         table.add_row(Text(line.part), Text(usd_text(line.usd)), Text(where, overflow="fold"))
     console.print(table)
     for note in notes:
-        console.print(Text(f"- {note}", overflow="fold"))
+        _say(console, f"- {note}")
 
 
 def print_months(months: Mapping[str, Sequence[MonthBill]], console: Console) -> None:
@@ -131,18 +179,21 @@ def print_months(months: Mapping[str, Sequence[MonthBill]], console: Console) ->
 
 
 def print_swings(swings: Sequence[Swing], whole: WholeBill, console: Console) -> None:
-    """Print the inputs that move the cheapest bill most, the widest first; nothing when there are none."""
+    """Print the inputs that move the cheapest bill most, the widest first; nothing when there are none.
+
+    The swings may be of the target's own bill or of `whole_tornado`: the heading says which.
+    """
     from rich.text import Text  # noqa: PLC0415 - loaded when first used
 
     if not swings:
         return
     cheapest = whole.targets[0]
     console.print()
-    console.print(
-        Text(f"What moves {cheapest.target} (USD {usd_text(cheapest.usd_per_month)} a month) most:", style="bold")
-    )
+    usd = swings[0].usd_per_month
+    what = cheapest.target if usd == cheapest.usd_per_month else f"{cheapest.target} with the shared lines"
+    console.print(Text(f"What moves {what} (USD {usd_text(usd)} a month) most:", style="bold"))
     for swing in swings:
-        console.print(Text(f"- {swing_text(swing)}", overflow="fold"))
+        _say(console, f"- {swing_text(swing)}")
 
 
 def swing_text(swing: Swing) -> str:

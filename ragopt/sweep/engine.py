@@ -10,7 +10,7 @@ from ragopt.artifacts import ArtifactStore, storage_errors
 from ragopt.bill.kept_prices import own_prices
 from ragopt.bill.old_prices import old_price_warnings
 from ragopt.bill.price_book import PriceBook
-from ragopt.bill.service import embedding_lines, shared_lines
+from ragopt.bill.service import embedding_lines, shared_charges
 from ragopt.errors import InputError
 from ragopt.measure.intervals import best_lower_bound
 from ragopt.measure.memory import PeakAnonymous
@@ -92,7 +92,7 @@ def check_early(settings: SweepSettings) -> None:
     book = PriceBook.load(overrides=settings.prices)
     book.instances(workload.provider, workload.region)
     # A model or price that is missing is told before anything is measured; the dimension moves no price.
-    shared_lines(workload, book, dim=1)
+    shared_charges(workload, book, dim=1)
     embedding_lines(workload, book)
     if settings.corpus and Path(settings.corpus).resolve() == settings.out.resolve():
         raise InputError(

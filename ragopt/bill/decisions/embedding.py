@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Literal
 
 from ragopt.bill.lines import make_line
-from ragopt.bill.token_prices import plausible_embedding_price, token_price_of_a_day
+from ragopt.bill.token_prices import embedding_price
 from ragopt.bill.vm_hours import hours_for, vm_price
 from ragopt.errors import InputError
 from ragopt.units import HOURS_PER_MONTH
@@ -87,7 +87,7 @@ class EmbeddingDecision:
         api_usd_per_million: per million tokens, bought.
         vm_usd_per_million: per million tokens, on a VM that is paid for only while it works.
         capacity_tokens_per_day: what one VM embeds in a day.
-        n_vms: VMs that are always on for `tokens_per_day`.
+        n_vms: VMs that `tokens_per_day` take, always on or all day by the hour: ceil(tokens / capacity).
         usd_per_day: by way.
         cheapest: the way with the least; a tie goes to the API, which is no work.
         break_even_tokens_per_day: the least tokens a day at which one VM, always on, costs no more than the API; None
@@ -138,7 +138,7 @@ def decide_embedding(
         batch: whether the API is paid by its batch price.
 
     Raises:
-        InputError, PriceError: see `token_prices.token_price` and `vm_hours.vm_price`.
+        InputError, PriceError: see `token_prices.embedding_price` and `vm_hours.vm_price`.
     """
     if not 1 <= tokens_per_day <= 10**15:
         raise InputError(
@@ -146,7 +146,7 @@ def decide_embedding(
             allowed="1 to 10^15",
             next_step="Give chunks a day x tokens per chunk + queries a day x tokens per query",
         )
-    api = plausible_embedding_price(token_price_of_a_day(model_ref, "input", batch=batch, book=book, when=when))
+    api = embedding_price(model_ref, batch=batch, book=book, when=when)
     vm = vm_price(book, hosting.provider, hosting.region, hosting.vm)
     capacity, tokens = hosting.capacity_tokens_per_day, Decimal(tokens_per_day)
     n_vms = int((tokens / capacity).to_integral_value(rounding=ROUND_CEILING))
@@ -173,8 +173,11 @@ def decide_embedding(
         rule_holds=figures.rule_holds,
         lines=_lines(model_ref, hosting, tokens, n_vms, (api, vm)),
         cautions=tuple(f"{price.provider} {price.item}: {price.caution}" for price in (api, vm) if price.caution),
-        sentence=" ".join((_answer(usd_per_day, hosting, n_vms, tokens_per_day), figures.said(), figures.rule_said())),
-    )
+        sentence=" ".join((
+            _answer(usd_per_day, hosting, n_vms, tokens_per_day), figures.said(), figures.rule_said(),
+            _two_models(model_ref),
+        )),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,13 +239,24 @@ def _always_from(break_even: Decimal, capacity: Decimal) -> Decimal | None:
 
 def _answer(usd_per_day: dict[Way, Decimal], hosting: SelfHosting, n_vms: int, tokens_per_day: int) -> str:
     best = min(usd_per_day, key=lambda way: usd_per_day[way])
+    while_working = f"one {hosting.vm} that is paid only while it works is cheapest"
+    if n_vms > 1:
+        while_working = f"{n_vms:,} {hosting.vm} that are paid only while they work are cheapest"
     what = {
         "api": "the API is cheapest",
-        "vm by the hour": f"one {hosting.vm} that is paid only while it works is cheapest",
-        "vm always on": f"{n_vms} {hosting.vm} always on is cheapest",
+        "vm by the hour": while_working,
+        "vm always on": f"{n_vms:,} {hosting.vm} always on {'is' if n_vms == 1 else 'are'} cheapest",
     }[best]
-    figures = ", ".join(f"{way} {_cents(usd)}" for way, usd in usd_per_day.items())
+    n_said = f" with {n_vms:,} VM{'s' * (n_vms > 1)}"
+    figures = ", ".join(f"{way}{n_said * (way != 'api')} {_cents(usd)}" for way, usd in usd_per_day.items())
     return f"At {tokens_per_day:,} tokens a day {what} (USD a day: {figures})."
+
+
+def _two_models(model_ref: str) -> str:
+    return (
+        f"Unless the weights of {model_ref} are public, a VM cannot run it: then these are the prices of two models, "
+        "and only a sweep with both compares their quality."
+    )
 
 
 def _lines(

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ragopt.bill.decisions.checkpoints import six_digits
-from ragopt.bill.storage_tier import TierBill, compare_tiers
+from ragopt.bill.storage_tier import TierBill, compare_tiers, not_compared
 from ragopt.bill.storage_tier_facts import TIERS
 from ragopt.bill.storage_tier_lines import GROUP
 from ragopt.errors import PriceError
@@ -67,8 +67,8 @@ class TierDecision:
         document_bytes, object_bytes, writes_per_month, most_retrieval_hours: what was asked for, too.
         break_evens: between neighbours, from few reads to many.
         bills: every tier, the cheapest first, those without a bill last with the reason.
-        notes: assumptions and cautions.
-        sentence: the answer in one sentence.
+        notes: assumptions and cautions, and tiers of the provider that lack a price.
+        sentence: the answer, with what would be cheaper but is not chosen unasked.
     """
 
     tier: str
@@ -139,7 +139,7 @@ def decide_tier(
         most_retrieval_hours=documents.most_retrieval_hours,
         break_evens=break_evens(envelope),
         bills=bills,
-        notes=(*_notes(best, bills), *_cautions(best, documents, book)),
+        notes=(*not_compared(bills, "Documents"), *_notes(best), *_cautions(best, documents, book)),
         sentence="",
     )
     return replace(decision, sentence=_sentence(decision, provider, region))
@@ -180,15 +180,8 @@ def _lines(bills: Sequence[TierBill]) -> list[Line]:
     ]
 
 
-def _notes(best: TierBill, bills: Sequence[TierBill]) -> tuple[str, ...]:
-    notes = [
-        f"{bill.tier} would cost USD {bill.usd_per_month:,}, but is not chosen unasked: {bill.by_name_only}."
-        for bill in bills
-        if bill.by_name_only
-        and bill.usd_per_month is not None
-        and best.usd_per_month is not None
-        and bill.usd_per_month < best.usd_per_month
-    ]
+def _notes(best: TierBill) -> tuple[str, ...]:
+    notes = []
     if best.by_name_only:
         notes.append(f"{best.tier}: {best.by_name_only}.")
     if best.usd_per_read is None:
@@ -215,9 +208,10 @@ def _cautions(best: TierBill, documents: Documents, book: PriceBook) -> list[str
 
 
 def _sentence(decision: TierDecision, provider: str, region: str) -> str:
+    of_those = " of the tiers that have a price" if not_compared(decision.bills, "") else ""
     start = (
         f"{format_bytes(decision.document_bytes)} read {decision.reads_per_month:f} times a month are cheapest in "
-        f"{decision.tier} for {provider} {region}, at USD {decision.usd_per_month:,} a month"
+        f"{decision.tier} for {provider} {region}{of_those}, at USD {decision.usd_per_month:,} a month"
     )
     above = next((even for even in decision.break_evens if even.colder == decision.tier), None)
     below = next((even for even in decision.break_evens if even.hotter == decision.tier), None)
@@ -226,4 +220,13 @@ def _sentence(decision: TierDecision, provider: str, region: str) -> str:
         ends.append(f"below {below.reads_per_month:.2g} reads a month {below.colder} is cheaper")
     if above is not None:
         ends.append(f"above {above.reads_per_month:.2g} reads a month {above.hotter} is cheaper")
-    return f"{start}; {' and '.join(ends)}." if ends else f"{start}, however often they are read."
+    told = f"{start}; {' and '.join(ends)}." if ends else f"{start}, however often they are read."
+    return " ".join((told, *_cheaper_unasked(decision)))
+
+
+def _cheaper_unasked(decision: TierDecision) -> tuple[str, ...]:
+    return tuple(
+        f"{bill.tier} would cost USD {bill.usd_per_month:,}, but is not chosen unasked: {bill.by_name_only}."
+        for bill in decision.bills
+        if bill.by_name_only and bill.usd_per_month is not None and bill.usd_per_month < decision.usd_per_month
+    )
