@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 
-from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.price_book import PriceBook
 from ragopt.bill.projection import MonthBill, bill_by_month
-from ragopt.bill.tornado import Swing, tornado
-from ragopt.bill.whole_bill import WholeBill, bill_everywhere
+from ragopt.bill.whole_bill import WholeBill, bill_everywhere, whole_tornado
 from ragopt.bill.workload_file import read_values, read_workload_file
 from ragopt.choose import Limits, Objective
 from ragopt.errors import InputError
@@ -28,6 +26,8 @@ from ragopt.sweep.settings import SweepSettings
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+    from ragopt.bill.tornado import Swing
 
 
 def default_cache_dir() -> Path:
@@ -150,11 +150,8 @@ def by_month(whole: WholeBill) -> dict[str, tuple[MonthBill, ...]]:
 
 
 def tornado_of(whole: WholeBill, target: str = "") -> tuple[Swing, ...]:
-    """Find the five inputs that move a bill most: that of a target, the cheapest unless given."""
-    name = target or whole.targets[0].target
-    spreads = default_spreads(whole.footprint, whole.workload, whole.book, targets=[name], today=whole.today,
-                              given=whole.given)  # fmt: skip
-    return tornado(whole.footprint, whole.workload, whole.book, target=name, spreads=spreads)
+    """Find the five inputs that move a target's bill with the shared lines most; the cheapest target unless given."""
+    return whole_tornado(whole, target)
 
 
 def recommend(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.lines import total
 from ragopt.bill.old_prices import old_price_warnings
+from ragopt.bill.projection import bill_by_month, step_note
 from ragopt.bill.ranged import Drawing, draw_shared, ranged
 from ragopt.bill.service import embedding_lines, shared_charges
 from ragopt.bill.targets import TARGETS, bill_index, target_of
@@ -133,6 +134,14 @@ def whole_tornado(whole: WholeBill, target: str = "") -> tuple[Swing, ...]:
     return tornado(whole.footprint, whole.workload, whole.book, target=name, spreads=spreads, billing=bill_with_shared)
 
 
+def _with_step_note(bill: Bill, footprint: Footprint, workload: Workload, book: PriceBook) -> Bill:
+    """Add to a growing workload's bill that its months cost otherwise than its average month, where they do."""
+    if not workload.growth_vectors_per_month:
+        return bill
+    note = step_note(bill.usd_per_month, bill_by_month(footprint, workload, book, target=bill.target))
+    return replace(bill, notes=(*bill.notes, note)) if note else bill
+
+
 def _bill_each(
     footprint: Footprint, workload: Workload, book: PriceBook, targets: Sequence[str]
 ) -> tuple[list[Bill], dict[str, str]]:
@@ -147,7 +156,8 @@ def _bill_each(
             not_billed[name] = reason
             continue
         try:
-            found.append(bill_index(footprint, workload, book, target=name))
+            bill = bill_index(footprint, workload, book, target=name)
+            found.append(_with_step_note(bill, footprint, workload, book))
         except PriceError as error:
             if targets:
                 raise

@@ -62,7 +62,13 @@ def _target_json(whole: WholeBill, bill: Bill) -> dict[str, Any]:
 def _months_json(months: Mapping[str, Sequence[MonthBill]]) -> dict[str, Any]:
     return {
         name: [
-            {"month": one.month, "n_vectors": one.n_vectors, "usd_per_month": str(one.usd_per_month)} for one in bills
+            {
+                "month": one.month,
+                "n_vectors": one.n_vectors,
+                "usd_per_month": None if one.usd_per_month is None else str(one.usd_per_month),
+                "reason": one.reason,
+            }
+            for one in bills
         ]
         for name, bills in months.items()
     }

@@ -41,7 +41,11 @@ from ragopt.cli.options import CountType, given_workload, workload_options
 )
 @click.option("--lines", is_flag=True, help="Print every line with its formula, price, source and date.")
 @click.option("--by-month", is_flag=True, help="Print the bill of every month of the horizon as the vectors grow.")
-@click.option("--tornado", is_flag=True, help="Print the five inputs that move the cheapest bill most.")
+@click.option(
+    "--tornado",
+    is_flag=True,
+    help="Print the five inputs that move the cheapest bill most, all in.",
+)
 @click.option(
     "--current-prices",
     is_flag=True,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ragopt.bill.old_prices import ADVICE
 from ragopt.bill.price_book import STALE_AFTER_DAYS
 from ragopt.bill.projection import mean_usd_per_month
-from ragopt.bill.reasoning import largest_part
+from ragopt.bill.reasoning import largest_part, needs_consent
 from ragopt.bill.service import CAUTION
 from ragopt.bill.targets import TARGETS
 from ragopt.report.words import usd_text
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 OWN_INDEX = "°"
 CONSENT = "†"
-NEEDS_CONSENT = "Needs the vendor's consent"
-"""How a target's note begins that says which of a vendor's limits the workload exceeds."""
 
 FOOTNOTES = {
     OWN_INDEX: "builds an index of its own: its recall was not measured by ragopt.",
@@ -38,7 +37,7 @@ FOOTNOTES = {
 def marks_of(bill: Bill) -> str:
     """Say with the marks of FOOTNOTES what holds back a target's bill; empty when nothing does."""
     own = "" if TARGETS[bill.target].serves_the_index else OWN_INDEX
-    return own + CONSENT * any(note.startswith(NEEDS_CONSENT) for note in bill.notes)
+    return own + CONSENT * needs_consent(bill)
 
 
 def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None:
@@ -49,12 +48,7 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
         console: where to print.
         lines: whether to print every line of every target too.
     """
-    for told in whole.workload.describe():
-        _say(console, f"workload: {told}")
-    for told in whole.notes:
-        _say(console, f"index: {told}")
-    for told in getattr(whole.book, "told", ()):
-        _say(console, f"prices: {told}")
+    _print_heading(whole, console)
     print_targets(whole, console)
     print_shared(whole, console)
     for note in () if lines else whole.shared_notes:
@@ -67,12 +61,28 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
                     whole.shared_notes)  # fmt: skip
     for name, reason in whole.not_billed.items():
         _say(console, not_billed_text(name, reason))
-    if whole.warnings and not lines:
-        n = len(whole.warnings)
-        _say(console, f"warning: prices from {n} source{'s' * (n > 1)} are more than {STALE_AFTER_DAYS} days old: "
-             "--lines names them, `ragopt prices refresh` renews them, --prices replaces them.")  # fmt: skip
-    for warning in whole.warnings if lines else ():
+    _print_warnings(whole, console, in_full=lines)
+
+
+def _print_heading(whole: WholeBill, console: Console) -> None:
+    """Print what was billed, how the index was found, and what the user's own prices did."""
+    for told in whole.workload.describe():
+        _say(console, f"workload: {told}")
+    for told in whole.notes:
+        _say(console, f"index: {told}")
+    for told in whole.book.told:
+        _say(console, f"prices: {told}")
+
+
+def _print_warnings(whole: WholeBill, console: Console, *, in_full: bool) -> None:
+    """Print the warnings; those of old prices as one unless they are wanted in full."""
+    old = [warning for warning in whole.warnings if ADVICE in warning]
+    for warning in whole.warnings if in_full else [one for one in whole.warnings if one not in old]:
         _say(console, f"warning: {warning}")
+    if old and not in_full:
+        n = len(old)
+        _say(console, f"warning: prices from {n} source{'s' * (n > 1)} are more than {STALE_AFTER_DAYS} days old or "
+             "undated: --lines names them and what renews them.")  # fmt: skip
 
 
 def print_shared(whole: WholeBill, console: Console) -> None:

@@ -218,7 +218,11 @@ def what_to_bill(
         result = result_of(run, trial)
         workload = workload_in_run(run, given, model=result.trial.space.model)
         stated = frozenset({*run.info.get("workload_given", ()), *given})
-        return ToBill(footprint_in_run(run, result), workload, stated, run=run)
+        n_own = len(run.info.get("own_prices", ()))
+        notes = (
+            (f"{n_own} prices are the run's own, not the package's (--current-prices takes today's).",) if n_own else ()
+        )
+        return ToBill(footprint_in_run(run, result), workload, stated, notes, run=run)
     footprint = footprint_of_index(Path(subject), k=int(given.get("k") or 10))
     notes = (BY_TABLE if footprint.lists_probed or (Path(subject) / MANIFEST_FILE).is_file() else BY_BYTES,)
     workload = workload_of(given, footprint.n_vectors_measured)
