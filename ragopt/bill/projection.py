@@ -59,6 +59,9 @@ def mean_usd_per_month(months: tuple[MonthBill, ...]) -> Decimal | None:
     return to_cents(sum(usd, Decimal(0)) / len(usd)) if len(usd) == len(months) else None
 
 
+STEPS, ENDS = "Its months cost USD ", "From month "
+"""How the two notes begin that no reader of the table should miss."""
+
 STEP_SHARE = Decimal("0.02")
 """A mean that is further than this from the bill of an average month is told: bills in steps are not proportional."""
 
@@ -72,12 +75,12 @@ def step_note(usd_per_month: Decimal, months: tuple[MonthBill, ...]) -> str:
     """
     refused = next((month for month in months if month.usd_per_month is None), None)
     if refused is not None:
-        return f"From month {refused.month} on, at {refused.n_vectors:,} vectors, it is not sold: {refused.reason}."
+        return f"{ENDS}{refused.month} on, at {refused.n_vectors:,} vectors, it is not sold: {refused.reason}."
     mean = mean_usd_per_month(months)
     if mean is None or abs(mean - usd_per_month) <= STEP_SHARE * usd_per_month:
         return ""
     first, last = months[0].usd_per_month, months[-1].usd_per_month
     return (
-        f"Its months cost USD {mean} on average, from {first} in the first to {last} in the last: it grows in steps, "
+        f"{STEPS}{mean} on average, from {first} in the first to {last} in the last: it grows in steps, "
         "so that the bill of an average month is not the mean of the months (--by-month shows each)."
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ragopt.bill.old_prices import ADVICE
 from ragopt.bill.price_book import STALE_AFTER_DAYS
-from ragopt.bill.projection import mean_usd_per_month
+from ragopt.bill.projection import ENDS, STEPS, mean_usd_per_month
 from ragopt.bill.reasoning import largest_part, needs_consent
 from ragopt.bill.service import CAUTION
 from ragopt.bill.targets import TARGETS
@@ -133,6 +133,10 @@ def print_targets(whole: WholeBill, console: Console) -> None:
     for mark, meaning in FOOTNOTES.items():
         if mark in shown:
             _say(console, f"{mark} {meaning}")
+    for bill in whole.targets:
+        for note in bill.notes:
+            if note.startswith((STEPS, ENDS)):
+                _say(console, f"{bill.target}: {note}")
 
 
 def _range(bill: Bill | BillRange) -> str:
