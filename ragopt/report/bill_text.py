@@ -67,11 +67,16 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
                     whole.shared_notes)  # fmt: skip
     for name, reason in whole.not_billed.items():
         _say(console, not_billed_text(name, reason))
-    if whole.warnings and not lines:
-        n = len(whole.warnings)
+    print_warnings(whole.warnings, console, lines=lines)
+
+
+def print_warnings(warnings: Sequence[str], console: Console, *, lines: bool) -> None:
+    """Print the warnings of old prices, or without the lines how many sources they are of."""
+    if warnings and not lines:
+        n = len(warnings)
         _say(console, f"warning: prices from {n} source{'s' * (n > 1)} are more than {STALE_AFTER_DAYS} days old: "
              "--lines names them, `ragopt prices refresh` renews them, --prices replaces them.")  # fmt: skip
-    for warning in whole.warnings if lines else ():
+    for warning in warnings if lines else ():
         _say(console, f"warning: {warning}")
 
 
