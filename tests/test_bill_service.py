@@ -247,6 +247,9 @@ def test_traffic():
     )
     (line,) = shared_lines(workload, BOOK, dim=1024)
     assert (line.quantity, line.usd, line.part) == (Decimal("339.733333"), Decimal("6.79"), "egress")
+    # With a reranker 50 results cross: 100 M x (4,096 + 50 x 100) x 2 / 3 = 606.4 GB.
+    reranked = dataclasses.replace(workload, reranker="voyage:rerank-2.5")
+    assert shared_lines(reranked, BOOK, dim=1024)[-1].quantity == Decimal("606.4")
     azure = dataclasses.replace(workload, provider="azure", region="eastus")
     assert shared_lines(azure, PriceBook([]), dim=1024) == ()
     with pytest.raises(InputError, match="dimension of a question's vector is not known"):
