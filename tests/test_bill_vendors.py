@@ -313,3 +313,13 @@ def test_notes_carry_cautions_of_prices_and_a_latency_that_is_not_published():
     assert any(note.startswith("Price of queried-dimensions: the vendor's page carries no date") for note in notes)
     assert "vectorize publishes no latency: the p99 limit of 50 ms is not checked." in notes
     assert notes[0].startswith("Compression: ")
+
+
+def test_a_reranker_makes_vendors_return_its_candidates():
+    """50 candidates of 1,024 B instead of 10: turbopuffer's returned bytes at 0.05 USD a GB are five times as many."""
+    usd = [
+        next(line.usd for line in bill_at("turbopuffer", MILLION, metadata_bytes=1024, reranker=reranker).lines
+             if "eturned" in line.item)
+        for reranker in ("", "cohere:rerank-v3.5")
+    ]  # fmt: skip
+    assert usd == [Decimal("0.51"), Decimal("2.56")]

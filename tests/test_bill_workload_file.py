@@ -134,6 +134,10 @@ def test_an_average_month_has_half_of_the_growth():
     [
         ({"n_zones": 2}, "no more zones than replicas"),
         ({"embedding_model": "self"}, "--embedding-model is self, but embedding_vm is ''"),
+        (
+            {"generator": "self", "generator_vm": "g", "generator_tokens_per_second": 9, "cached_prompt_share": 1},
+            "cached_prompt_share is 1 with generator = self",
+        ),
         ({"generator": "self", "generator_vm": "g6.xlarge"}, "generator_tokens_per_second is None"),
     ],
 )

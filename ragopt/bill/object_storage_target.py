@@ -26,6 +26,7 @@ from ragopt.bill.object_storage_reads import (
 )
 from ragopt.bill.reasoning import COMPRESSION
 from ragopt.bill.rebuild import rebuild_note
+from ragopt.bill.retrieved import results_per_query
 from ragopt.units import GIB
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class LanceOnObjects:
         first = dataclasses.replace(table, n_vectors=workload.n_vectors_first)
         missed = 1 - table.cached_share(self.cache_bytes)
         again = 0 if self.cache_bytes else GETS_WITHOUT_CACHE
-        gets = table.gets_per_query(workload.k, workload.k * self.refine_factor, missed) + again
+        n_found = results_per_query(workload)
+        gets = table.gets_per_query(n_found, n_found * self.refine_factor, missed) + again
         held = table.ram_bytes(self.cache_bytes)
         batch = workload.vectors_per_write if workload.write_path == "upsert" else None
         return charges_of(
@@ -85,7 +87,7 @@ class LanceOnObjects:
                 ),
                 gets_per_query=gets,
                 gets_formula=f"2 reads x {table.n_probed} partitions x {missed:.3f} not cached "
-                f"+ {workload.k} results x {self.refine_factor} rescored + {workload.k} rows x {table.n_columns}"
+                f"+ {n_found} results x {self.refine_factor} rescored + {n_found} rows x {table.n_columns}"
                 + (f" + {again} to open the index anew" if again else ""),
                 loads_per_month=_loads_per_month(workload),
                 gets_per_load=table.gets_per_build,

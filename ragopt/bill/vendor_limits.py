@@ -7,6 +7,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ragopt.bill.retrieved import results_per_query
+
 if TYPE_CHECKING:
     from ragopt.bill.vendor_quantities import Holding
     from ragopt.bill.vendor_records import Limit, VendorRules
@@ -27,7 +29,7 @@ LIMITED: Mapping[str, tuple[str, Callable[[Holding], Decimal]]] = MappingProxyTy
         "namespace_vectors": ("vectors per namespace", lambda held: held.namespace_vectors),
         "namespace_dims": ("dimensions per namespace", lambda held: held.namespace_vectors * held.dim),
         "namespaces": ("namespaces", lambda held: Decimal(held.workload.namespaces)),
-        "k": ("results per query (k)", lambda held: Decimal(held.workload.k)),
+        "k": ("results per query (k)", lambda held: Decimal(results_per_query(held.workload))),
     }
 )
 """What a limit may be of, by the name that vendor files use: its words and its figure."""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ragopt.bill.retrieved import results_per_query
 from ragopt.units import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ EACH: Mapping[str, Callable[[Holding, Each], Decimal]] = MappingProxyType(
         ),
         "namespace_vectors": lambda held, _: held.namespace_vectors,
         "namespace_dims": lambda held, _: held.namespace_vectors * held.dim,
-        "result_bytes": lambda held, each: held.workload.k * max(held.beside_bytes, each.least_per_result),
+        "result_bytes": lambda held, each: (
+            results_per_query(held.workload) * max(held.beside_bytes, each.least_per_result)
+        ),
     }
 )
 """What one query may count for: the namespace that it searches, or key and metadata of the k results it returns."""

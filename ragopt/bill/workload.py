@@ -91,6 +91,12 @@ class Workload:
                 allowed="no more zones than replicas",
                 next_step="Give each zone a replica",
             )
+        if self.cached_prompt_share and self.generator == "self":
+            raise InputError(
+                f"{FIELDS['cached_prompt_share'].label} is {self.cached_prompt_share} with generator = self",
+                allowed="0: a provider's prompt cache is not there",
+                next_step="Put the speed with your own cache into generator_tokens_per_second",
+            )
         self._check_self_hosted("embedding")
         self._check_self_hosted("generator")
 
