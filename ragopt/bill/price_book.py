@@ -39,6 +39,11 @@ class PriceBook:
         self._told = tuple(told)
         self._prices: dict[tuple[str, str, str, str], Price] = {}
         self._instances: dict[tuple[str, str], tuple[Price, ...]] = {}
+        self._places: dict[tuple[str, str], tuple[Price, ...]] = {}
+        if isinstance(prices, PriceBook):
+            # A view of another book: prices never change, and a range makes hundreds of views.
+            self._prices, self._places = prices._prices, prices.places()  # noqa: SLF001 - a book too
+            return
         for price in prices:
             key = (price.provider, price.region, price.group, price.item)
             if key in self._prices:
@@ -135,6 +140,19 @@ class PriceBook:
     def __iter__(self) -> Iterator[Price]:
         """Every price, in file order."""
         return iter(self._prices.values())
+
+    def places(self) -> dict[tuple[str, str], tuple[Price, ...]]:
+        """Every price by its provider and group, as the book holds it."""
+        if not self._places and self._prices:
+            found: dict[tuple[str, str], list[Price]] = {}
+            for price in self._prices.values():
+                found.setdefault((price.provider, price.group), []).append(price)
+            self._places = {place: tuple(prices) for place, prices in found.items()}
+        return self._places
+
+    def of(self, provider: str, group: str) -> tuple[Price, ...]:
+        """Every price of a provider in a group, in file order; none where the book has none."""
+        return self.places().get((provider, group), ())
 
     def price(self, provider: str, region: str, group: str, item: str) -> Price:
         """Return one price. Raises PriceError naming the file and the entry to fill."""

@@ -24,6 +24,10 @@ class ScaledBook(PriceBook):
         """Every price, scaled."""
         return (self._scaled(price) for price in self._prices.values())
 
+    def of(self, provider: str, group: str) -> tuple[Price, ...]:
+        """Every price of a provider in a group, scaled."""
+        return tuple(self._scaled(price) for price in super().of(provider, group))
+
     def price(self, provider: str, region: str, group: str, item: str) -> Price:
         """Return one price, scaled. Raises PriceError as the book does."""
         return self._scaled(super().price(provider, region, group, item))

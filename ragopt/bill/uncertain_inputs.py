@@ -201,7 +201,7 @@ def _footprint_times(footprint: Footprint, factor: float | None) -> Footprint:
 def _book_times(book: PriceBook, factors: Mapping[tuple[str, str], float]) -> PriceBook:
     if not factors:
         return book
-    unknown = set(factors) - {(price.provider, price.group) for price in book}
+    unknown = factors.keys() - book.places().keys()
     if unknown:
         places = sorted({f"{PRICE}{price.provider} {price.group}" for price in book})
         raise InputError(

@@ -36,7 +36,7 @@ class VendorPrices:
     def of(cls, rules: VendorRules, book: PriceBook, workload: Workload) -> VendorPrices:
         """Take the prices of the workload's own region where the book has one, else of the region in the file."""
         own = region_of(workload)
-        known = {region for region, _ in _by_vendor(book).get(rules.name, {})}
+        known = {region for region, _ in _of_vendor(book, rules.name)}
         return cls(rules, book, own if own in known else rules.region)
 
     def get(self, item: str) -> Price:
@@ -59,11 +59,11 @@ class VendorPrices:
 
     def has(self, item: str) -> bool:
         """Say whether the book has a price."""
-        return (self.region, item) in _by_vendor(self.book).get(self.rules.name, {})
+        return (self.region, item) in _of_vendor(self.book, self.rules.name)
 
     def all(self) -> tuple[Price, ...]:
         """Every price of the vendor in the region, in file order."""
-        found = _by_vendor(self.book).get(self.rules.name, {})
+        found = _of_vendor(self.book, self.rules.name)
         return tuple(price for (region, _), price in found.items() if region == self.region)
 
     def missing(self) -> tuple[str, ...]:
@@ -71,14 +71,10 @@ class VendorPrices:
         return tuple(item for item in self.rules.user_supplied if not self.has(item))
 
 
-@lru_cache(maxsize=4)
-def _by_vendor(book: PriceBook) -> Mapping[str, Mapping[tuple[str, str], Price]]:
-    """Prices by vendor, then by region and item; a book never changes, so each is gone through once."""
-    found: dict[str, dict[tuple[str, str], Price]] = {}
-    for price in book:
-        if price.provider == price.group:  # a vendor's prices are those of a group with its own name
-            found.setdefault(price.group, {})[price.region, price.item] = price
-    return MappingProxyType(found)
+@lru_cache(maxsize=32)
+def _of_vendor(book: PriceBook, vendor: str) -> Mapping[tuple[str, str], Price]:
+    """A vendor's prices by region and item: those of a group with its own name. A book never changes."""
+    return MappingProxyType({(price.region, price.item): price for price in book.of(vendor, vendor)})
 
 
 def region_of(workload: Workload) -> str:
