@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 
+from ragopt.bill.described import check_dim
 from ragopt.bill.price_book import PriceBook
 from ragopt.bill.projection import MonthBill, bill_by_month
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere, whole_tornado
@@ -19,14 +21,14 @@ from ragopt.records import Recommendation, Run
 from ragopt.sweep.billed import Described, book_of_run, checked_against, what_to_bill
 from ragopt.sweep.decision_bill import billed_on, with_bill
 from ragopt.sweep.engine import run_sweep
+from ragopt.sweep.pricing import workload_of
 from ragopt.sweep.progress import Progress, Silent
 from ragopt.sweep.recommending import recommend_from
 from ragopt.sweep.run_folder import PICTURE_FILE, REPORT_FILE, read_run
 from ragopt.sweep.settings import SweepSettings
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
+    from ragopt.bill.decisions.target import Growing, TargetDecision
     from ragopt.bill.tornado import Swing
 
 
@@ -152,6 +154,58 @@ def by_month(whole: WholeBill) -> dict[str, tuple[MonthBill, ...]]:
 def tornado_of(whole: WholeBill, target: str = "") -> tuple[Swing, ...]:
     """Find the five inputs that move a target's bill with the shared lines most; the cheapest target unless given."""
     return whole_tornado(whole, target)
+
+
+def decide_target(  # noqa: PLR0913 - the index, the service, the prices and the range
+    run: Run | str | Path | None = None,
+    *,
+    workload: Mapping[str, object] | str | Path | None = None,
+    low: int,
+    high: int,
+    by: Growing = "vectors",
+    dim: int | None = None,
+    bytes_per_vector: Decimal | None = None,
+    cpu_ms: Decimal | None = None,
+    prices: str | Path | None = None,
+    targets: Sequence[str] = (),
+) -> TargetDecision:
+    """Find where the cheapest target changes as vectors or queries grow, for a run's index or one that is described.
+
+    Args:
+        run: a finished run or its folder; its recommended index is billed, with its own prices.
+        workload: fields of a workload by name, or a workload file; what is left out is the run's, or a default.
+        low: smallest number of vectors, or of queries a month.
+        high: largest.
+        by: what grows.
+        dim: without a run, the dimension of the vectors.
+        bytes_per_vector: without a run, RAM code bytes per vector; 4 x dim unless given.
+        cpu_ms: without a run, CPU milliseconds per query at a million vectors.
+        prices: a file of prices that replace others.
+        targets: names of those that compete; empty for all.
+
+    Raises:
+        RagoptError: with what failed and the next step.
+    """
+    from ragopt.bill.decisions.target import decide_target as decide  # noqa: PLC0415 - loaded when first used
+    from ragopt.bill.decisions.target import modelled_footprint  # noqa: PLC0415 - loaded when first used
+
+    given = read_workload_file(Path(workload)) if isinstance(workload, str | Path) else read_values(workload or {})
+    notes: tuple[str, ...]
+    if run is None:
+        check_dim(dim)
+        size = Decimal(4 * (dim or 0)) if bytes_per_vector is None else bytes_per_vector
+        footprint, note = modelled_footprint(dim or 0, size, cpu_ms)
+        service, notes, book = workload_of(given, low if by == "vectors" else BY_QUERIES), (note,), PriceBook.load()
+    else:
+        what = what_to_bill(run, given, Described(dim, cpu_ms=None if cpu_ms is None else float(cpu_ms)), None)
+        footprint, service, notes = what.footprint, what.workload, what.notes
+        book = PriceBook.load() if what.run is None else book_of_run(what.run)
+    book = book if prices is None else book.overridden(Path(prices))
+    return decide(footprint, service, book, low=low, high=high, by=by, targets=targets or None, notes=notes)
+
+
+BY_QUERIES = 10_000_000
+"""Vectors that are billed while the queries grow, where nobody says: the size of vendors' own examples."""
 
 
 def recommend(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli import ragopt
+from tests.cli import ragopt, small_sweep
 
 ARGUMENTS = ("decide", "target", "--dim", "256", "--bytes", "64", "--cpu-ms", "0.2", "--target", "faiss-ram",
              "--vectors-from", "1M", "--vectors-to", "100M")  # fmt: skip
@@ -46,7 +46,7 @@ def test_queries_can_grow_instead():
     [
         (("--vectors-to", "1M"), "The range is 1,000,000 to 1,000,000"),
         (("--target", "fais"), "Unknown target 'fais'"),
-        (("--dim", "0"), "--dim is 0. Allowed: above 0"),
+        (("--dim", "0"), "--dim is 0. Allowed: a whole number from 1 to 65,536"),
         (("--chart", "crossover.gif"), "Cannot draw crossover.gif. Allowed: .png or .svg"),
     ],
 )
@@ -56,3 +56,18 @@ def test_bad_input_is_one_clear_error(change, message, tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_runs_index_and_a_workload_file_are_taken(tmp_path):
+    """RUN gives the index, the file the service: three replicas of it at the fewest vectors, by `ragopt bill` too."""
+    done = ragopt(*small_sweep(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "w.toml").write_text("[service]\nn_replicas = 3\n")
+    asked = (tmp_path / "run", "--workload", tmp_path / "w.toml")
+    done = ragopt("decide", "target", *asked, "--vectors-from", "1M", "--vectors-to", "2M", "--target", "faiss-ram",
+                  "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    point = json.loads(done.stdout)["result"]["points"][0]
+    bill = ragopt("bill", *asked, "--vectors", "1M", "--target", "faiss-ram", "--json")
+    assert point["at"] == 1_000_000
+    assert point["usd"]["faiss-ram"] == json.loads(bill.stdout)["targets"][0]["usd_per_month"]

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragopt.bill.workload_fields import FIELDS
-from ragopt.cli.decide_options import place_options, print_table
-from ragopt.cli.options import CountType, DecimalType
+from ragopt.cli.decide_options import print_table
+from ragopt.cli.options import CountType, DecimalType, given_workload, workload_options
 
 if TYPE_CHECKING:
     from ragopt.bill.decisions.crossovers import Crossover, Crossovers
-    from ragopt.bill.decisions.target import Growing, TargetDecision
+    from ragopt.bill.decisions.target import TargetDecision
 
 
 @click.command("target")
-@click.option("--dim", type=int, required=True, help="Dimension of the vectors, as a vendor keeps them.")
+@click.argument("run_folder", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@workload_options("--vectors", "--vectors-at-scale")
+@click.option("--dim", type=int, default=None, help="Without RUN: dimension of the vectors, as a vendor keeps them.")
 @click.option(
     "--bytes",
     "bytes_per_vector",
     type=DecimalType(),
     default=None,
-    help="RAM code bytes per vector of a self-hosted index. Default: 4 x dim, float32.",
+    help="Without RUN: RAM code bytes per vector of a self-hosted index. Default: 4 x dim, float32.",
 )
 @click.option(
     "--cpu-ms",
     type=DecimalType(),
     default=None,
-    help="CPU milliseconds per query at a million vectors. Default: those of a full scan.",
+    help="Without RUN: CPU milliseconds per query at a million vectors. Default: those of a full scan.",
 )
 @click.option(
     "--by",
@@ -51,29 +51,6 @@ if TYPE_CHECKING:
 @click.option(
     "--queries-to", type=CountType(), default="1B", show_default=True, help="Most queries a month, with --by queries."
 )
-@click.option("--vectors", type=CountType(), default="10M", show_default=True, help="Vectors, with --by queries.")
-@click.option(
-    "--metadata-bytes",
-    type=CountType(),
-    default=FIELDS["metadata_bytes"].default,
-    show_default=True,
-    help="Bytes stored beside each vector.",
-)
-@click.option(
-    "--queries-per-month",
-    type=CountType(),
-    default=FIELDS["queries_per_month"].default,
-    show_default=True,
-    help="Queries a month; with --by queries, those that --peak-qps belongs to.",
-)
-@click.option(
-    "--peak-qps",
-    type=DecimalType(),
-    default=FIELDS["peak_qps"].default,
-    show_default=True,
-    help="Queries per second in the busiest minute.",
-)
-@click.option("--replicas", type=int, default=FIELDS["n_replicas"].default, show_default=True, help="Complete copies.")
 @click.option("--target", "targets", multiple=True, help="A target that competes; repeat it. Default: all.")
 @click.option(
     "--chart",
@@ -83,64 +60,32 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Draw the bills into FILE, a .png or .svg.",
 )
-@place_options
-def command(
-    dim: int,
-    bytes_per_vector: Decimal | None,
-    cpu_ms: Decimal | None,
-    by: str,
-    vectors_from: int,
-    vectors_to: int,
-    queries_from: int,
-    queries_to: int,
-    vectors: int,
-    metadata_bytes: int,
-    queries_per_month: int,
-    peak_qps: Decimal,
-    replicas: int,
-    targets: tuple[str, ...],
-    chart_file: Path | None,
-    provider: str,
-    region: str,
-    prices: Path | None,
-    as_json: bool,  # noqa: FBT001 - click passes flags by name
-) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
+def command(**options: Any) -> None:
     """When to move from one target to the next: where the cheapest changes as vectors or queries grow.
 
-    Example: ragopt decide target --dim 1024 --metadata-bytes 1024 --chart crossover.png
-    """
-    from ragopt.bill.decisions.as_json import decision_json  # noqa: PLC0415 - loaded when first used
-    from ragopt.bill.decisions.target import decide_target, modelled_footprint  # noqa: PLC0415 - as above
-    from ragopt.bill.price_book import PriceBook  # noqa: PLC0415 - as above
-    from ragopt.bill.workload import Workload  # noqa: PLC0415 - as above
+    The index is the recommended one of RUN, or one that is described by --dim and --bytes.
 
-    workload = Workload(
-        vectors_from if by == "vectors" else vectors,
-        queries_per_month=queries_per_month,
-        peak_qps=peak_qps,
-        n_replicas=replicas,
-        metadata_bytes=metadata_bytes,
-        provider=provider,
-        region=region,
-    )
-    footprint, note = modelled_footprint(
-        dim, Decimal(4 * dim) if bytes_per_vector is None else bytes_per_vector, cpu_ms
-    )
-    low, high = (vectors_from, vectors_to) if by == "vectors" else (queries_from, queries_to)
+    Example: ragopt decide target --dim 1024 --metadata-bytes 1024 --chart crossover.png
+    """  # fmt: skip
+    from ragopt.api import decide_target  # noqa: PLC0415 - loaded when first used
+    from ragopt.bill.decisions.as_json import decision_json  # noqa: PLC0415 - loaded when first used
+
+    by = options["by"]
+    same = ("dim", "bytes_per_vector", "cpu_ms", "prices", "by", "targets")
     decision = decide_target(
-        footprint,
-        workload,
-        PriceBook.load(overrides=prices),
-        low=low,
-        high=high,
-        by=cast("Growing", by),
-        targets=targets or None,
-        notes=(note,),
+        options["run_folder"],
+        workload=given_workload(options),
+        low=options[f"{by}_from"],
+        high=options[f"{by}_to"],
+        **{name: options[name] for name in same},
     )
+    chart_file, as_json = options["chart_file"], options["as_json"]
     if chart_file is not None:
-        from ragopt.report.crossover_chart import write_crossover_chart  # noqa: PLC0415 - as above
+        from ragopt.report.crossover_chart import write_crossover_chart  # noqa: PLC0415 - loaded when first used
 
         write_crossover_chart(decision, chart_file)
+        click.echo(f"Chart: {chart_file}", err=True)
     if as_json:
         click.echo(decision_json(decision), nl=False)
     else:
