@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragopt.bill.decisions.chunk_quality import chunk_qualities_of, qualities_of
+from ragopt.bill.decisions.chunk_quality import BY_CHUNKS, chunk_qualities_of, qualities_of
 from ragopt.bill.decisions.chunks import decide_chunks
 from ragopt.bill.decisions.quality_file import read_quality
 from ragopt.bill.price_book import PriceBook
@@ -220,3 +220,50 @@ def test_pairs_decide_where_intervals_cannot():
     assert (strict.enough_k, lenient.enough_k) == (10, 5)
     assert "on the same questions" in strict.sentence
     assert "on the same questions 0.005 (" in lenient.sentence
+
+
+def decided_on(scores, **more):
+    """The decision on per-query scores by k."""
+    run = example_run()
+    chosen = run.recommendation.trial
+    named = {f"recall_by_chunks@{k}": np.asarray(own, np.float32) for k, own in scores.items()}
+    trials = tuple(replace(one, per_query=named) if one.trial == chosen else one for one in run.trials)
+    qualities, losses = chunk_qualities_of(replace(run, trials=trials))
+    return decide_chunks(HAIKU, BOOK, ks=(), qualities=qualities, losses=losses, when=WHEN, metric=BY_CHUNKS, **more)
+
+
+def test_more_chunks_that_bring_nothing_are_not_sent():
+    """All that 10 chunks find is found by 3, on each of 300 questions: 3 are sent, for 7 x 256 USD less.
+
+    1 chunk loses a third. The least k of the highest quality is 3 too.
+    """
+    full, third = [1.0] * 300, [1.0] * 200 + [0.0] * 100
+    found = decided_on({1: third, 3: full, 5: full, 10: full})
+    assert (found.best_k, found.enough_k) == (3, 3)
+    assert "Send 3 chunks: recall_by_chunks@3 is 1.000" in found.sentence
+    assert "no less on any of these questions than with 10" in found.sentence
+    assert "1,792.00 less than with 10." in found.sentence
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("n", [15, 300, 1000])
+def test_one_chunk_that_finds_all_or_nothing_is_enough(value, n):
+    """Equal at every k: one chunk, whatever the number of questions."""
+    found = decided_on({k: [value] * n for k in (1, 2, 5, 10)})
+    assert (found.best_k, found.enough_k) == (1, 1)
+    assert found.sentence.startswith("Send 1 chunk: ")
+
+
+def test_the_most_chunks_are_called_so_only_when_they_are():
+    """Each step finds more: the last is needed, and the sentence gives what the one before would lose and save."""
+    found = decided_on({1: [1.0] * 200 + [0.0] * 200, 5: [1.0] * 300 + [0.0] * 100, 10: [1.0] * 360 + [0.0] * 40})
+    assert found.enough_k == 10
+    assert found.sentence.startswith("Send 10 chunks, the most that was measured: 5 would lose 0.150 (")
+    assert "save USD 1,280.00 a month" in found.sentence
+
+
+@pytest.mark.parametrize("most", ["-1", "1.5", "NaN"])
+def test_a_loss_that_is_no_share_is_refused(most):
+    """--most-loss is between nothing and all of the quality."""
+    with pytest.raises(InputError, match="--most-loss is"):
+        decided_on({1: [1.0] * 9, 2: [1.0] * 9}, most_loss=Decimal(most))

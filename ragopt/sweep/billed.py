@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ragopt.bill.described import check_dim, describe_by_bytes, describe_by_factory
 from ragopt.bill.kept_prices import book_with
+from ragopt.bill.retrieved import results_per_query
 from ragopt.bill.workload import Workload
 from ragopt.errors import ArtifactError, InputError
 from ragopt.index.saved import MANIFEST_FILE, open_index
@@ -208,7 +209,7 @@ def what_to_bill(
             raise InputError("The number of vectors is not known",
                              next_step="Give --vectors, or corpus.n_vectors in a workload file")  # fmt: skip
         workload = workload_of(given, int(n_vectors))
-        footprint = described.footprint(workload.at_average().n_vectors, k=workload.k)
+        footprint = described.footprint(workload.at_average().n_vectors, k=results_per_query(workload))
         return ToBill(footprint, workload, frozenset(given), described.notes)
     if described != Described():
         raise InputError(f"{subject} has a size of its own",

@@ -63,7 +63,8 @@ def chunk_qualities_of(run: Run, *, trial: str = "") -> tuple[dict[int, Quality]
         trial: printed form of a trial that was built; the recommendation where none is given.
 
     Returns:
-        Quality by number of chunks, and the paired loss against the largest number (positive: worse), with intervals.
+        Quality by number of chunks, and the paired loss against the largest number (positive: worse), with intervals;
+        exactly 0 where the scores are the same on every question.
 
     Raises:
         InputError: no judgements, or a trial that the run did not build.
@@ -74,13 +75,17 @@ def chunk_qualities_of(run: Run, *, trial: str = "") -> tuple[dict[int, Quality]
     scores = _scores_of(result.per_query)
     if not scores:
         raise _without_judgements(run, BY_CHUNKS)
+    most = scores[max(scores)]
     qualities, losses = {}, {}
     for k, own in sorted(scores.items()):
         mean = mean_interval(own)
-        loss = paired_difference(scores[max(scores)], own)
         qualities[k] = Quality(mean.value, mean.low, mean.high, mean.n)
+        if (own == most).all():
+            # The same on every question: more chunks brought nothing, whatever a sample cannot rule out.
+            losses[k] = Quality(0.0, 0.0, 0.0, len(own))
+            continue
+        loss = paired_difference(most, own)
         losses[k] = Quality(loss.value, loss.low, loss.high, loss.n)
-    losses[max(scores)] = Quality(0.0, 0.0, 0.0, len(scores[max(scores)]))  # against itself, by definition
     return qualities, losses
 
 

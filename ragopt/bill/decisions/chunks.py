@@ -60,7 +60,7 @@ class ChunksDecision:
         generator: PROVIDER:NAME, or self.
         metric: name of the quality, without its @k.
         counts: one per k, ascending.
-        best_k: the least k of the highest quality; None where no quality is known.
+        best_k: the least k of the highest quality; None where no quality is known. Losses are against the most chunks.
         enough_k: the least k whose loss is at most `most_loss` with 95 % confidence; without pairs, the least k whose
             95 % interval overlaps the best's; None where fewer than two k were measured.
         notes: what a reader should know.
@@ -106,6 +106,9 @@ def decide_chunks(  # noqa: PLR0913 - what is billed, what was measured, and wha
     wanted = sorted({*ks, *qualities})
     if not wanted:
         raise InputError("There is no number of chunks to compare", next_step="Name some with --k, like 1,3,5,10,20")
+    if not (most_loss.is_finite() and 0 <= most_loss <= 1):
+        raise InputError(f"--most-loss is {most_loss}", allowed="a share of the quality from 0 to 1",
+                         next_step="Write one point as 0.01")  # fmt: skip
     if not workload.generator:
         raise InputError(
             "There is no generator to send chunks to",
@@ -119,6 +122,7 @@ def decide_chunks(  # noqa: PLR0913 - what is billed, what was measured, and wha
         counts.append(_count(month, lines, qualities.get(k), (losses or {}).get(k), counts))
     measured = [count for count in counts if count.quality is not None]
     best = max(measured, key=lambda count: (_value(count), -count.k), default=None)
+    most = max((count for count in measured if count.loss is not None), key=lambda count: count.k, default=None)
     enough = next((count for count in measured if best is not None and _suffices(count, best, most_loss)), None)
     decided = enough if len(measured) > 1 else None
     return ChunksDecision(
@@ -128,7 +132,9 @@ def decide_chunks(  # noqa: PLR0913 - what is billed, what was measured, and wha
         best_k=best.k if best else None,
         enough_k=decided.k if decided else None,
         notes=tuple(_notes(counts, metric)),
-        sentence=_sentence(counts, best, decided, metric),
+        sentence=_sentence(counts, best, decided, metric)
+        if most is None or decided is None
+        else _paired_sentence(most, decided, measured, metric),
     )
 
 
@@ -206,8 +212,6 @@ def _sentence(
         return (
             f"{money}; {metric} is known with k = {best.k} alone, {_shown(best)}, so that there is nothing to compare."
         )
-    if enough.loss is not None:
-        return _paired_sentence(counts, best, enough, metric)
     if enough.k == best.k:
         return (
             f"Send {_chunks(best.k)}: {metric}@{best.k} is the best, {_shown(best)}, and no smaller k comes within its "
@@ -220,23 +224,29 @@ def _sentence(
     )
 
 
-def _paired_sentence(counts: Sequence[ChunkCount], best: ChunkCount, enough: ChunkCount, metric: str) -> str:
-    if enough.k == best.k:
-        fewer = max((count for count in counts if count.loss is not None and count.k < best.k), key=lambda one: one.k)
-        loss = fewer.loss
-        lost = "" if loss is None else f"{loss.value:.3f} ({loss.low:.3f} to {loss.high:.3f})"
-        per_point = "" if best.usd_per_point is None else f", USD {best.usd_per_point:,.2f} a point"
+def _paired_sentence(most: ChunkCount, enough: ChunkCount, measured: Sequence[ChunkCount], metric: str) -> str:
+    """The answer where every k is compared with the most chunks on the same questions."""
+    if enough.k < most.k:
         return (
-            f"Send {_chunks(best.k)}, the most that was measured: {fewer.k} would lose {lost} of {metric} on the same "
-            f"questions and save USD {best.usd_per_month - fewer.usd_per_month:,} a month{per_point}."
+            f"Send {_chunks(enough.k)}: {metric}@{enough.k} is {_shown(enough)}, {_lost(enough)} than with {most.k}; "
+            f"generation costs {enough.usd_per_month:,} USD a month, "
+            f"{most.usd_per_month - enough.usd_per_month:,} less than with {most.k}."
         )
-    loss = enough.loss
+    fewer = max((count for count in measured if count.loss is not None and count.k < most.k), key=lambda one: one.k)
+    per_point = "" if most.usd_per_point is None else f", USD {most.usd_per_point:,.2f} a point"
+    loss = fewer.loss
     lost = "" if loss is None else f"{loss.value:.3f} ({loss.low:.3f} to {loss.high:.3f})"
     return (
-        f"Send {_chunks(enough.k)}: {metric}@{enough.k} is {_shown(enough)}, on the same questions {lost} less than "
-        f"with {best.k}; generation costs {enough.usd_per_month:,} USD a month, "
-        f"{best.usd_per_month - enough.usd_per_month:,} less than with {best.k}."
+        f"Send {_chunks(most.k)}, the most that was measured: {fewer.k} would lose {lost} of {metric} on the same "
+        f"questions and save USD {most.usd_per_month - fewer.usd_per_month:,} a month{per_point}."
     )
+
+
+def _lost(count: ChunkCount) -> str:
+    loss = count.loss
+    if loss is None or (loss.value, loss.low, loss.high) == (0, 0, 0):
+        return "no less on any of these questions"
+    return f"on the same questions {loss.value:.3f} ({loss.low:.3f} to {loss.high:.3f}) less"
 
 
 def _chunks(k: int) -> str:
