@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -134,6 +135,7 @@ def bill(  # noqa: PLR0913 - an index can be named in three ways
         given=what.given,
         seed=seed,
         today=billed_on(what.run.info) if own and what.run else None,
+        warned_on=dt.datetime.now(tz=dt.UTC).date(),
         notes=what.notes,
     )
     asked_otherwise = bool(given) or prices is not None or trial is not None

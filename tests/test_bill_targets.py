@@ -321,3 +321,12 @@ def test_bytes_in_ram_follow_the_target():
     assert ram_bytes_per_vector_at("faiss-ram-nvme", sizes) == 16.0
     with pytest.raises(InputError, match="Unknown target 'tape'"):
         ram_bytes_per_vector_at("tape", sizes)
+
+
+def test_a_limit_that_no_split_meets_is_refused():
+    """0.5 ms x 1,000 = 500 ms over at most 100 VMs are 5 ms: a limit of 4 is refused, one of 5 billed."""
+    index = footprint_of(32.0)
+    asked = Workload(1000 * MILLION, peak_qps=Decimal(1), queries_per_month=1000, p99_limit_ms=Decimal(4))
+    with pytest.raises(InputError, match=r"takes 500 ms of CPU time .* split over 100 VMs it misses p99_limit_ms 4"):
+        bill_index(index, asked, BOOK, target="faiss-ram")
+    assert bill_index(index, dataclasses.replace(asked, p99_limit_ms=Decimal(5)), BOOK, target="faiss-ram").lines

@@ -258,7 +258,7 @@ def test_a_vendor_without_list_prices_names_what_to_fill(target):
     [
         ("s3-vectors", 4097, {}, "4,097 dimensions are more than the 4,096 that s3-vectors sells"),
         ("s3-vectors", 64, {"metadata_bytes": 2049}, "2,049 bytes of filterable metadata per vector"),
-        ("s3-vectors", 64, {"k": 101}, r"101 results per query \(k\)"),
+        ("s3-vectors", 64, {"k": 101}, r"101 results per query"),
         ("s3-vectors", 64, {"p99_limit_ms": Decimal(50)}, "s3-vectors publishes 100 ms for its fastest answers"),
         ("vectorize", 1537, {}, "1,537 dimensions"),
         ("vectorize", 64, {"metadata_bytes": 10_241}, "10,241 bytes of metadata"),

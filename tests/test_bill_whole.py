@@ -14,8 +14,8 @@ from ragopt.bill.described import describe_by_bytes, describe_by_factory, finest
 from ragopt.bill.monte_carlo import bill_range
 from ragopt.bill.old_prices import old_price_warnings
 from ragopt.bill.price_book import PriceBook
-from ragopt.bill.projection import bill_by_month, mean_usd_per_month
-from ragopt.bill.reasoning import largest_part, reason_of
+from ragopt.bill.projection import bill_by_month, mean_usd_per_month, stops
+from ragopt.bill.reasoning import largest_part, needs_consent, reason_of
 from ragopt.bill.scan_cost import SCAN
 from ragopt.bill.targets import TARGETS, bill_index
 from ragopt.bill.whole_bill import bill_everywhere, whole_tornado
@@ -137,11 +137,11 @@ def test_without_shared_lines_both_ranges_are_one():
 
 
 def test_the_tornado_of_the_whole_bill_turns_with_the_shared_lines():
-    """A reranker and a generator outweigh upstash: queries move the sum most, then the length of chunks."""
+    """A reranker and a generator outweigh any target: queries move the sum most, then the length of chunks."""
     whole = everywhere(ANSWERING)
     swings = whole_tornado(whole)
     assert [swing.name for swing in swings[:2]] == ["queries", "tokens_per_chunk"]
-    cheapest = whole.with_shared[whole.targets[0].target]
+    cheapest = whole.with_shared[whole.cheapest.target]
     assert {swing.usd_per_month for swing in swings} == {cheapest.usd_per_month}
     assert whole_tornado(whole, "weaviate")[0].usd_per_month == whole.with_shared["weaviate"].usd_per_month
 
@@ -291,3 +291,23 @@ def test_no_line_is_negative_and_lines_sum_to_the_cent(n_vectors, dim, metadata,
         assert bill.usd_per_month == sum((line.usd for line in bill.lines), Decimal(0))
         assert all(line.usd > 0 for line in bill.lines), name
         assert bill.usd_before_minimum <= bill.usd_per_month
+
+
+def test_the_cheapest_is_one_that_can_simply_be_bought():
+    """Upstash bills 10 M x 1,024 d least but has to agree first; Vectorize is outgrown: neither is led with."""
+    whole = everywhere()
+    assert needs_consent(whole.targets[0])
+    assert whole.cheapest == next(bill for bill in whole.targets if not needs_consent(bill))
+    growing = dataclasses.replace(TEN_MILLION, n_vectors=9 * MILLION, growth_vectors_per_month=600_000, horizon_months=3)
+    [vectorize] = everywhere(growing, targets=["vectorize"]).targets
+    assert stops(vectorize)
+    assert sum("10,200,000" in note for note in vectorize.notes) == 1
+
+
+def test_prices_are_called_old_on_the_day_one_looks():
+    """A bill of a past day keeps its range and warns of what is old now."""
+    then, now = dt.date(2026, 7, 1), dt.date(2026, 11, 26)
+    late, early = (bill_everywhere(FLOAT32, TEN_MILLION, BOOK, targets=["weaviate"], today=then, warned_on=day)
+                   for day in (now, then))  # fmt: skip
+    assert late.targets == early.targets
+    assert len(late.warnings) > len(early.warnings)

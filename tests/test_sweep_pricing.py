@@ -86,3 +86,19 @@ def test_workload_errors_name_the_option():
     """A scale that cannot be billed names the option to correct."""
     with pytest.raises(InputError, match="--vectors-at-scale is 0"):
         workload_of({"n_vectors": 0}, 10)
+
+
+def test_a_rerankers_candidates_are_rescored():
+    """50 candidates instead of 10 results rescore five times as many: 1,000 reads a query at k_factor_rf = 20."""
+    asked = {"reranker": "cohere:rerank-v3.5", "peak_qps": Decimal(100)}
+    plain, reranked = (
+        Pricing(workload_of(given, 1000), PriceBook.packaged(), "measured", 1000, 10)
+        for given in ({"peak_qps": Decimal(100)}, asked)
+    )
+    cpu = plain.cpu(measured())
+    quantities = [
+        next(line.quantity for line in one.bills(RESCORED, SIZES, cpu)["faiss-ram-nvme"].lines if "Reads" in line.item)
+        for one in (plain, reranked)
+    ]
+    # 64 B: 1 + 63 / 4,096 pages a vector; 20,000 and 100,000 vectors a second, 3,000 reads are included.
+    assert quantities == [Decimal(20308 - 3000), Decimal(101539 - 3000)]

@@ -37,6 +37,11 @@ WORTH = (
 )
 
 
+MOST_SPLIT = 100
+"""VMs over which one replica is split at most to answer in time: beyond it the waiting for the slowest of them decides,
+which is not in a bill (an assumption)."""
+
+
 @dataclass(frozen=True, slots=True)
 class FaissOnVm:
     """A FAISS index served from VMs.
@@ -55,10 +60,17 @@ class FaissOnVm:
 
     def why_not(self, footprint: Footprint, workload: Workload) -> str:
         """Say why this target makes no sense for an index; empty when it does."""
-        del workload
         if not self.rescoring_in_ram and footprint.index_bytes.disk_bytes_per_vector == 0:
             return "the index has no rescoring tier to keep out of RAM"
-        return ""
+        if workload.p99_limit_ms is None:
+            return ""
+        demand = demand_of(footprint, workload, footprint.cpu_ms_per_query, rescoring_in_ram=self.rescoring_in_ram)
+        if demand.search_ms <= MOST_SPLIT * workload.p99_limit_ms:
+            return ""
+        return (
+            f"a search takes {demand.search_ms:,.0f} ms of CPU time on one thread, so that even split over "
+            f"{MOST_SPLIT} VMs it misses p99_limit_ms {workload.p99_limit_ms:f}"
+        )
 
     def charges(self, footprint: Footprint, workload: Workload, book: PriceBook, cpu_ms: float) -> Charges:
         """Return the charges of the cheapest packing; ties go to fewer VMs, then to the type's name.

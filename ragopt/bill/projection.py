@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ragopt.bill.footprint import Footprint
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
+    from ragopt.records import Bill
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,16 @@ def mean_usd_per_month(months: tuple[MonthBill, ...]) -> Decimal | None:
 STEPS, ENDS = "Its months cost USD ", "From month "
 """How the two notes begin that no reader of the table should miss."""
 
+OUTGROWS = "Outgrows "
+"""How a vendor's note begins that says in which month a limit is passed."""
+
 STEP_SHARE = Decimal("0.02")
 """A mean that is further than this from the bill of an average month is told: bills in steps are not proportional."""
+
+
+def stops(bill: Bill) -> bool:
+    """Whether a bill's notes say that its target is not sold in the later months of the horizon."""
+    return any(note.startswith((ENDS, OUTGROWS)) for note in bill.notes)
 
 
 def step_note(usd_per_month: Decimal, months: tuple[MonthBill, ...]) -> str:
@@ -81,6 +90,6 @@ def step_note(usd_per_month: Decimal, months: tuple[MonthBill, ...]) -> str:
         return ""
     first, last = months[0].usd_per_month, months[-1].usd_per_month
     return (
-        f"{STEPS}{mean} on average, from {first} in the first to {last} in the last: it grows in steps, "
-        "so that the bill of an average month is not the mean of the months (--by-month shows each)."
+        f"{STEPS}{mean} on average, from {first} in the first to {last} in the last: it does not grow in "
+        "proportion, so that the bill of an average month is not the mean of the months (--by-month shows each)."
     )

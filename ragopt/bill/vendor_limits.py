@@ -29,7 +29,7 @@ LIMITED: Mapping[str, tuple[str, Callable[[Holding], Decimal]]] = MappingProxyTy
         "namespace_vectors": ("vectors per namespace", lambda held: held.namespace_vectors),
         "namespace_dims": ("dimensions per namespace", lambda held: held.namespace_vectors * held.dim),
         "namespaces": ("namespaces", lambda held: Decimal(held.workload.namespaces)),
-        "k": ("results per query (k)", lambda held: Decimal(results_per_query(held.workload))),
+        "k": ("results per query (k, or rerank_candidates)", lambda held: Decimal(results_per_query(held.workload))),
     }
 )
 """What a limit may be of, by the name that vendor files use: its words and its figure."""

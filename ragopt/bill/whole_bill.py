@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.lines import total
 from ragopt.bill.old_prices import old_price_warnings
-from ragopt.bill.projection import bill_by_month, step_note
+from ragopt.bill.projection import ENDS, OUTGROWS, bill_by_month, step_note, stops
 from ragopt.bill.ranged import Drawing, draw_shared, ranged
+from ragopt.bill.reasoning import needs_consent
 from ragopt.bill.service import embedding_lines, shared_charges
 from ragopt.bill.targets import TARGETS, bill_index, target_of
 from ragopt.bill.tornado import Swing, tornado
@@ -60,6 +61,12 @@ class WholeBill:
     notes: tuple[str, ...] = ()
 
     @property
+    def cheapest(self) -> Bill:
+        """The least bill of those that can simply be bought for the whole horizon; the least of all where none can."""
+        sold = (bill for bill in self.targets if not needs_consent(bill) and not stops(bill))
+        return next(sold, self.targets[0])
+
+    @property
     def shared_usd_per_month(self) -> Decimal:
         """Sum of the shared lines."""
         return total(self.shared)
@@ -74,6 +81,7 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
     given: frozenset[str] = frozenset(),
     seed: int = 0,
     today: dt.date | None = None,
+    warned_on: dt.date | None = None,
     notes: tuple[str, ...] = (),
 ) -> WholeBill:
     """Bill one index at every target, or at those that are named.
@@ -86,6 +94,7 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
         given: fields of the workload that somebody stated or measured.
         seed: of the range's draws.
         today: the day that prices are as old as; the day it is unless given.
+        warned_on: the day that prices are called old on; `today` unless given.
         notes: how the footprint was found.
 
     Raises:
@@ -110,7 +119,7 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
         tuple(bills),
         shared.lines,
         not_billed,
-        old_price_warnings(lines, day),
+        old_price_warnings(lines, warned_on or day),
         book,
         given,
         day,
@@ -126,7 +135,7 @@ def whole_tornado(whole: WholeBill, target: str = "") -> tuple[Swing, ...]:
     Raises:
         InputError: an unknown target, or one that does not take this index.
     """
-    name = target or whole.targets[0].target
+    name = target or whole.cheapest.target
     spreads = default_spreads(
         whole.footprint, whole.workload, whole.book, targets=[name], today=whole.today, given=whole.given,
         billing=bill_with_shared,
@@ -139,7 +148,8 @@ def _with_step_note(bill: Bill, footprint: Footprint, workload: Workload, book: 
     if not workload.growth_vectors_per_month:
         return bill
     note = step_note(bill.usd_per_month, bill_by_month(footprint, workload, book, target=bill.target))
-    return replace(bill, notes=(*bill.notes, note)) if note else bill
+    kept = [one for one in bill.notes if not (note.startswith(ENDS) and one.startswith(OUTGROWS))]  # said once
+    return replace(bill, notes=(*kept, note)) if note else bill
 
 
 def _bill_each(

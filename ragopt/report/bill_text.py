@@ -94,7 +94,7 @@ def print_shared(whole: WholeBill, console: Console) -> None:
         parts[line.part] = parts.get(line.part, Decimal(0)) + line.usd
     split = ", ".join(f"{part} {usd_text(usd)}" for part, usd in parts.items())
     _say(console, f"At every target besides: USD {usd_text(whole.shared_usd_per_month)} a month: {split}.")
-    cheapest = whole.targets[0].target
+    cheapest = whole.cheapest.target
     both = whole.with_shared[cheapest]
     _say(console, f"All in, {cheapest} is USD {usd_text(both.usd_per_month)} a month, 95 % range {_range(both)}.")
 
@@ -201,7 +201,7 @@ def print_swings(swings: Sequence[Swing], whole: WholeBill, console: Console) ->
 
     if not swings:
         return
-    cheapest = whole.targets[0]
+    cheapest = whole.cheapest
     console.print()
     usd = swings[0].usd_per_month
     what = cheapest.target if usd == cheapest.usd_per_month else f"{cheapest.target} with the shared lines"

@@ -40,10 +40,14 @@ def result_of(run: Run, trial: str | None = None) -> TrialResult:
                      next_step=f"Its recommendation is {run.recommendation.trial}")  # fmt: skip
 
 
-def footprint_in_run(run: Run, result: TrialResult) -> Footprint:
-    """What one trial of a run needs, as the run billed it. Raises InputError: it was not measured."""
+def footprint_in_run(run: Run, result: TrialResult, workload: Workload) -> Footprint:
+    """What one trial of a run needs for a workload, as a sweep bills it. Raises InputError: it was not measured.
+
+    What it rescores follows the results that the workload asks for; CPU time is that of the search that was measured.
+    """
     n_vectors = next(model["n_vectors"] for model in run.info["models"] if model["name"] == result.trial.space.model)
-    return footprint_of_result(result, n_vectors=n_vectors, k=run.info.get("n_results", 10))
+    k = max(run.info.get("n_results", 10), results_per_query(workload))
+    return footprint_of_result(result, n_vectors=n_vectors, k=k)
 
 
 def workload_in_run(run: Run, given: Mapping[str, Value] | None = None, *, model: str | None = None) -> Workload:
@@ -223,8 +227,8 @@ def what_to_bill(
         notes = (
             (f"{n_own} prices are the run's own, not the package's (--current-prices takes today's).",) if n_own else ()
         )
-        return ToBill(footprint_in_run(run, result), workload, stated, notes, run=run)
-    footprint = footprint_of_index(Path(subject), k=int(given.get("k") or 10))
+        return ToBill(footprint_in_run(run, result, workload), workload, stated, notes, run=run)
+    footprint = footprint_of_index(Path(subject), k=results_per_query(workload_of(given, 1)))
     notes = (BY_TABLE if footprint.lists_probed or (Path(subject) / MANIFEST_FILE).is_file() else BY_BYTES,)
     workload = workload_of(given, footprint.n_vectors_measured)
     return ToBill(footprint, workload, frozenset({"n_vectors", *given}), notes)

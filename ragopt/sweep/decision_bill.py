@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.flips import Candidate, flips
+from ragopt.bill.projection import ENDS, stops
 from ragopt.bill.reasoning import needs_consent, reason_of
 from ragopt.bill.targets import TARGETS
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere
@@ -71,6 +72,7 @@ def _everywhere(whole: WholeBill) -> dict[str, Any]:
     targets = [
         {"name": bill.target, "serves_the_index": TARGETS[bill.target].serves_the_index,
          "usd_per_month": str(bill.usd_per_month), "low": str(bill.low), "high": str(bill.high),
+         "needs_consent": needs_consent(bill), "ends": next((n for n in bill.notes if n.startswith(ENDS)), ""),
          "reason": reason_of(bill)}
         for bill in whole.targets
     ]  # fmt: skip
@@ -80,9 +82,10 @@ def _everywhere(whole: WholeBill) -> dict[str, Any]:
 
 def bill_of_trial(run: Run, result: TrialResult, book: PriceBook, *, targets: tuple[str, ...] = ()) -> WholeBill:
     """Bill a trial of a run at every target, or at those named. Raises PriceError: a price is missing."""
+    workload = workload_in_run(run, model=result.trial.space.model)
     return bill_everywhere(
-        footprint_in_run(run, result),
-        workload_in_run(run, model=result.trial.space.model),
+        footprint_in_run(run, result, workload),
+        workload,
         book,
         targets=targets,
         given=frozenset(run.info.get("workload_given", ())),
@@ -98,17 +101,16 @@ def billed_on(info: Any) -> dt.date:
 
 def _flip_sentence(run: Run, book: PriceBook) -> str:
     """Whether the recommended trial stays the cheapest of the confirmed ones inside the range of the inputs."""
-    chosen = run.recommendation
+    chosen, workload = run.recommendation, workload_in_run(run)
     names = [str(chosen.trial), *chosen.runners_up][:MOST_CANDIDATES]
     found = {}
     for name in names:
         result = result_of(run, name)
         best = cheapest_bill(result)
         if result.confirmed and best is not None:
-            found[name] = Candidate(footprint_in_run(run, result), best.target)
+            found[name] = Candidate(footprint_in_run(run, result, workload), best.target)
     if chosen.status != "ok" or len(found) < 2 or str(chosen.trial) not in found:
         return ""
-    workload = workload_in_run(run)
     spreads = default_spreads(
         found[str(chosen.trial)].footprint, workload, book, targets=[chosen.target], today=billed_on(run.info),
         given=frozenset(run.info.get("workload_given", ())),
@@ -121,6 +123,8 @@ def _elsewhere_sentence(run: Run, whole: WholeBill) -> str:
     ours = run.recommendation.bill.usd_per_month
     for bill in whole.targets:
         if TARGETS[bill.target].serves_the_index or bill.usd_per_month >= ours or needs_consent(bill):
+            continue
+        if stops(bill):
             continue
         return (
             f"{bill.target} would bill USD {to_cents(bill.usd_per_month)} a month for the same vectors of "

@@ -10,6 +10,7 @@ from ragopt.artifacts import ArtifactStore, storage_errors
 from ragopt.bill.kept_prices import own_prices
 from ragopt.bill.old_prices import old_price_warnings
 from ragopt.bill.price_book import PriceBook
+from ragopt.bill.retrieved import results_per_query
 from ragopt.bill.service import embedding_lines, shared_charges
 from ragopt.errors import InputError
 from ragopt.measure.intervals import best_lower_bound
@@ -187,6 +188,12 @@ class _Sweep:
         if workload.k != self.settings.k:
             found.append(
                 f"The workload returns {workload.k} chunks per query, the sweep measures --k {self.settings.k}."
+            )
+        n_returned = results_per_query(workload)
+        if n_returned > max(self.plan.n_results, workload.k):
+            found.append(
+                f"The reranker chooses from {n_returned} results per query: reads of the rescoring tier are billed for "
+                f"so many, latency and CPU time are those of searches for {self.plan.n_results}."
             )
         return found
 

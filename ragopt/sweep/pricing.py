@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ragopt.bill.described import finest_scalar, lists_probed
 from ragopt.bill.footprint import Footprint
+from ragopt.bill.retrieved import results_per_query
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.bill.targets import bills
 from ragopt.bill.workload import Workload
@@ -100,7 +101,8 @@ class Pricing:
         self, trial: Trial, sizes: IndexBytes, cpu: CpuPerQuery, build_seconds: float | None = None
     ) -> Mapping[str, Bill]:
         """Bills of one trial at every target that serves it and makes sense for it."""
-        footprint = footprint_of(trial, sizes, cpu, n_vectors=self.n_vectors, k=self.k, build_seconds=build_seconds)
+        k = max(self.k, results_per_query(self.workload))
+        footprint = footprint_of(trial, sizes, cpu, n_vectors=self.n_vectors, k=k, build_seconds=build_seconds)
         return bills(footprint, self.workload_for(trial.space.model), self.book)
 
     def workload_for(self, model: str) -> Workload:
