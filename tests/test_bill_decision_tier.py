@@ -92,6 +92,16 @@ def test_a_choice_among_some_tiers_says_so():
     assert "that have a price" not in decide("0.1", place=PLACES["gcs"]).sentence
 
 
+def test_a_way_of_reading_without_a_price_becomes_a_note():
+    """Without the price of bulk restores the answer for reads that may wait 48 hours names it."""
+    book = storage_book(without={"s3-deep-archive-get-bulk"})
+    assert decide("0.1", hours="48", book=book).notes[0] == (
+        "Documents in s3-deep-archive: retrieval bulk not compared: No price for s3-deep-archive-get-bulk at aws "
+        "us-east-1 in ragopt/bill/prices/object_storage.toml."
+    )
+    assert not any("not compared" in note for note in decide("0.1", hours="48").notes)
+
+
 def test_what_the_book_says_of_a_price_is_passed_on():
     """A caution of a price that the chosen tier is billed with becomes a note; that of another tier does not."""
     cautious = [

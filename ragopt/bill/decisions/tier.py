@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ragopt.bill.decisions.checkpoints import six_digits
-from ragopt.bill.storage_tier import TierBill, compare_tiers, not_compared
+from ragopt.bill.storage_tier import TierBill, compare_tiers, not_compared, ways_not_compared
 from ragopt.bill.storage_tier_facts import TIERS
 from ragopt.bill.storage_tier_lines import GROUP
 from ragopt.errors import PriceError
@@ -67,7 +67,7 @@ class TierDecision:
         document_bytes, object_bytes, writes_per_month, most_retrieval_hours: what was asked for, too.
         break_evens: between neighbours, from few reads to many.
         bills: every tier, the cheapest first, those without a bill last with the reason.
-        notes: assumptions and cautions, and tiers of the provider that lack a price.
+        notes: assumptions and cautions, and tiers of the provider and ways of reading them that lack a price.
         sentence: the answer, with what would be cheaper but is not chosen unasked.
     """
 
@@ -139,7 +139,12 @@ def decide_tier(
         most_retrieval_hours=documents.most_retrieval_hours,
         break_evens=break_evens(envelope),
         bills=bills,
-        notes=(*not_compared(bills, "Documents"), *_notes(best), *_cautions(best, documents, book)),
+        notes=(
+            *not_compared(bills, "Documents"),
+            *ways_not_compared(bills, "Documents"),
+            *_notes(best),
+            *_cautions(best, documents, book),
+        ),
         sentence="",
     )
     return replace(decision, sentence=_sentence(decision, provider, region))
