@@ -19,11 +19,14 @@ from ragopt.bill.decisions.checkpoints import six_digits
 from ragopt.bill.storage_tier import TierBill, compare_tiers, not_compared, ways_not_compared
 from ragopt.bill.storage_tier_facts import TIERS
 from ragopt.bill.storage_tier_lines import GROUP
+from ragopt.bill.workload_fields import FIELDS, check_value
 from ragopt.errors import PriceError
 from ragopt.units import format_bytes, to_cents
 
 if TYPE_CHECKING:
     from ragopt.bill.price_book import PriceBook
+
+REWRITES = "times a month that all of it is rewritten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,18 @@ class Documents:
     writes_per_month: Decimal = Decimal(0)
     most_retrieval_hours: Decimal = Decimal(0)
 
+    def check(self) -> None:
+        """Make sure that every figure is within the bounds of a workload. Raises InputError."""
+        often = FIELDS["document_reads_per_month"]
+        for field, value, option in (
+            (FIELDS["document_bytes"], self.document_bytes, "--document-bytes"),
+            (FIELDS["document_object_bytes"], self.object_bytes, "--object-bytes"),
+            (often, self.reads_per_month, "--reads-per-month"),
+            (replace(often, unit=REWRITES), self.writes_per_month, "--writes-per-month"),
+            (FIELDS["most_retrieval_hours"], self.most_retrieval_hours, "--most-retrieval-hours"),
+        ):
+            check_value(field, value, option)
+
 
 def decide_tier(
     documents: Documents, provider: str, region: str, book: PriceBook, *, any_tier: bool = False
@@ -111,6 +126,7 @@ def decide_tier(
         InputError: a figure out of range or an unknown provider.
         PriceError: no tier can be billed.
     """
+    documents.check()
     bills = compare_tiers(
         documents.document_bytes,
         documents.reads_per_month,
