@@ -238,10 +238,13 @@ def test_what_is_missing_is_named():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"work_hours": Decimal(0)}, "work_hours is 0. Allowed: above 0"),
-        ({"checkpoint_seconds": Decimal(0)}, "checkpoint_seconds is 0. Allowed: above 0"),
-        ({"restart_seconds": Decimal(-1)}, "restart_seconds is -1. Allowed: 0 or more"),
-        ({"work_hours": Decimal("NaN")}, "work_hours is NaN"),
+        ({"work_hours": Decimal(0)}, r"--hours is 0\. Allowed: 0\.001 to 1,000,000 hours"),
+        ({"work_hours": Decimal(1_000_001)}, r"--hours is 1000001\. Allowed: 0\.001 to 1,000,000 hours"),
+        ({"work_hours": Decimal("NaN")}, "--hours is NaN"),
+        ({"checkpoint_seconds": Decimal(0)}, r"--checkpoint-seconds is 0\. Allowed: 0\.001 to 10,000,000 seconds"),
+        ({"checkpoint_seconds": Decimal("1e9")}, r"--checkpoint-seconds is 1E\+9\. Allowed: 0\.001 to 10,000,000"),
+        ({"restart_seconds": Decimal(-1)}, r"--restart-seconds is -1\. Allowed: 0 to 10,000,000 seconds"),
+        ({"restart_seconds": Decimal("1e19")}, r"--restart-seconds is 1E\+19\. Allowed: 0 to 10,000,000 seconds"),
     ],
 )
 def test_an_impossible_job_is_refused(change, message):
@@ -253,9 +256,14 @@ def test_an_impossible_job_is_refused(change, message):
 @pytest.mark.parametrize(
     ("given_value", "message"),
     [
-        ({"discount": "1"}, "discount is 1. Allowed: a share below 1"),
+        ({"discount": "1"}, r"--discount is 1\. Allowed: -10 to below 1, negative where spot costs more"),
         ({"discount": "60"}, "Write 60 % as 0.6"),
-        ({"interruptions_per_hour": "-1"}, "interruptions_per_hour is -1. Allowed: 0 to 3600"),
+        ({"discount": "-1e19"}, r"--discount is -1E\+19\. Allowed: -10 to below 1"),
+        ({"discount": "NaN"}, "--discount is NaN"),
+        ({"interruptions_per_hour": "-1"}, r"--interruptions-per-hour is -1\. Allowed: 0, or 1E-9 to 3600"),
+        ({"interruptions_per_hour": "3601"}, r"--interruptions-per-hour is 3601\. Allowed: 0, or 1E-9 to 3600"),
+        # e^(1e-30 x hours) is 1 in 28 digits: the job would take no time at all.
+        ({"interruptions_per_hour": "1e-30"}, r"--interruptions-per-hour is 1E-30\. Allowed: 0, or 1E-9 to 3600"),
     ],
 )
 def test_an_impossible_figure_is_refused(given_value, message):

@@ -161,8 +161,35 @@ def test_the_full_scan_is_the_table_s():
     footprint, _ = modelled_footprint(250, Decimal(1000), None)
     assert footprint.cpu_ms_per_query == pytest.approx(30.7768)
     assert (footprint.dim, footprint.index_bytes.file_bytes) == (250, 10**9)
-    with pytest.raises(InputError, match=r"--bytes is 0\. Allowed: above 0"):
-        modelled_footprint(250, Decimal(0), None)
+
+
+@pytest.mark.parametrize(
+    ("dim", "size", "cpu_ms", "message"),
+    [
+        (250, "0", None, r"--bytes is 0 .*Allowed: 0\.001 to 1,000,000"),
+        (250, "1e7", None, r"--bytes is 1E\+7 .*Allowed: 0\.001 to 1,000,000"),
+        (250, "NaN", None, "--bytes is NaN"),
+        (384, "1536", "1e18", r"--cpu-ms is 1E\+18\. Allowed: above 0, at most 1,000,000,000"),
+        (384, "1536", "0", r"--cpu-ms is 0\. Allowed: above 0"),
+        (10**9, "1", None, r"--dim is 1000000000\. Allowed: a whole number from 1 to 65,536"),
+        (0, "1", None, "--dim is 0"),
+    ],
+)
+def test_an_index_that_cannot_be_is_refused(dim, size, cpu_ms, message):
+    """Dimension, bytes and CPU time have the bounds of an index that `ragopt bill` is told of."""
+    with pytest.raises(InputError, match=message):
+        modelled_footprint(dim, Decimal(size), None if cpu_ms is None else Decimal(cpu_ms))
+
+
+def test_the_ends_of_the_bounds_have_an_answer():
+    """From the smallest index and fastest search to the largest and slowest, every target has a bill or a reason."""
+    busy = Workload(n_vectors=MILLION, queries_per_month=10**12, peak_qps=Decimal(10**6))
+    for dim, size, cpu_ms in ((65_536, "1e6", "1e9"), (1, "0.001", "1e-9")):
+        footprint, note = modelled_footprint(dim, Decimal(size), Decimal(cpu_ms))
+        assert note.startswith(f"CPU time is {Decimal(cpu_ms):f} ms")
+        decision = decide_target(footprint, busy, BOOK, low=1, high=10**12)
+        without = {skipped.target for skipped in decision.skipped}
+        assert set(decision.result.points[-1].usd) | without == set(TARGETS)
 
 
 def test_without_any_price_there_is_no_answer():

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.bill.decisions.tier import Documents, Line, break_evens, decide_tier, lower_envelope
-from ragopt.errors import PriceError
+from ragopt.bill.price_book import PriceBook
+from ragopt.errors import InputError, PriceError
 from tests.storage_prices import MIB, PLACES, REQUESTS, TIB, storage_book, storage_prices
 
 AWS = PLACES["s3"]
@@ -92,6 +93,16 @@ def test_a_choice_among_some_tiers_says_so():
     assert "that have a price" not in decide("0.1", place=PLACES["gcs"]).sentence
 
 
+def test_a_way_of_reading_without_a_price_becomes_a_note():
+    """Without the price of bulk restores the answer for reads that may wait 48 hours names it."""
+    book = storage_book(without={"s3-deep-archive-get-bulk"})
+    assert decide("0.1", hours="48", book=book).notes[0] == (
+        "Documents in s3-deep-archive: retrieval bulk not compared: No price for s3-deep-archive-get-bulk at aws "
+        "us-east-1 in ragopt/bill/prices/object_storage.toml."
+    )
+    assert not any("not compared" in note for note in decide("0.1", hours="48").notes)
+
+
 def test_what_the_book_says_of_a_price_is_passed_on():
     """A caution of a price that the chosen tier is billed with becomes a note; that of another tier does not."""
     cautious = [
@@ -140,3 +151,38 @@ def test_no_lines_have_no_envelope():
     decision = decide("0", book=storage_book(without={item for item in REQUESTS if "get" in item}))
     assert (decision.tier, decision.break_evens) == ("s3-glacier-instant", ())
     assert decision.notes == ("A price of reading s3-glacier-instant is missing, so that it has no break-even.",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_bytes": 10**20 - 1}, r"--document-bytes is 9{20}\. Allowed: a whole number from 0 to 1,0{3},0"),
+        ({"n_bytes": -1}, "--document-bytes is -1"),
+        ({"size": 0}, r"--object-bytes is 0\. Allowed: a whole number from 1 to 10,000,000,000,000 "),
+        ({"reads": "99999999999999999999"}, r"--reads-per-month is 9{20}\. Allowed: a decimal number from 0 to 1,000 "),
+        ({"reads": "NaN"}, "--reads-per-month is NaN"),
+        (
+            {"writes": "1e19"},
+            r"--writes-per-month is 1E\+19\. Allowed: .* 0 to 1,000 \(times .* it is rewritten\)",
+        ),
+        ({"hours": "169"}, r"--most-retrieval-hours is 169\. Allowed: a decimal number from 0 to 168 "),
+    ],
+)
+def test_a_figure_out_of_its_bounds_is_refused(change, message):
+    """Bytes up to 10^18, reads and rewrites up to 1,000 a month, a wait of up to a week, as in a workload file."""
+    with pytest.raises(InputError, match=message):
+        decide(**{"reads": "1", **change})
+
+
+@pytest.mark.parametrize("place", ["s3", "gcs", "azure", "r2"])
+@pytest.mark.parametrize(("size", "n_bytes"), [(1, 10**18), (10**13, 10**18), (10**13, 0)])
+@pytest.mark.parametrize("often", ["0", "1000"])
+def test_every_figure_within_its_bounds_has_an_answer(place, size, n_bytes, often):
+    """At the ends of all bounds the tests' prices and those of the package give an answer whose lines add up."""
+    for book in (BOOK, PriceBook.packaged()):
+        if place != "s3" and book is BOOK and often != "0":
+            continue  # no price of what leaves for R2 in the tests' book
+        decision = decide(often, hours="168", n_bytes=n_bytes, size=size, writes=often, place=PLACES[place], book=book)
+        chosen = next(bill for bill in decision.bills if bill.tier == decision.tier)
+        assert decision.usd_per_month == sum((line.usd for line in chosen.lines), Decimal(0))
+        assert (decision.usd_per_month == 0) == (n_bytes == 0)

@@ -155,6 +155,53 @@ def test_a_missing_request_price_is_said_and_never_taken_for_nothing():
         lines_of("cheapest", place=PLACES["gcs"], book=storage_book(without=set(REQUESTS)))
 
 
+def test_the_packaged_book_reads_deep_archive_in_bulk():
+    """10^12 bytes in 10^6 objects of 1 MB at the book's own prices, a tenth read a month, which may wait 48 hours.
+
+    kept      10^12 bytes + 10^6 x 32 KiB = 931.3226 + 30.5176 GB of 2^30 = 961.8402 x 0.00099 = 0.95
+    names     10^6 x 8 KiB = 7.6294 GB x 0.023                                                   = 0.18
+    requests  0.1 x 1,000 k x (bulk restore 0.025 + get 0.0004)                                  = 2.54
+    bytes     93.1323 GB x 0.0025                                                                = 0.23
+    copies    93.1323 GB x 24 / 730 x 0.023                                                      = 0.07
+    together 3.97. In 12 hours it is read by standard: 100 k x 0.1004 = 10.04 and 93.1323 x 0.02 = 1.86 in their place.
+    """
+    book = PriceBook.packaged()
+    lines = lines_of("cheapest", 10**12, "0.1", 10**6, hours="48", book=book)
+    assert [line.usd for line in lines] == [Decimal(usd) for usd in ("0.95", "0.18", "2.54", "0.23", "0.07")]
+    assert sum(line.usd for line in lines) == Decimal("3.97")
+    assert lines[3].item == "Documents in s3-deep-archive: retrieval (bulk, up to 48 hours)"
+    sooner = lines_of("s3-deep-archive", 10**12, "0.1", 10**6, hours="12", book=book)
+    assert [line.usd for line in sooner][2:4] == [Decimal("10.04"), Decimal("1.86")]
+
+
+def test_the_packaged_book_has_a_price_of_every_way_to_read_s3():
+    """Whatever a read of an S3 class may wait for, no way of reading it is left out for want of a price."""
+    bills = bills_of(hours="48", book=PriceBook.packaged())
+    assert {name: bill.ways_without_price for name, bill in bills.items() if name.startswith("s3-")} == {
+        name: () for name in TIERS if name.startswith("s3-")
+    }
+    expedited = bills_of(10**12, "0.1", 10**9, hours="1", book=PriceBook.packaged())["s3-glacier-flexible"]
+    # 0.1 x 1 k x 10.0004 = 1.00 and 93.1323 GB x 0.03 = 2.79
+    assert (expedited.retrieval, [line.usd for line in expedited.lines][1:3]) == (
+        "expedited", [Decimal("1.00"), Decimal("2.79")]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", ["s3-deep-archive-get-bulk", "s3-deep-archive-retrieval-bulk"])
+def test_a_way_of_reading_without_a_price_is_named(missing):
+    """Without a price of bulk, Deep Archive is billed as read by standard, and the bill says what was left out."""
+    book = storage_book(without={missing})
+    (way,) = bills_of(hours="48", book=book)["s3-deep-archive"].ways_without_price
+    where = f"bulk not compared: No price for {missing} at aws us-east-1 in ragopt/bill/prices/object_storage.toml"
+    assert way == where
+    for tier in ("s3-deep-archive", "cheapest"):
+        assert charges_of(tier, hours="48", book=book).notes == (f"Documents in s3-deep-archive: retrieval {where}.",)
+        assert charges_of(tier, hours="48", reads="0", book=book).notes == ()
+    assert charges_of("s3-standard", hours="48", book=book).notes == ()
+    assert charges_of("cheapest", hours="12", book=book).notes == ()
+    assert bills_of(hours="48", reads="0", book=book)["s3-deep-archive"].ways_without_price == (where,)
+
+
 def test_tiers_that_could_not_be_compared_are_named():
     """Without their put prices Coldline and Archive cannot be compared once something is written; else they can."""
     book = storage_book(without={"gcs-coldline-put", "gcs-archive-put"})

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.cli import ragopt
 
 ARGUMENTS = ("decide", "spot", "--vm", "r7g.4xlarge", "--hours", "10", "--checkpoint-seconds", "30",
@@ -36,3 +38,36 @@ def test_an_unknown_type_is_one_clear_error():
                   "--restart-seconds", "1")  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("ragopt: No price for r99.huge at aws us-east-1 in ragopt/bill/prices/vms.toml")
+
+
+def test_a_job_that_never_finishes_is_an_answer():
+    """An interruption a minute and starts of an hour: a table and JSON that say so, on demand for 101 hours."""
+    slow = ("decide", "spot", "--vm", "r7g.4xlarge", "--hours", "100", "--checkpoint-seconds", "3600",
+            "--restart-seconds", "3600", "--interruptions-per-hour", "60")  # fmt: skip
+    table, as_json = ragopt(*slow), ragopt(*slow, "--json")
+    assert (table.returncode, table.stderr, as_json.returncode) == (0, "", 0)
+    [row] = [line.split() for line in table.stdout.splitlines() if line.startswith("spot (")]
+    assert row[-4:-1] == ["never", "none", "none"]
+    assert "Checkpoints:" not in table.stdout
+    assert "Break-even discount: none, the job never finishes on spot." in table.stdout
+    assert "never finish on spot with 60 interruptions an hour" in table.stdout.splitlines()[-1]
+    decision = json.loads(as_json.stdout)
+    assert (decision["choice"], decision["spot"]["hours"], decision["cases"][0]["usd"]) == ("on demand", None, None)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("--hours", "1e19", "0.001 to 1,000,000 hours"),
+        ("--checkpoint-seconds", "1e9", "0.001 to 10,000,000 seconds"),
+        ("--restart-seconds", "1e19", "0 to 10,000,000 seconds"),
+        ("--discount", "-1e19", "-10 to below 1"),
+        ("--interruptions-per-hour", "1e19", "0, or 1E-9 to 3600"),
+    ],
+)
+def test_a_figure_out_of_its_bounds_is_one_clear_error(option, value, allowed):
+    """Exit code 1 and one line with the option, what was given and what is allowed."""
+    done = ragopt(*ARGUMENTS, option, value)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"ragopt: {option} is ")
+    assert f"Allowed: {allowed}" in done.stderr

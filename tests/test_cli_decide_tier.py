@@ -57,3 +57,15 @@ def test_an_unknown_provider_is_one_clear_error():
     done = ragopt("decide", "tier", "--document-bytes", "1B", "--reads-per-month", "1", "--provider", "oracle")
     assert (done.returncode, done.stdout) == (1, "")
     assert "No storage tiers are known for provider 'oracle'. Allowed: aws, azure, cloudflare, gcp" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--document-bytes", "9" * 20), ("--reads-per-month", "9" * 20), ("--writes-per-month", "1e19")],
+)
+def test_a_figure_out_of_its_bounds_is_one_clear_error(option, value):
+    """Exit code 1 and one line with the option, what was given and what is allowed."""
+    done = ragopt("decide", "tier", "--document-bytes", "1T", "--reads-per-month", "1", option, value)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"ragopt: {option} is ")
+    assert "Allowed: " in done.stderr

@@ -6,7 +6,7 @@ How a tier is billed: storage_tier_lines.py; what it asks for besides prices: st
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class TierBill:
         by_name_only: why `cheapest` leaves the tier out; empty where it does not.
         usd_fixed: USD per month without any read, not rounded; None without a bill.
         usd_per_read: USD for reading everything once, not rounded; None where a price of reading is missing.
+        ways_without_price: other ways to read it that are quick enough but lack a price, each with what is missing.
     """
 
     tier: str
@@ -55,6 +56,7 @@ class TierBill:
     by_name_only: str = ""
     usd_fixed: Decimal | None = None
     usd_per_read: Decimal | None = None
+    ways_without_price: tuple[str, ...] = ()
 
 
 def tier_charges(  # noqa: PLR0913, PLR0917 - what is kept, where, and how it is called on the bill
@@ -89,7 +91,7 @@ def tier_charges(  # noqa: PLR0913, PLR0917 - what is kept, where, and how it is
         loads_per_month: 1 / horizon spreads the first upload over it; `usd_before_minimum` is the bill without it.
 
     Returns:
-        The tier's lines; notes name the tiers that `cheapest` could not compare.
+        The tier's lines; notes name the tiers that `cheapest` could not compare, and ways of reading without a price.
 
     Raises:
         InputError: an unknown tier, one that answers too late, or a figure out of range.
@@ -108,6 +110,8 @@ def tier_charges(  # noqa: PLR0913, PLR0917 - what is kept, where, and how it is
     if loads_per_month:
         recurring = next(bill.usd_per_month for bill in compared(writes_per_month) if bill.tier == chosen.tier)
     notes = not_compared(every, what) if tier == CHEAPEST else ()
+    if reads_per_month:
+        notes += ways_not_compared(every if tier == CHEAPEST else (chosen,), what)
     return Charges(chosen.lines, recurring or Decimal("0.00"), notes)
 
 
@@ -118,6 +122,14 @@ def not_compared(bills: Iterable[TierBill], what: str) -> tuple[str, ...]:
         return ()
     reasons = "; ".join(bill.why_not.removeprefix(NOT_BILLED) for bill in missing)
     return (f"{what}: {', '.join(bill.tier for bill in missing)} not compared: {reasons}.",)
+
+
+def ways_not_compared(bills: Iterable[TierBill], what: str) -> tuple[str, ...]:
+    """Name the ways of reading a tier that were left out because a price is missing; its bill is that of another way.
+
+    A tier without any way that has a price is named by `not_compared` instead.
+    """
+    return tuple(f"{what} in {bill.tier}: retrieval {way}." for bill in bills for way in bill.ways_without_price)
 
 
 def compare_tiers(  # noqa: PLR0913, PLR0917 - as tier_charges
@@ -185,20 +197,34 @@ def _check_figures(**figures: Decimal) -> None:
 def _bill(kept: Kept, tier: Tier) -> TierBill:
     """The tier's bill with the cheapest of its ways to read that are quick enough and have a price."""
     found: list[TierBill] = []
-    missing = ""
+    missing: dict[str, str] = {}
     for way in tier.retrievals:
         if way.hours <= kept.most_hours:
             try:
+                reading_lines(kept, tier, way, Decimal(1))
+            except PriceError as error:
+                missing[way.name] = error.failed
+            try:
                 found.append(_bill_one_way(kept, tier, way))
             except PriceError as error:
-                missing = missing or f"{NOT_BILLED}{error.failed}"
+                missing[way.name] = error.failed
     if found:
         # Ties go to the quicker way.
-        return min(found, key=lambda bill: (bill.usd_per_read is None, bill.usd_per_read or 0, bill.hours))
+        best = min(found, key=lambda bill: (bill.usd_per_read is None, bill.usd_per_read or 0, bill.hours))
+        left_out = tuple(f"{name} not compared: {why}" for name, why in missing.items() if name != best.retrieval)
+        return replace(best, ways_without_price=left_out)
+    unbilled = NOT_BILLED + next(iter(missing.values())) if missing else ""
     fastest = min(tier.retrievals, key=lambda way: way.hours)
     late = f"its first byte takes up to {fastest.hours:f} hours, more than {kept.most_hours:f}"
     return TierBill(
-        tier.name, *kept.place_of(tier), None, (), fastest.name, fastest.hours, missing or late, _reason(kept, tier)
+        tier.name,
+        *kept.place_of(tier),
+        None,
+        (),
+        fastest.name,
+        fastest.hours,
+        unbilled or late,
+        _reason(kept, tier),
     )
 
 

@@ -77,28 +77,32 @@ def command(
 
 def _show(decision: SpotDecision) -> None:
     rows = [("on demand", "", f"{decision.on_demand_hours:.2f}", f"{decision.on_demand_usd:,}", "", "")]
+    hours = "never" if decision.spot.hours is None else f"{decision.spot.hours:.2f}"
     for case in decision.cases:
         rate = case.break_even_interruptions_per_hour
         rows.append(
             (
                 f"spot ({case.label})",
                 f"{case.discount * 100:.0f} %",
-                f"{decision.spot.hours:.2f}",
-                f"{case.usd:,}",
-                f"{case.saving_usd:,}",
+                hours,
+                "none" if case.usd is None else f"{case.usd:,}",
+                "none" if case.saving_usd is None else f"{case.saving_usd:,}",
                 "none" if rate is None else f"{rate:.3g}",
             )
         )
     print_table(("", "discount", "expected hours", "USD", "saving", "break-even interruptions/hour"), rows)
-    young = decision.spot.young_hours
-    click.echo(
-        f"\nInterruptions: {decision.interruptions_per_hour:.3g} an hour ({decision.interruptions_from})."
-        f"\nCheckpoints: every {decision.spot.part_hours:.2f} useful hours, {decision.spot.n_parts - 1} in all"
-        + ("." if young is None else f"; Young's interval is {young:.2f} hours.")
-        + f"\nBreak-even discount: {decision.break_even_discount * 100:.1f} %."
-    )
+    young, share = decision.spot.young_hours, decision.break_even_discount
+    even = "none, the job never finishes on spot" if share is None else f"{share * 100:.1f} %"
+    click.echo(f"\nInterruptions: {decision.interruptions_per_hour:.3g} an hour ({decision.interruptions_from}).")
+    if share is not None:
+        click.echo(
+            f"Checkpoints: every {decision.spot.part_hours:.2f} useful hours, {decision.spot.n_parts - 1} in all"
+            + ("." if young is None else f"; Young's interval is {young:.2f} hours.")
+        )
+    click.echo(f"Break-even discount: {even}.")
     for note in decision.notes:
         click.echo(f"Note: {note}")
-    for line in (decision.on_demand_line, *(case.line for case in decision.cases[:1])):
+    lines = (decision.on_demand_line, *(case.line for case in decision.cases[:1]))
+    for line in (line for line in lines if line is not None):
         click.echo(f"Price: {line.item}, USD {line.usd_per_unit:f} an hour, {line.as_of}, {line.source}")
     click.echo(f"\n{decision.sentence}")

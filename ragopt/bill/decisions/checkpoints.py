@@ -24,7 +24,22 @@ ONE = Decimal(1)
 
 SMALLEST_RATE = Decimal("1e-9")
 LARGEST_RATE = Decimal(3600)
-"""Interruptions per hour between which a break-even is looked for: one in 114,000 years, one a second."""
+"""Interruptions per hour that are taken, 0 apart: one in 114,000 years, one a second."""
+
+MOST_WORK_HOURS = 10**6
+"""114 years on one VM: a longer job is a slip of the keyboard."""
+
+MOST_SECONDS = 10**7
+"""Of one checkpoint or start: 116 days. An assumption, far beyond any disk."""
+
+LEAST = Decimal("0.001")
+"""Fewest hours of work, and seconds of one checkpoint: nothing shorter is worth a decision."""
+
+MOST_EXPECTED_HOURS = 10**9
+"""A job that is expected to run for longer, 114,000 years, is said to never finish: a thousand MOST_WORK_HOURS."""
+
+MOST_EXPONENT = 60
+"""e^60 / LARGEST_RATE is 3e22 hours, beyond MOST_EXPECTED_HOURS; far larger powers have no Decimal."""
 
 RATE_STEP = Decimal("1e-6")
 """Relative width at which the search for the break-even rate ends."""
@@ -35,14 +50,14 @@ class Expectation:
     """What to expect of one job.
 
     Attributes:
-        hours: expected hours that the VM runs, first start included.
+        hours: expected hours that the VM runs, first start included; None beyond MOST_EXPECTED_HOURS: never done.
         n_parts: parts that the work is cut into; 1 means no checkpoint.
         part_hours: useful hours between two checkpoints.
         young_hours: the interval that Young's formula gives; None without interruptions.
         overhead_first_order: share of the useful hours that checkpoints, rework and restarts add, by Young's model.
     """
 
-    hours: Decimal
+    hours: Decimal | None
     n_parts: int
     part_hours: Decimal
     young_hours: Decimal | None
@@ -96,14 +111,19 @@ def hours_in_parts(
 ) -> Decimal:
     """Expected hours with the work cut into `n_parts`: the formulas above, exact for exponential times between.
 
+    Infinity where a start or a part is longer than MOST_EXPONENT mean times between interruptions.
+
     >>> hours_in_parts(4, Decimal(8), Decimal("0.1"), Decimal("0.5"), Decimal(0))
     Decimal('8.8')
     """
     part = work_hours / n_parts
     if not rate:
         return restart_hours + work_hours + (n_parts - 1) * checkpoint_hours
+    longest = part + checkpoint_hours if n_parts > 1 else part
+    if rate * max(restart_hours, longest) > MOST_EXPONENT:
+        return Decimal("Infinity")
     restart = (rate * restart_hours).exp()
-    through = (n_parts - 1) * ((rate * (part + checkpoint_hours)).exp() - 1) + (rate * part).exp() - 1
+    through = (n_parts - 1) * ((rate * longest).exp() - 1) + (rate * part).exp() - 1
     return (restart - 1 + restart * through) / rate
 
 
@@ -131,7 +151,8 @@ def expect(work_hours: Decimal, checkpoint_hours: Decimal, restart_hours: Decima
         (hours_in_parts(n, work_hours, checkpoint_hours, restart_hours, rate), n) for n in sorted(counts)
     )
     overhead = first_order_overhead(min(young, work_hours), checkpoint_hours, restart_hours, rate)
-    return Expectation(hours, n_parts, work_hours / n_parts, young, overhead)
+    finite = hours if hours <= MOST_EXPECTED_HOURS else None
+    return Expectation(finite, n_parts, work_hours / n_parts, young, overhead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +160,7 @@ class Job:
     """What is run: useful hours, and seconds of one checkpoint and of one start.
 
     Raises:
-        InputError: hours or checkpoint seconds that are not above 0, or a negative start.
+        InputError: hours, checkpoint or start out of their bounds.
     """
 
     work_hours: Decimal
@@ -148,14 +169,14 @@ class Job:
 
     def __post_init__(self) -> None:
         """Refuse a job that no machine runs."""
-        for name, least in (
-            ("work_hours", "above 0"),
-            ("checkpoint_seconds", "above 0"),
-            ("restart_seconds", "0 or more"),
+        for option, value, least, most, unit in (
+            ("--hours", self.work_hours, LEAST, MOST_WORK_HOURS, "hours"),
+            ("--checkpoint-seconds", self.checkpoint_seconds, LEAST, MOST_SECONDS, "seconds"),
+            ("--restart-seconds", self.restart_seconds, 0, MOST_SECONDS, "seconds"),
         ):
-            value: Decimal = getattr(self, name)
-            if not value.is_finite() or value < 0 or (value == 0 and least == "above 0"):
-                raise InputError(f"{name} is {value}", allowed=least, next_step=f"Measure it and give {name}")
+            if not (value.is_finite() and least <= value <= most):
+                raise InputError(f"{option} is {value}", allowed=f"{least} to {most:,} {unit}",
+                                 next_step=f"Measure it and give {option}")  # fmt: skip
 
     def expect(self, rate: Decimal) -> Expectation:
         """What to expect at a rate of interruptions per hour."""
@@ -170,17 +191,23 @@ class Job:
 def break_even_rate(job: Job, discount: Decimal) -> Decimal | None:
     """Interruptions per hour above which on demand is cheaper, by bisection; None where it is at any rate.
 
+    A job that never finishes costs more than any other, so that the search always ends.
+
     At the break-even, expected hours x (1 - discount) = useful hours + one start.
     """
     if discount <= 0:
         return None
-    least, hours = SMALLEST_RATE, job.undisturbed_hours
-    most = least
-    while most < LARGEST_RATE and job.expect(most).hours * (1 - discount) < hours:
+
+    def spot_is_cheaper(rate: Decimal) -> bool:
+        expected = job.expect(rate).hours
+        return expected is not None and expected * (1 - discount) < job.undisturbed_hours
+
+    least = most = SMALLEST_RATE
+    while spot_is_cheaper(most):
         least, most = most, most * 10
     while most / least > 1 + RATE_STEP:
         middle = (least * most).sqrt()
-        if job.expect(middle).hours * (1 - discount) < hours:
+        if spot_is_cheaper(middle):
             least = middle
         else:
             most = middle

@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ragopt.bill.decisions.checkpoints import LARGEST_RATE, Expectation, Job, break_even_rate, hourly_rate, six_digits
+from ragopt.bill.decisions.checkpoints import (
+    LARGEST_RATE,
+    MOST_EXPECTED_HOURS,
+    SMALLEST_RATE,
+    Expectation,
+    Job,
+    break_even_rate,
+    hourly_rate,
+    six_digits,
+)
 from ragopt.bill.decisions.spot_bands import BANDS, band_of
 from ragopt.bill.lines import make_line
 from ragopt.errors import InputError, PriceError
@@ -20,6 +29,9 @@ OPEN_BUCKET_PERCENT = Decimal(50)
 """Taken where no upper end is known: the Spot Advisor's last bucket is "over 20 %" of VMs reclaimed in a month, and
 Google and Azure publish none. An assumption, meant to be high; the break-even rate says how much it matters."""
 
+LEAST_DISCOUNT = Decimal(-10)
+"""Eleven times the on-demand price: providers cap spot prices far below it, so less is a slip."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpotCase:
@@ -28,18 +40,18 @@ class SpotCase:
     Attributes:
         label: `price` for the book's own price, `given`, or `p10`, `median`, `p90` of a band.
         discount: share off the on-demand price; negative where spot costs more an hour.
-        usd: expected cost of the job.
-        saving_usd: on-demand cost minus `usd`; negative where spot loses.
+        usd: expected cost of the job; None where it never finishes.
+        saving_usd: on-demand cost minus `usd`; negative where spot loses, None where it never finishes.
         break_even_interruptions_per_hour: on demand is cheaper above this rate; None where it is at any rate.
-        line: the expected cost as a bill line.
+        line: the expected cost as a bill line; None where it never finishes.
     """
 
     label: str
     discount: Decimal
-    usd: Decimal
-    saving_usd: Decimal
+    usd: Decimal | None
+    saving_usd: Decimal | None
     break_even_interruptions_per_hour: Decimal | None
-    line: BillLine
+    line: BillLine | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +69,9 @@ class SpotDecision:
         on_demand_hours: useful hours and one start.
         on_demand_usd: their cost.
         spot: what to expect of the job on spot.
-        rework_share: expected hours over on-demand hours, minus 1: checkpoints, lost work and restarts.
-        break_even_discount: on demand is cheaper below this discount.
+        rework_share: expected hours over on-demand hours, minus 1: checkpoints, lost work and restarts; None where the
+            job never finishes on spot.
+        break_even_discount: on demand is cheaper below this discount; None where the job never finishes on spot.
         cases: one for a known discount, three for a band.
         on_demand_line: the on-demand cost as a bill line.
         notes: assumptions and cautions.
@@ -77,8 +90,8 @@ class SpotDecision:
     on_demand_hours: Decimal
     on_demand_usd: Decimal
     spot: Expectation
-    rework_share: Decimal
-    break_even_discount: Decimal
+    rework_share: Decimal | None
+    break_even_discount: Decimal | None
     cases: tuple[SpotCase, ...]
     on_demand_line: BillLine
     notes: tuple[str, ...]
@@ -121,7 +134,7 @@ def decide_spot(  # noqa: PLR0913 - the job, the place, and the two figures that
     cases = tuple(
         _case(job, label, price, expected, line) for label, price in _spot_prices(discount, spot_price, on_demand)
     )
-    cheaper = [case.usd < line.usd for case in cases]
+    cheaper = [case.usd is not None and case.usd < line.usd for case in cases]
     decision = SpotDecision(
         choice="spot" if all(cheaper) else "depends" if any(cheaper) else "on demand",
         vm=vm,
@@ -135,8 +148,8 @@ def decide_spot(  # noqa: PLR0913 - the job, the place, and the two figures that
         on_demand_hours=line.quantity,
         on_demand_usd=line.usd,
         spot=_rounded(expected),
-        rework_share=six_digits(expected.hours / hours - 1),
-        break_even_discount=six_digits(1 - hours / expected.hours),
+        rework_share=None if expected.hours is None else six_digits(expected.hours / hours - 1),
+        break_even_discount=None if expected.hours is None else six_digits(1 - hours / expected.hours),
         cases=cases,
         on_demand_line=line,
         notes=_notes(cases, spot_price, provider, region),
@@ -147,6 +160,9 @@ def decide_spot(  # noqa: PLR0913 - the job, the place, and the two figures that
 
 def _case(job: Job, label: str, price: Price, expected: Expectation, on_demand: BillLine) -> SpotCase:
     discount = 1 - price.usd / on_demand.usd_per_unit
+    rate = break_even_rate(job, discount)
+    if expected.hours is None:
+        return SpotCase(label, six_digits(discount), None, None, rate, None)
     line = make_line(
         f"{price.item} on spot, discount {discount * 100:.0f} % ({label})",
         expected.hours,
@@ -154,15 +170,14 @@ def _case(job: Job, label: str, price: Price, expected: Expectation, on_demand: 
         part="compute",
         formula=f"expected hours, in {expected.n_parts} parts of {expected.part_hours:.2f} useful hours",
     )
-    return SpotCase(
-        label, six_digits(discount), line.usd, on_demand.usd - line.usd, break_even_rate(job, discount), line
-    )
+    return SpotCase(label, six_digits(discount), line.usd, on_demand.usd - line.usd, rate, line)
 
 
 def _spot_prices(discount: Decimal | None, spot_price: Price | None, on_demand: Price) -> list[tuple[str, Price]]:
     if discount is not None:
-        if not (discount.is_finite() and discount < 1):
-            raise InputError(f"discount is {discount}", allowed="a share below 1, negative where spot costs more",
+        if not (discount.is_finite() and LEAST_DISCOUNT <= discount < 1):
+            raise InputError(f"--discount is {discount}",
+                             allowed=f"{LEAST_DISCOUNT} to below 1, negative where spot costs more",
                              next_step="Write 60 % as 0.6")  # fmt: skip
         return [("given", replace(on_demand, usd=on_demand.usd * (1 - discount), group="spot"))]
     if spot_price is not None:
@@ -183,8 +198,9 @@ def _spot_prices(discount: Decimal | None, spot_price: Price | None, on_demand: 
 
 def _rate(given: Decimal | None, spot_price: Price | None, provider: str) -> tuple[Decimal, str]:
     if given is not None:
-        if not (given.is_finite() and 0 <= given <= LARGEST_RATE):
-            raise InputError(f"interruptions_per_hour is {given}", allowed=f"0 to {LARGEST_RATE}",
+        if not (given.is_finite() and (given == 0 or SMALLEST_RATE <= given <= LARGEST_RATE)):
+            raise InputError(f"--interruptions-per-hour is {given}",
+                             allowed=f"0, or {SMALLEST_RATE} to {LARGEST_RATE}",
                              next_step="Count the interruptions of your VMs and divide by their hours")  # fmt: skip
         return given, "given"
     attributes = {} if spot_price is None else spot_price.attributes
@@ -202,7 +218,7 @@ def _rate(given: Decimal | None, spot_price: Price | None, provider: str) -> tup
 def _rounded(expected: Expectation) -> Expectation:
     young = expected.young_hours
     return Expectation(
-        six_digits(expected.hours),
+        None if expected.hours is None else six_digits(expected.hours),
         expected.n_parts,
         six_digits(expected.part_hours),
         None if young is None else six_digits(young),
@@ -241,10 +257,18 @@ def _notes(cases: tuple[SpotCase, ...], spot_price: Price | None, provider: str,
 
 def _sentence(decision: SpotDecision) -> str:
     first, last = decision.cases[0], decision.cases[-1]
+    hours, rework = decision.spot.hours, decision.rework_share
+    if hours is None or rework is None or first.saving_usd is None or last.saving_usd is None:
+        return (
+            f"{decision.work_hours:f} hours of work on {decision.vm} in {decision.provider} {decision.region} never "
+            f"finish on spot with {decision.interruptions_per_hour:f} interruptions an hour (over "
+            f"{MOST_EXPECTED_HOURS:,} expected hours), against USD {decision.on_demand_usd:,} on demand in "
+            f"{decision.on_demand_hours:.2f} hours."
+        )
     usd = f"USD {first.usd:,}" if first is last else f"USD {last.usd:,} to {first.usd:,} (discount {_range(decision)})"
     start = (
         f"{decision.work_hours:f} hours of work on {decision.vm} in {decision.provider} {decision.region} cost {usd} "
-        f"on spot, in {decision.spot.hours:.2f} expected hours with {decision.rework_share * 100:.1f} % of rework, "
+        f"on spot, in {hours:.2f} expected hours with {rework * 100:.1f} % of rework, "
         f"against USD {decision.on_demand_usd:,} on demand: "
     )
     if decision.choice == "on demand":
@@ -264,4 +288,5 @@ def _range(decision: SpotDecision) -> str:
 
 
 def _break_even(decision: SpotDecision) -> str:
-    return f"{decision.break_even_discount * 100:.1f} %"
+    share = decision.break_even_discount
+    return "none" if share is None else f"{share * 100:.1f} %"

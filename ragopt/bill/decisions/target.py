@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ragopt.bill.decisions.crossovers import Crossover, Crossovers, crossovers
 from ragopt.bill.decisions.target_bills import TargetBills
+from ragopt.bill.described import MOST_BYTES, MOST_CPU_MS, check_dim
 from ragopt.bill.footprint import Footprint
 from ragopt.bill.scan_cost import scan_cpu_ms
 from ragopt.bill.targets import TARGETS, target_of
@@ -26,6 +27,9 @@ Growing = Literal["vectors", "queries"]
 
 N_VECTORS_MODELLED = 1_000_000
 """Vectors at which an index that was never built has its CPU time taken from the scan table."""
+
+LEAST_BYTES = Decimal("0.001")
+"""As `describe_by_bytes` takes it: fewer than a bit in a hundred vectors is no code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,15 @@ def modelled_footprint(dim: int, bytes_per_vector: Decimal, cpu_ms: Decimal | No
         The footprint and a note on where its CPU time comes from.
 
     Raises:
-        InputError: a figure that is not above 0.
+        InputError: a figure that no index has.
     """
-    for name, value in (("dim", Decimal(dim)), ("bytes", bytes_per_vector), ("cpu-ms", cpu_ms)):
-        if value is not None and value <= 0:
-            raise InputError(f"--{name} is {value}", allowed="above 0", next_step=f"Give --{name} a value above 0")
+    check_dim(dim)
+    if not (bytes_per_vector.is_finite() and LEAST_BYTES <= bytes_per_vector <= MOST_BYTES):
+        raise InputError(f"--bytes is {bytes_per_vector} bytes per vector", allowed=f"{LEAST_BYTES} to {MOST_BYTES:,}",
+                         next_step="Give --bytes of the index")  # fmt: skip
+    if cpu_ms is not None and not (cpu_ms.is_finite() and 0 < cpu_ms <= MOST_CPU_MS):
+        raise InputError(f"--cpu-ms is {cpu_ms}", allowed=f"above 0, at most {MOST_CPU_MS:,}",
+                         next_step="Measure a search")  # fmt: skip
     size = float(bytes_per_vector)
     scan = scan_cpu_ms("Flat", dim, "", N_VECTORS_MODELLED, code_bytes=size)
     taken = scan if cpu_ms is None else float(cpu_ms)

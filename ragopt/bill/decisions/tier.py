@@ -16,14 +16,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ragopt.bill.decisions.checkpoints import six_digits
-from ragopt.bill.storage_tier import TierBill, compare_tiers, not_compared
+from ragopt.bill.storage_tier import TierBill, compare_tiers, not_compared, ways_not_compared
 from ragopt.bill.storage_tier_facts import TIERS
 from ragopt.bill.storage_tier_lines import GROUP
+from ragopt.bill.workload_fields import FIELDS, check_value
 from ragopt.errors import PriceError
 from ragopt.units import format_bytes, to_cents
 
 if TYPE_CHECKING:
     from ragopt.bill.price_book import PriceBook
+
+REWRITES = "times a month that all of it is rewritten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class TierDecision:
         document_bytes, object_bytes, writes_per_month, most_retrieval_hours: what was asked for, too.
         break_evens: between neighbours, from few reads to many.
         bills: every tier, the cheapest first, those without a bill last with the reason.
-        notes: assumptions and cautions, and tiers of the provider that lack a price.
+        notes: assumptions and cautions, and tiers of the provider and ways of reading them that lack a price.
         sentence: the answer, with what would be cheaper but is not chosen unasked.
     """
 
@@ -94,6 +97,18 @@ class Documents:
     writes_per_month: Decimal = Decimal(0)
     most_retrieval_hours: Decimal = Decimal(0)
 
+    def check(self) -> None:
+        """Make sure that every figure is within the bounds of a workload. Raises InputError."""
+        often = FIELDS["document_reads_per_month"]
+        for field, value, option in (
+            (FIELDS["document_bytes"], self.document_bytes, "--document-bytes"),
+            (FIELDS["document_object_bytes"], self.object_bytes, "--object-bytes"),
+            (often, self.reads_per_month, "--reads-per-month"),
+            (replace(often, unit=REWRITES), self.writes_per_month, "--writes-per-month"),
+            (FIELDS["most_retrieval_hours"], self.most_retrieval_hours, "--most-retrieval-hours"),
+        ):
+            check_value(field, value, option)
+
 
 def decide_tier(
     documents: Documents, provider: str, region: str, book: PriceBook, *, any_tier: bool = False
@@ -111,6 +126,7 @@ def decide_tier(
         InputError: a figure out of range or an unknown provider.
         PriceError: no tier can be billed.
     """
+    documents.check()
     bills = compare_tiers(
         documents.document_bytes,
         documents.reads_per_month,
@@ -139,7 +155,12 @@ def decide_tier(
         most_retrieval_hours=documents.most_retrieval_hours,
         break_evens=break_evens(envelope),
         bills=bills,
-        notes=(*not_compared(bills, "Documents"), *_notes(best), *_cautions(best, documents, book)),
+        notes=(
+            *not_compared(bills, "Documents"),
+            *ways_not_compared(bills, "Documents"),
+            *_notes(best),
+            *_cautions(best, documents, book),
+        ),
         sentence="",
     )
     return replace(decision, sentence=_sentence(decision, provider, region))
