@@ -92,7 +92,7 @@ def as_size(name: str, value: object) -> Decimal | None:
 def shown(value: object) -> str:
     """Repeat a value in a message, cut where it is long."""
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}.."
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _number(value: int | str) -> Decimal | None:
