@@ -141,7 +141,7 @@ def test_the_note_counts_own_prices_and_is_silent_where_others_are_asked_for(cha
     assert ragopt.bill(changed(own_prices=None), targets=("faiss-ram",), current_prices=True).targets
 
 
-def test_todays_prices_are_asked_for_a_run_alone(tmp_path):
+def test_todays_prices_are_asked_for_a_run_alone():
     """Without a subject it is a usage error of the command; with an index that is no run, an error of its own."""
     done = run_ragopt("bill", "--vectors", "10", "--dim", "8", "--current-prices")
     assert (done.returncode, done.stdout) == (2, "")

@@ -102,7 +102,7 @@ def is_day(value: object) -> bool:
 def shown_json(value: object) -> str:
     """Repeat a JSON value in a message as its file has it, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}.."  # and the full stop of the message
 
 
 def _wrong(what: str, value: object, allowed: str) -> PriceError:

@@ -13,8 +13,8 @@ LEAST_USD = Decimal("1E-12")
 MOST_USD = Decimal(10**9)
 """USD of the dearest unit, an assumption: the package's dearest is 135 an hour. More is a slip of the keyboard."""
 
-MOST_DIGITS = 40
-"""An assumption: the package's prices have up to 15, and bills are counted with 28."""
+MOST_DIGITS = 28
+"""Bills are counted with so many digits, the default of Python's decimal; the package's prices have up to 15."""
 
 SHOWN = 40
 """Characters of a wrong value that a message repeats."""
@@ -92,7 +92,7 @@ def as_size(name: str, value: object) -> Decimal | None:
 def shown(value: object) -> str:
     """Repeat a value in a message, cut where it is long."""
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}.."  # and the full stop of the message
 
 
 def _number(value: int | str) -> Decimal | None:
