@@ -20,8 +20,9 @@ from ragopt.choose import Limits, Objective
 from ragopt.errors import InputError
 from ragopt.records import Recommendation, Run
 from ragopt.sweep.billed import Described, book_of_run, checked_against, what_to_bill
-from ragopt.sweep.decision_bill import billed_on, with_bill
+from ragopt.sweep.decision_bill import with_bill
 from ragopt.sweep.engine import run_sweep
+from ragopt.sweep.kept_run import billed_on
 from ragopt.sweep.pricing import workload_of
 from ragopt.sweep.progress import Progress, Silent
 from ragopt.sweep.recommending import recommend_from
@@ -124,7 +125,10 @@ def bill(  # noqa: PLR0913 - an index can be named in three ways
     if seed < 0:
         raise InputError(f"--seed is {seed}", allowed="0 or more", next_step="Correct --seed")
     given = read_workload_file(Path(workload)) if isinstance(workload, str | Path) else read_values(workload or {})
-    what = what_to_bill(subject, given, described or Described(**index), trial)
+    what = what_to_bill(subject, given, described or Described(**index), trial,
+                        tell_prices=prices is None and not current_prices)  # fmt: skip
+    if current_prices and what.run is None:
+        raise InputError("--current-prices says nothing without RUN", next_step="Leave it out, or name a run folder")
     own = what.run is not None and not current_prices
     book = book_of_run(what.run) if own and what.run else PriceBook.load()
     whole = bill_everywhere(
@@ -134,7 +138,7 @@ def bill(  # noqa: PLR0913 - an index can be named in three ways
         targets=(targets,) if isinstance(targets, str) else targets,
         given=what.given,
         seed=seed,
-        today=billed_on(what.run.info) if own and what.run else None,
+        today=billed_on(what.run) if own and what.run else None,
         warned_on=dt.datetime.now(tz=dt.UTC).date(),
         notes=what.notes,
     )

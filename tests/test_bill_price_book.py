@@ -181,3 +181,21 @@ def test_the_user_folder_lies_over_the_package(tmp_path, monkeypatch):
     refreshed("0.12", "2026-11-20")
     book = PriceBook.load(overrides=mine)
     assert book.price("aws", "us-east-1", "vms", "r7g.large").usd == Decimal("0.09")
+
+
+@pytest.mark.parametrize(
+    ("group", "advice"),
+    [
+        ("rerankers", "Name one of these as PROVIDER:NAME in reranking.reranker, or give"),
+        ("token_prices", "Name one of these as PROVIDER:NAME, or give"),
+    ],
+)
+def test_a_model_is_chosen_by_its_name(group, advice):
+    """The region of a model is global: the names are listed with their providers, and where they are written."""
+    known = [price(group=group, provider="acme", region="global", item=item) for item in ("two", "one")]
+    with pytest.raises(PriceError) as caught:
+        PriceBook([*known, price()]).price("nobody", "global", group, "three")
+    assert caught.value.allowed == "acme:one, acme:two"
+    assert caught.value.next_step.startswith(advice)
+    with pytest.raises(PriceError, match="none yet"):
+        PriceBook([price()]).price("nobody", "global", group, "three")

@@ -298,7 +298,9 @@ def test_the_cheapest_is_one_that_can_simply_be_bought():
     whole = everywhere()
     assert needs_consent(whole.targets[0])
     assert whole.cheapest == next(bill for bill in whole.targets if not needs_consent(bill))
-    growing = dataclasses.replace(TEN_MILLION, n_vectors=9 * MILLION, growth_vectors_per_month=600_000, horizon_months=3)
+    growing = dataclasses.replace(
+        TEN_MILLION, n_vectors=9 * MILLION, growth_vectors_per_month=600_000, horizon_months=3
+    )
     [vectorize] = everywhere(growing, targets=["vectorize"]).targets
     assert stops(vectorize)
     assert sum("10,200,000" in note for note in vectorize.notes) == 1

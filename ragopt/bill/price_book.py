@@ -25,6 +25,12 @@ __all__ = ["Price", "PriceBook"]
 STALE_AFTER_DAYS = 90
 """A quarter: the age past which a price is worth a second look before it decides anything (ragopt's own rule)."""
 
+NAMED_BY_MODEL = {
+    "rerankers": "Name one of these as PROVIDER:NAME in reranking.reranker",
+    "token_prices": "Name one of these as PROVIDER:NAME",
+}
+"""Groups whose prices a workload asks for by a model's name, whatever its provider and region; and how."""
+
 
 class PriceBook:
     """Prices by provider, region, group and item; a missing one is an error, never 0."""
@@ -197,10 +203,14 @@ class PriceBook:
         places = sorted({f"{p} {r}" for p, r, g, _ in self._prices if g == group})
         items = sorted(i for p, r, g, i in self._prices if (p, r, g) == (provider, region, group))
         known = f"items {', '.join(items)}" if items else f"provider and region {', '.join(places) or '(none yet)'}"
+        choose = "Choose one of these with --provider and --region"
+        if group in NAMED_BY_MODEL:
+            known = ", ".join(sorted({f"{p}:{i}" for p, _, g, i in self._prices if g == group})) or "(none yet)"
+            choose = NAMED_BY_MODEL[group]
         return PriceError(
             f"No price for {item} at {provider} {region} in {file_of(group)}",
             allowed=known,
-            next_step=f"Choose one of these with --provider and --region, or give the price with --prices FILE: a "
+            next_step=f"{choose}, or give the price with --prices FILE: a "
             f"[[price]] entry with group = {group!r}, provider = {provider!r}, region = {region!r}, item = {item!r} "
             f"and its unit, usd, as_of and source; for everybody, propose it in {file_of(group)} by a pull request",
         )

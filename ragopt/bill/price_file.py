@@ -6,14 +6,17 @@ A file of overrides has no group of its own: each of its entries names the group
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import tomllib
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any
 
 from ragopt.bill.price import Price
+from ragopt.bill.price_values import ALLOWED_USD, SIZES, allowed_size, as_size, as_usd
+from ragopt.bill.price_values import shown as shown_value
 from ragopt.errors import PriceError
 
 SCHEMA = 1
@@ -64,7 +67,7 @@ def read_overrides(file: Traversable) -> list[Price]:
                              next_step=f"Name the group of the price that it replaces in {file}; `ragopt prices` "
                              "lists them")  # fmt: skip
         fields = {name: entry[name] for name in entry if name != "group"}
-        found.append(_price_of(file, group, number, fields, shown=str(file)))
+        found.append(_price_of(file, group, number, fields, shown=str(file), known_sizes_only=True))
     return found
 
 
@@ -74,7 +77,7 @@ def read_toml(file: Traversable) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise PriceError(f"Cannot read prices from {file}: {error.strerror}", next_step="Name another file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or an integer of more digits than Python reads
         raise PriceError(f"{file.name} is not valid TOML: {error}", next_step=f"Correct {file}") from error
 
 
@@ -85,7 +88,8 @@ def _entries(file: Traversable, content: dict[str, Any]) -> list[dict[str, Any]]
     return entries
 
 
-def _price_of(file: Traversable, group: str, number: int, entry: dict[str, Any], *, shown: str) -> Price:
+def _price_of(file: Traversable, group: str, number: int, entry: dict[str, Any], *, shown: str,
+              known_sizes_only: bool = False) -> Price:  # fmt: skip
     where = f"Price {number} ({entry.get('item', 'no item')}) in {file.name}"
     for name in REQUIRED:
         if name not in entry:
@@ -110,40 +114,42 @@ def _price_of(file: Traversable, group: str, number: int, entry: dict[str, Any],
     return Price(
         **texts,
         group=group,
-        usd=_decimal(f"{where} has usd", file, entry["usd"]),
+        usd=_usd(f"{where} has usd", file, entry["usd"]),
         as_of=as_of.isoformat(),
-        attributes=_attributes(where, file, entry.get("attributes", {})),
+        attributes=_attributes(where, file, entry.get("attributes", {}), known_only=known_sizes_only),
         undated=undated,
         file=shown,
     )
 
 
-def _decimal(what: str, file: Traversable, value: object) -> Decimal:
-    allowed = 'a number above 0 in quotes, like "0.0230"'
-    try:
-        # A binary float would not hold 0.1071 exactly: the files write money as text.
-        number = Decimal(value) if isinstance(value, str) else Decimal("NaN")
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not (number.is_finite() and number > 0):
-        raise PriceError(f"{what} {value!r}", allowed=allowed, next_step=f"Correct {file}")
+def _usd(what: str, file: Traversable, value: object) -> Decimal:
+    number = as_usd(value)
+    if number is None:
+        raise PriceError(f"{what} {shown_value(value)}", allowed=ALLOWED_USD, next_step=f"Correct {file}")
     return number
 
 
-def _attributes(where: str, file: Traversable, table: object) -> Mapping[str, Decimal]:
+def _attributes(where: str, file: Traversable, table: object, *, known_only: bool) -> Mapping[str, Decimal]:
     if not isinstance(table, dict):
-        raise PriceError(f"{where} has attributes {table!r}", allowed="a table", next_step=f"Correct {file}")
-    return MappingProxyType(
-        {name: _attribute(f"{where} has attributes.{name}", file, value) for name, value in table.items()}
-    )
+        raise PriceError(f"{where} has attributes {shown_value(table)}", allowed="a table", next_step=f"Correct {file}")
+    if known_only:
+        for name in table:
+            _check_known(where, file, name)
+    return MappingProxyType({name: _attribute(where, file, name, value) for name, value in table.items()})
 
 
-def _attribute(what: str, file: Traversable, value: object) -> Decimal:
-    try:
-        number = Decimal(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else Decimal("NaN")
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not (number.is_finite() and number >= 0):
-        raise PriceError(f"{what} {value!r}", allowed='a whole number, or a decimal in quotes like "0.5", of 0 or more',
+def _check_known(where: str, file: Traversable, name: str) -> None:
+    if name in SIZES:
+        return
+    near = difflib.get_close_matches(name, SIZES, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    raise PriceError(f"{where} has in its attributes the unknown size {name!r}", allowed=f"{guess}{', '.join(SIZES)}",
+                     next_step=f"Rename or remove it in {file}")  # fmt: skip
+
+
+def _attribute(where: str, file: Traversable, name: str, value: object) -> Decimal:
+    number = as_size(name, value)
+    if number is None:
+        raise PriceError(f"{where} has attributes.{name} {shown_value(value)}", allowed=allowed_size(name),
                          next_step=f"Correct {file}")  # fmt: skip
     return number

@@ -69,6 +69,8 @@ def command(**options: Any) -> None:
     targets = [name for name in options["targets"] if name != "all"]
     if targets and "all" in options["targets"]:
         raise click.UsageError("--target all holds every target: name it alone.")
+    if options["current_prices"] and options["subject"] is None:
+        raise click.UsageError("--current-prices says nothing without RUN.")
     same = (
         "prices",
         "current_prices",

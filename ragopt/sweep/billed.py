@@ -7,12 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.bill.described import check_dim, describe_by_bytes, describe_by_factory
-from ragopt.bill.kept_prices import book_with
+from ragopt.bill.price_book import PriceBook
 from ragopt.bill.retrieved import results_per_query
 from ragopt.bill.workload import Workload
-from ragopt.errors import ArtifactError, InputError
+from ragopt.errors import InputError
 from ragopt.index.saved import MANIFEST_FILE, open_index
 from ragopt.records import Run
+from ragopt.sweep.kept_run import (
+    given_in_run,
+    measured_vectors,
+    priced_models,
+    prices_of_run,
+    results_of_a_search,
+    stored_workload,
+)
 from ragopt.sweep.pricing import footprint_of_result, workload_of
 from ragopt.sweep.run_folder import RUN_FILE, read_run
 
@@ -20,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ragopt.bill.footprint import Footprint
-    from ragopt.bill.price_book import PriceBook
     from ragopt.bill.whole_bill import WholeBill
     from ragopt.bill.workload_fields import Value
     from ragopt.records import TrialResult
@@ -41,12 +48,16 @@ def result_of(run: Run, trial: str | None = None) -> TrialResult:
 
 
 def footprint_in_run(run: Run, result: TrialResult, workload: Workload) -> Footprint:
-    """What one trial of a run needs for a workload, as a sweep bills it. Raises InputError: it was not measured.
+    """What one trial of a run needs for a workload, as a sweep bills it.
 
     What it rescores follows the results that the workload asks for; CPU time is that of the search that was measured.
+
+    Raises:
+        InputError: it was not measured.
+        ArtifactError: ``run.json`` does not say for how many vectors.
     """
-    n_vectors = next(model["n_vectors"] for model in run.info["models"] if model["name"] == result.trial.space.model)
-    k = max(run.info.get("n_results", 10), results_per_query(workload))
+    n_vectors = measured_vectors(run, result.trial.space.model)
+    k = max(results_of_a_search(run), results_per_query(workload))
     return footprint_of_result(result, n_vectors=n_vectors, k=k)
 
 
@@ -57,9 +68,13 @@ def workload_in_run(run: Run, given: Mapping[str, Value] | None = None, *, model
         run: a finished run.
         given: fields to change.
         model: whose embedding is billed; the recommended trial's unless given.
+
+    Raises:
+        InputError: the given figures are no workload.
+        ArtifactError: those of ``run.json`` are none.
     """
-    stored = Workload.from_json(run.info["workload"])
-    priced = run.info.get("priced_models", {}).get(model or run.recommendation.trial.space.model, "")
+    stored = stored_workload(run)
+    priced = priced_models(run).get(model or run.recommendation.trial.space.model, "")
     fields = {name: getattr(stored, name) for name in Workload.__slots__}
     if priced and not stored.embedding_model:
         fields["embedding_model"] = priced
@@ -171,11 +186,16 @@ def book_of_run(run: Run) -> PriceBook:
     Raises:
         ArtifactError: ``run.json`` holds no readable prices.
     """
-    try:
-        return book_with(run.info.get("own_prices", ()))
-    except (ArithmeticError, KeyError, TypeError) as error:
-        raise ArtifactError(f"The prices in {run.folder}/{RUN_FILE} are damaged: {error!r}",
-                            next_step="Sweep again, or bill it with --current-prices") from error  # fmt: skip
+    return PriceBook.packaged().over(prices_of_run(run))
+
+
+def own_prices_note(run: Run) -> tuple[str, ...]:
+    """Say how many prices a run is billed with that are not the package's. Raises ArtifactError as `book_of_run`."""
+    n_own = len(prices_of_run(run))
+    if not n_own:
+        return ()
+    what = "1 price is" if n_own == 1 else f"{n_own} prices are"
+    return (f"{what} the run's own, not the package's (`ragopt bill RUN --current-prices` takes today's).",)
 
 
 def checked_against(whole: WholeBill, run: Run) -> WholeBill:
@@ -192,7 +212,12 @@ def checked_against(whole: WholeBill, run: Run) -> WholeBill:
 
 
 def what_to_bill(
-    subject: Run | str | Path | None, given: Mapping[str, Value], described: Described, trial: str | None
+    subject: Run | str | Path | None,
+    given: Mapping[str, Value],
+    described: Described,
+    trial: str | None,
+    *,
+    tell_prices: bool = True,
 ) -> ToBill:
     """Find the footprint and the workload of a run, of an index on disk, or of one that is described.
 
@@ -201,9 +226,11 @@ def what_to_bill(
         given: fields of the workload that were given.
         described: what is known of an index without a subject.
         trial: a printed trial of the run; None is the recommended one.
+        tell_prices: whether the notes say that a run has prices of its own.
 
     Raises:
         InputError: a subject and a description, or neither; an unknown trial; no number of vectors.
+        ArtifactError: the run is damaged.
     """
     if subject is None:
         if trial is not None:
@@ -222,11 +249,8 @@ def what_to_bill(
         run = subject if isinstance(subject, Run) else read_run(Path(subject))
         result = result_of(run, trial)
         workload = workload_in_run(run, given, model=result.trial.space.model)
-        stated = frozenset({*run.info.get("workload_given", ()), *given})
-        n_own = len(run.info.get("own_prices", ()))
-        notes = (
-            (f"{n_own} prices are the run's own, not the package's (--current-prices takes today's).",) if n_own else ()
-        )
+        stated = given_in_run(run) | frozenset(given)
+        notes = own_prices_note(run) if tell_prices else ()
         return ToBill(footprint_in_run(run, result, workload), workload, stated, notes, run=run)
     footprint = footprint_of_index(Path(subject), k=results_per_query(workload_of(given, 1)))
     notes = (BY_TABLE if footprint.lists_probed or (Path(subject) / MANIFEST_FILE).is_file() else BY_BYTES,)

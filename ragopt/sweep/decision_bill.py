@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from ragopt.bill.targets import TARGETS
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere
 from ragopt.choose import cheapest_bill
 from ragopt.sweep.billed import footprint_in_run, result_of, workload_in_run
+from ragopt.sweep.kept_run import billed_on, given_in_run
 from ragopt.sweep.recommending import baseline_of
 from ragopt.units import to_cents
 
@@ -88,15 +88,9 @@ def bill_of_trial(run: Run, result: TrialResult, book: PriceBook, *, targets: tu
         workload,
         book,
         targets=targets,
-        given=frozenset(run.info.get("workload_given", ())),
-        today=billed_on(run.info),
+        given=given_in_run(run),
+        today=billed_on(run),
     )
-
-
-def billed_on(info: Any) -> dt.date:
-    """The day that a run was billed for; today for a run that does not say."""
-    told = info.get("billed_on")
-    return dt.date.fromisoformat(told) if told else dt.datetime.now(tz=dt.UTC).date()
 
 
 def _flip_sentence(run: Run, book: PriceBook) -> str:
@@ -112,8 +106,8 @@ def _flip_sentence(run: Run, book: PriceBook) -> str:
     if chosen.status != "ok" or len(found) < 2 or str(chosen.trial) not in found:
         return ""
     spreads = default_spreads(
-        found[str(chosen.trial)].footprint, workload, book, targets=[chosen.target], today=billed_on(run.info),
-        given=frozenset(run.info.get("workload_given", ())),
+        found[str(chosen.trial)].footprint, workload, book, targets=[chosen.target], today=billed_on(run),
+        given=given_in_run(run),
     )  # fmt: skip
     return flips(found, workload, book, recommended=str(chosen.trial), spreads=spreads).sentence
 
