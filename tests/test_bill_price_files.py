@@ -167,6 +167,8 @@ STORED = {
     "Glacier Flexible retrieval standard": ("s3-glacier-flexible-retrieval", 1),
     "Deep Archive PUT": ("s3-deep-archive-put", 1),
     "Deep Archive retrieval standard": ("s3-deep-archive-retrieval", 1),
+    "Deep Archive retrieval bulk": ("s3-deep-archive-retrieval-bulk", 1),
+    "Glacier Flexible retrieval expedited": ("s3-glacier-flexible-retrieval-expedited", 1),
     "Glacier Instant retrieval": ("s3-glacier-instant-retrieval", 1),
     "Internet egress first 10 TB": ("internet-egress", 1),
     "Cross-AZ (intra-region), each direction": ("cross-zone", 2),
@@ -248,7 +250,8 @@ def test_storage_and_traffic_prices_are_the_collected_ones():
     # No row, several figures in one, a sum of two, a conflict, or a figure that a page contradicts (P30).
     assert {item for _, item in set(ours) - seen} == {
         "premium-ssd-p20", "premium-ssd-p30", "s3-one-zone-ia-put", "s3-one-zone-ia-get", "s3-glacier-instant-put",
-        "s3-glacier-instant-get", "s3-glacier-flexible-get", "s3-deep-archive-get", "azure-archive-storage",
+        "s3-glacier-instant-get", "s3-glacier-flexible-get", "s3-glacier-flexible-get-expedited", "s3-deep-archive-get",
+        "s3-deep-archive-get-bulk", "azure-archive-storage",
         "azure-cold-put", "azure-cold-get", "azure-archive-put", "azure-archive-get", "cross-zone",
     }  # fmt: skip
 

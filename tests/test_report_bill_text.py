@@ -46,7 +46,7 @@ def test_shared_lines_are_told_by_part_and_added_to_the_cheapest():
     whole = whole_of(dataclasses.replace(TEN_MILLION, generator="openai:gpt-4o-mini"))
     told = printed(whole, width=200)
     assert "At every target besides: USD 650.39 a month: text 8.39, generation 642.00.\n" in told
-    cheapest = whole.targets[0]
+    cheapest = whole.cheapest
     both = whole.with_shared[cheapest.target]
     assert both.usd_per_month == cheapest.usd_per_month + Decimal("650.39")
     assert f"All in, {cheapest.target} is USD {both.usd_per_month} a month, 95 % range " in told
