@@ -184,3 +184,25 @@ def test_a_plain_faiss_file_is_billed_by_its_size(tmp_path):
 def test_targets_are_named_in_one_place():
     """Every target has a name of its own that its bill carries, and a sentence."""
     assert all(name == target.name and target.summary for name, target in TARGETS.items())
+
+
+@pytest.mark.parametrize("name", ["moves.png", "moves.svg"])
+def test_the_chart_draws_what_moves_the_cheapest_bill(tmp_path, name):
+    """--chart writes a picture of that suffix, whose bars are the inputs that --tornado prints."""
+    done = run_ragopt(*BARE, "--tornado", "--chart", tmp_path / name)
+    assert done.returncode == 0, done.stderr
+    assert f"Chart: {tmp_path / name}" in done.stderr
+    drawn = (tmp_path / name).read_bytes()
+    assert drawn.startswith(b"\x89PNG" if name.endswith(".png") else b"<svg")
+    if name.endswith(".svg"):
+        told = [line[2:].split(":")[0] for line in done.stdout.splitlines() if line.startswith("- ") and "; " in line]
+        assert told
+        assert all(words in drawn.decode() for words in told)
+
+
+def test_a_chart_of_another_suffix_is_refused(tmp_path):
+    """The error names the file and the suffixes that can be drawn, and nothing is written."""
+    done = run_ragopt(*BARE, "--chart", tmp_path / "moves.gif")
+    assert done.returncode == 1
+    assert "Cannot draw moves.gif. Allowed: .png or .svg" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ragopt.cli.options import CountType, given_workload, workload_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ragopt.bill.tornado import Swing
+    from ragopt.bill.whole_bill import WholeBill
 
 
 @click.command("bill")
@@ -45,6 +51,13 @@ from ragopt.cli.options import CountType, given_workload, workload_options
     "--tornado",
     is_flag=True,
     help="Print the five inputs that move the cheapest bill most, all in.",
+)
+@click.option(
+    "--chart",
+    "chart_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Draw what --tornado prints, a .png or .svg file.",
 )
 @click.option(
     "--current-prices",
@@ -86,7 +99,9 @@ def command(**options: Any) -> None:
     whole = bill(options["subject"], workload=given_workload(options), targets=targets,
                  **{name: options[name] for name in same})  # fmt: skip
     months = by_month(whole) if options["by_month"] else {}
-    swings = tornado_of(whole) if options["tornado"] else ()
+    swings = tornado_of(whole) if options["tornado"] or options["chart_file"] else ()
+    if options["chart_file"] is not None:
+        _draw(swings, whole, options["chart_file"])
     if options["as_json"]:
         click.echo(json.dumps(whole_bill_json(whole, months, swings), indent=2, ensure_ascii=False, allow_nan=False))
         return
@@ -94,3 +109,12 @@ def command(**options: Any) -> None:
     print_whole_bill(whole, console, lines=options["lines"] or len(whole.targets) == 1)
     print_months(months, console)
     print_swings(swings, whole, console)
+
+
+def _draw(swings: Sequence[Swing], whole: WholeBill, file: Path) -> None:
+    from ragopt.report.tornado_chart import write_tornado_chart  # noqa: PLC0415 - loaded when first used
+
+    target = whole.cheapest.target
+    what = f"{target} with the shared lines" if whole.shared else target
+    write_tornado_chart(swings, file, target=what, found=whole.with_shared.get(target))
+    click.echo(f"Chart: {file}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragopt.errors import InputError
@@ -12,6 +13,7 @@ from ragopt.report import palette
 from ragopt.report.axes import AxisScale, linear_ticks
 from ragopt.report.charts import FONT, PIXELS_PER_CHARACTER
 from ragopt.report.labels import FONT_SIZE
+from ragopt.report.pictures import write_png, write_svg
 from ragopt.report.words import shown, usd_text
 
 if TYPE_CHECKING:
@@ -89,6 +91,21 @@ def tornado_chart(
         .configure_legend(labelColor=palette.INK, labelFontSize=FONT_SIZE, symbolSize=140)
     )
     return chart
+
+
+def write_tornado_chart(swings: Sequence[Swing], path: Path, *, target: str, found: BillRange | None = None) -> None:
+    """Draw what moves a bill most into a .png or .svg file, whole or not at all.
+
+    Raises:
+        InputError: the file has another suffix, or there is no swing to draw.
+        StorageError: the file cannot be written.
+    """
+    writers = {".png": write_png, ".svg": write_svg}
+    if path.suffix.lower() not in writers:
+        raise InputError(
+            f"Cannot draw {path.name}", allowed=" or ".join(writers), next_step="Name the file tornado.png"
+        )
+    writers[path.suffix.lower()](tornado_chart(swings, target=target, found=found), path)
 
 
 def _scale(swings: Sequence[Swing], found: BillRange | None, width: int) -> AxisScale:
