@@ -6,6 +6,7 @@ RagoptError
 ├── PriceError (LookupError)         a price that is missing or disagrees with itself
 ├── ArtifactError                    a stored result that is damaged or from another version
 ├── IndexFormatError                 a saved index that does not match its manifest
+├── IndexBusy                        a served index that another process is writing
 ├── StorageError (OSError)           a disk that is full or cannot be written
 ├── EmbeddingServiceError            an embedding endpoint that refuses or misbehaves
 ├── MissingExtra (ImportError)       a part that needs ``pip install 'ragopt[...]'``
@@ -64,6 +65,10 @@ class ArtifactError(RagoptError):
 
 class IndexFormatError(RagoptError):
     """A saved index does not match its manifest."""
+
+
+class IndexBusy(RagoptError):
+    """A served index is being written by another process."""
 
 
 class StorageError(RagoptError, OSError):
