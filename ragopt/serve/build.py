@@ -20,7 +20,6 @@ from ragopt.index.coding_error import coding_errors
 from ragopt.index.compacted import template_of
 from ragopt.measure.intervals import mean_interval
 from ragopt.measure.neighbours import recall_vs_exact
-from ragopt.records import Trial
 from ragopt.serve import layout
 from ragopt.serve.arrays import write_array
 from ragopt.serve.canaries import DEPTH, N_CANARIES
@@ -50,7 +49,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from ragopt.records import Run
+    from ragopt.corpus.metadata import ColumnKind
+    from ragopt.records import Run, Trial
     from ragopt.sweep.progress import Progress
 
 N_CODING = 2048
@@ -63,7 +63,7 @@ class Built:
     """What `build_index` wrote, and that it finds what the run found.
 
     Attributes:
-        folder: the served folder. trial: printed form. n_chunks: vectors. version: of the folder.
+        folder: the served folder. trial: printed form. n_chunks: vectors. version: of the folder. k: results counted.
         recall: recall_vs_exact@k measured on the opened folder; low and high are its 95 % interval, over n_queries
             confirmation queries of the run.
         n_different: queries whose recall_vs_exact is another than in the run; None where the run did not build it.
@@ -74,6 +74,7 @@ class Built:
     trial: str
     n_chunks: int
     version: int
+    k: int
     recall: float
     low: float
     high: float
@@ -119,7 +120,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     report(1, 3)
 
     def write(root: Path, generation: str, version: int, number: int) -> Manifest:
-        parts = _Parts(root, generation, material, chosen, folder, with_vectors)
+        parts = _Parts(root, generation, material, chosen, folder, with_vectors=with_vectors)
         manifest = parts.write(run, version, number)
         report(2, 3)
         return manifest
@@ -201,8 +202,8 @@ def _remove_leftovers(out: Path) -> None:
 class _Parts:
     """The files of a first generation, written one after the other."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what and from what
-        self, root: Path, generation: str, material: RunMaterial, trial: Trial, folder: Path, with_vectors: bool
+    def __init__(
+        self, root: Path, generation: str, material: RunMaterial, trial: Trial, folder: Path, *, with_vectors: bool
     ) -> None:
         self.root, self.names = root, Names(generation)
         self.material, self.trial, self.built, self.with_vectors = material, trial, folder, with_vectors
@@ -264,7 +265,7 @@ class _Parts:
         write_array(self.folder / layout.ROTATION_FILE, self.rotation.matrix)
         return self.names.of(layout.TEMPLATE_FILE), self.names.of(layout.ROTATION_FILE)
 
-    def _batches(self, columns: dict[str, str]) -> Iterator[pa.RecordBatch]:
+    def _batches(self, columns: dict[str, ColumnKind]) -> Iterator[pa.RecordBatch]:
         for lines in lines_of_run(self.material):
             rows = np.array([line.row for line in lines], np.int64)
             yield batch_of(lines, columns, self.material.data.vectors.rows(rows) if self.with_vectors else None)
@@ -335,5 +336,5 @@ def _measured(root: Path, manifest: Manifest, run: Run, material: RunMaterial) -
                 next_step="Check that FAISS is of the run's version, or sweep again",
             )
     size = sum(entry.size_bytes for entry in manifest.files.values())
-    return Built(root, manifest.trial, data.vectors.n, manifest.version, now.value, now.low, now.high, len(scores),
+    return Built(root, manifest.trial, data.vectors.n, manifest.version, k, now.value, now.low, now.high, len(scores),
                  n_different, size)  # fmt: skip

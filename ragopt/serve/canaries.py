@@ -27,7 +27,8 @@ def exact_scores(queries: NDArray[np.float32], vectors: NDArray[np.float32], met
     """Score every query with every vector in float64: inner product, or minus the squared distance.
 
     Args:
-        queries: float32 (m, dim). vectors: float32 (n, dim), of unit length for cosine.
+        queries: float32 (m, dim).
+        vectors: float32 (n, dim), of unit length for cosine.
         metric: of the vectors.
 
     Returns:
@@ -46,8 +47,10 @@ def with_rows(
     """Exact neighbours after rows were added: the best of both, ties by the lower row.
 
     Args:
-        rows: int64 (m, depth), `UNKNOWN` where there was no further vector. scores: float64 (m, depth).
-        new_rows: int64 (n,). new_scores: float64 (m, n).
+        rows: int64 (m, depth), `UNKNOWN` where there was no further vector.
+        scores: float64 (m, depth).
+        new_rows: int64 (n,).
+        new_scores: float64 (m, n).
 
     Returns:
         int64 and float64 (m, max(depth, DEPTH) or all there are).

@@ -43,7 +43,7 @@ def commit(root: Path, manifest: Manifest, *, before: Manifest | None = None) ->
     """
     generation = root / generation_name(manifest.generation)
     if before is not None:
-        known = {name: entry for name, entry in before.files.items()}
+        known = dict(before.files)
         own = [(name, safe_path(root, name)) for name in named_files(manifest)]
         own += list(files_under(safe_path(root, manifest.table), root))
         manifest = replace(manifest, files=entries_of(own, known))

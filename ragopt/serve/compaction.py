@@ -64,10 +64,21 @@ def compacted_version(before: Snapshot) -> Manifest:
     nothing = (np.empty(0, np.int64), np.empty(0, np.uint64))
     state = write_state(before.root, names, version, dead=nothing, canaries=(renumbered(rows, new_rows), scores))
     segment = Segment(names.of(INDEX_FILE), names.of(BASE_LINES), n_alive)
+    of_copies = {part: copied.get(part, "") for part in COPIED}
     return replace(
-        old, version=version, generation=number, segments=(segment,), state=state, table=table_name(name),
-        table_version=table.version, files=flushed_entries(before.root, name), **copied,
-    )  # fmt: skip
+        old,
+        version=version,
+        generation=number,
+        segments=(segment,),
+        state=state,
+        table=table_name(name),
+        table_version=table.version,
+        files=flushed_entries(before.root, name),
+        template=of_copies["template"],
+        rotation=of_copies["rotation"],
+        canaries=of_copies["canaries"],
+        questions=of_copies["questions"],
+    )
 
 
 def _new_rows(before: Snapshot) -> NDArray[np.int64]:
@@ -95,9 +106,7 @@ def _renumbered(table: Any, new_rows: NDArray[np.int64]) -> Iterator[pa.RecordBa
         place = batch.schema.get_field_index(ROW)
         rows = new_rows[batch.column(place).to_numpy()]
         if (rows < 0).any():
-            raise IndexFormatError(
-                "The table has lines of rows that are deleted", next_step="Build the index again"
-            )
+            raise IndexFormatError("The table has lines of rows that are deleted", next_step="Build the index again")
         yield batch.select(table.schema.names).set_column(place, table.schema.field(place), pa.array(rows, pa.int64()))
 
 

@@ -81,9 +81,7 @@ def flushed_entries(root: Path, generation: str) -> dict[str, FileEntry]:
     """Make a generation's lock file, flush everything of it to the disk and hash it."""
     folder = root / generation
     (folder / GENERATION_LOCK).touch()
-    entries = entries_of(
-        ((name, path) for name, path in files_under(folder, root) if path.name != GENERATION_LOCK), {}
-    )
+    entries = entries_of(((name, path) for name, path in files_under(folder, root) if path.name != GENERATION_LOCK), {})
     for path in (*(one for one in folder.rglob("*") if one.is_dir()), folder, root):
         fsync_folder(path)
     return entries

@@ -63,7 +63,8 @@ def hits_of(
 
     Args:
         snapshot: where they were found.
-        scores: float32 (m, k). rows: int64 (m, k), `NOTHING` where there is none.
+        scores: float32 (m, k).
+        rows: int64 (m, k), `NOTHING` where there is none.
         matching: row ids that a filter let through; None for all.
     """
     lines = row_ids_of(snapshot, rows)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ragopt.corpus.documents import read_documents
-from ragopt.corpus.metadata import columns_of_metadata
+from ragopt.corpus.metadata import ColumnKind, columns_of_metadata
 from ragopt.corpus.records import MetadataValue
 from ragopt.serve.table import BATCH_LINES, Line, filterable
 
@@ -18,7 +18,7 @@ SAME_TEXT = "="
 """Between a document's id and the id of the chunk that holds its text, in the id of a line of equal text: `b=a#0`."""
 
 
-def metadata_columns(material: RunMaterial) -> dict[str, str]:
+def metadata_columns(material: RunMaterial) -> dict[str, ColumnKind]:
     """Columns to filter by, with their kinds: one pass over the documents."""
     if material.corpus is None:
         return {}
@@ -77,4 +77,3 @@ def _rows_in_order(
     for document in documents:
         if document.id in waiting:
             metadata[document.id] = dict(document.metadata)
-

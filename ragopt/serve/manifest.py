@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from ragopt.corpus.metadata import ColumnKind
 from ragopt.corpus.splitting import ChunkOptions
 from ragopt.errors import IndexFormatError, RagoptError
 from ragopt.records import Metric, Trial
@@ -113,7 +114,7 @@ class Manifest:
     questions: str
     table: str
     table_version: int
-    columns: Mapping[str, str]
+    columns: Mapping[str, ColumnKind]
     with_vectors: bool
     coding: Coding
     coding_added: Coding
@@ -197,7 +198,7 @@ def _parsed(content: Mapping[str, Any]) -> Manifest:
         state=State(**{name: _text(value) for name, value in _table(content["state"]).items()}),
         **{name: _text(content[name]) for name in ("template", "rotation", "canaries", "questions", "table")},
         table_version=_count(content["table_version"]),
-        columns={_text(name): _text(kind) for name, kind in _table(content["columns"]).items()},
+        columns={_text(name): _kind(kind) for name, kind in _table(content["columns"]).items()},
         with_vectors=bool(content["with_vectors"]),
         coding=_coding(content["coding"]),
         coding_added=_coding(content["coding_added"]),
@@ -240,6 +241,10 @@ def _count(value: Any, most: int = 2**63) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise ValueError(f"{value!r} is no count up to {most}")
     return value
+
+
+def _kind(value: Any) -> ColumnKind:
+    return cast("ColumnKind", _one_of(value, get_args(ColumnKind)))
 
 
 def _one_of(value: Any, allowed: tuple[str, ...]) -> str:

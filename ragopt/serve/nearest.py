@@ -77,15 +77,15 @@ def nearest_rows(
 
 def _best(found: list[Found], n_queries: int, k: int) -> Found:
     """Merge the results of segments, each best first; among equal scores those of the earlier segment."""
+    scores: NDArray[np.float32] = np.empty((n_queries, 0), np.float32)
+    rows: NDArray[np.int64] = np.empty((n_queries, 0), np.int64)
     if len(found) == 1:
-        scores, rows = (both[:, :k] for both in found[0])
+        scores, rows = found[0][0][:, :k], found[0][1][:, :k]
     elif found:
-        scores, rows = (np.concatenate(both, axis=1) for both in zip(*found, strict=True))
-        scores = np.where(rows == NOTHING, -np.inf, scores)
+        rows = np.concatenate([one[1] for one in found], axis=1)
+        scores = np.where(rows == NOTHING, np.float32(-np.inf), np.concatenate([one[0] for one in found], axis=1))
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         scores, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
-    else:
-        scores, rows = np.empty((n_queries, 0), np.float32), np.empty((n_queries, 0), np.int64)
     missing = ((0, 0), (0, k - rows.shape[1]))
     rows = np.pad(rows, missing, constant_values=NOTHING)
     scores = np.pad(scores, missing, constant_values=-np.inf)

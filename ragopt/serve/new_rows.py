@@ -86,7 +86,7 @@ def prepared(index: Index, documents: Sequence[Document], *, split: bool) -> New
 
 
 def _lines(index: Index, documents: Sequence[Document], *, split: bool) -> list[Line]:
-    first, lines = index.manifest.n_rows, []
+    first, lines = index.manifest.n_rows, list[Line]()
     pieces = _pieces(index, [document.text for document in documents], split=split)
     for document, texts in zip(documents, pieces, strict=True):
         place = f"document {document.id!r}"

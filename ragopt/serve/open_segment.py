@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import faiss
     from numpy.typing import NDArray
 
+    from ragopt.corpus.metadata import ColumnKind
     from ragopt.serve.manifest import Manifest
     from ragopt.serve.new_rows import NewRows
     from ragopt.serve.snapshot import Snapshot
@@ -68,7 +69,7 @@ class OpenSegment:
         return replace(manifest, segments=(*kept, Segment(index, lines, int(self.index.ntotal))), columns=columns)
 
 
-def _appended(table: Any, manifest: Manifest, new: NewRows) -> dict[str, str]:
+def _appended(table: Any, manifest: Manifest, new: NewRows) -> dict[str, ColumnKind]:
     """Append lines, with a new column for every new key of metadata; the columns there are now."""
     import pyarrow as pa  # noqa: PLC0415 - loaded when first used
 
@@ -85,4 +86,3 @@ def _appended(table: Any, manifest: Manifest, new: NewRows) -> dict[str, str]:
     names = [one.name for one in table.schema]
     table.add(pa.table({name: batch.column(name) for name in names}, schema=table.schema))
     return columns
-

@@ -105,7 +105,7 @@ class Index:
     @overload
     def search(self, queries: str, k: int = 5, where: str | None = None) -> list[Hit]: ...
     @overload
-    def search(
+    def search(  # type: ignore[overload-overlap]
         self, queries: Sequence[str] | NDArray[np.float32], k: int = 5, where: str | None = None
     ) -> list[list[Hit]]: ...
 
@@ -198,9 +198,7 @@ class Index:
             )  # fmt: skip
 
     @staticmethod
-    def _allowed(
-        snapshot: Snapshot, where: str | None
-    ) -> tuple[NDArray[np.bool_] | None, NDArray[np.uint64] | None]:
+    def _allowed(snapshot: Snapshot, where: str | None) -> tuple[NDArray[np.bool_] | None, NDArray[np.uint64] | None]:
         """Rows that a condition lets through, and the row ids of its lines; None for both without one."""
         if where is None:
             return None, None
@@ -265,7 +263,8 @@ class Index:
         with self._write_lock:
             if self._writer is None:
                 self._writer = Writer(self)
-            return change(self._writer)
+            changed: Changed = change(self._writer)
+            return changed
 
     def serve(self, snapshot: Snapshot) -> None:
         """Serve another version from now on; searches under way finish on theirs."""

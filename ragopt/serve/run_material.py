@@ -66,7 +66,7 @@ def settings_of_run(run: Run, cache_dir: Path, *, corpus: str | None = None) -> 
     given = run.info.get("arguments")
     try:
         if not isinstance(given, dict):
-            raise TypeError("arguments is no table")  # noqa: TRY301 - one message for all damage
+            raise TypeError("arguments is no table")
         known = {one.name for one in fields(SweepSettings)} - {"limits", "out", "cache_dir", "prices", "workload"}
         values: dict[str, Any] = {name: value for name, value in given.items() if name in known}
         values["models"] = tuple(values["models"])
@@ -129,7 +129,7 @@ def _ready(run: Run, settings: SweepSettings, store: ArtifactStore, progress: Pr
     return RunMaterial(settings, _plan(run, settings), data, None, opened.vector_ids, None, ())
 
 
-def _data(  # noqa: PLR0913, PLR0917 - the parts of one record
+def _data(
     store: ArtifactStore, settings: SweepSettings, embedder: Embedder | None, vectors: Any, confirm: Any, fit: Any
 ) -> ModelData:
     exact, candidates = find_exact(store, vectors, confirm, k=settings.k, metric=settings.metric)

@@ -1,4 +1,4 @@
-"""One version of a served index, opened: immutable, so that any number of threads may search it while a writer works."""
+"""One version of a served index, opened: immutable, so that threads may search it while a writer works."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def opened_version(root: Path, manifest: Manifest, lease: HeldLock) -> Snapshot:
         first_row += segment.n_rows
     dead_rows = read_array(safe_path(root, manifest.state.dead_rows), np.int64, (None,))
     dead_lines = read_array(safe_path(root, manifest.state.dead_lines), np.uint64, (None,))
-    if len(dead_rows) and not (0 <= dead_rows[0] and dead_rows[-1] < first_row):
+    if len(dead_rows) and not (dead_rows[0] >= 0 and dead_rows[-1] < first_row):
         raise IndexFormatError(f"{root} has deleted rows beyond its {first_row:,}", next_step="Build the index again")
     alive = None
     if len(dead_rows):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragopt.artifacts import canonical_json, storage_errors
-from ragopt.corpus.metadata import column_value
+from ragopt.corpus.metadata import ColumnKind, column_value
 from ragopt.corpus.records import MetadataValue
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.serve.layout import TABLE_NAME
@@ -54,7 +54,7 @@ def filterable(keys: Iterable[str]) -> list[str]:
     return plain[:MOST_COLUMNS]
 
 
-def schema_of(columns: Mapping[str, str], vector_dim: int = 0) -> pa.Schema:
+def schema_of(columns: Mapping[str, ColumnKind], vector_dim: int = 0) -> pa.Schema:
     """The table's schema: own columns, metadata columns by kind, the vector where it is kept."""
     import pyarrow as pa  # noqa: PLC0415 - loaded when first used
 
@@ -65,7 +65,7 @@ def schema_of(columns: Mapping[str, str], vector_dim: int = 0) -> pa.Schema:
 
 
 def batch_of(
-    lines: Sequence[Line], columns: Mapping[str, str], vectors: NDArray[np.float32] | None = None
+    lines: Sequence[Line], columns: Mapping[str, ColumnKind], vectors: NDArray[np.float32] | None = None
 ) -> pa.RecordBatch:
     """Lines as one Arrow batch.
 

@@ -188,9 +188,7 @@ class Writer:
                            canaries=(rows, scores))  # fmt: skip
 
 
-def _rows_without_lines(
-    before: Snapshot, rows: NDArray[np.int64], dead_lines: NDArray[np.uint64]
-) -> NDArray[np.int64]:
+def _rows_without_lines(before: Snapshot, rows: NDArray[np.int64], dead_lines: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Rows none of whose lines is left: others still stand for a document with the same text."""
     from ragopt.serve.hits import row_ids_of  # noqa: PLC0415 - beside its use
 
@@ -202,4 +200,3 @@ def _rows_without_lines(
 def _row_id_filters(row_ids: NDArray[np.uint64]) -> Iterable[str]:
     for first in range(0, len(row_ids), 1000):
         yield f"{ROWID} IN ({', '.join(map(str, row_ids[first : first + 1000].tolist()))})"
-
