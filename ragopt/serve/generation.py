@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ragopt.artifacts import fsync_file, fsync_folder, storage_errors
 from ragopt.serve.arrays import write_array
 from ragopt.serve.file_checks import entries_of, files_under
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import faiss
+    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from ragopt.corpus.documents import read_documents
 from ragopt.corpus.metadata import ColumnKind, columns_of_metadata
-from ragopt.corpus.records import MetadataValue
 from ragopt.serve.table import BATCH_LINES, Line, filterable
 
 if TYPE_CHECKING:
     from ragopt.corpus.chunks import Chunks
+    from ragopt.corpus.records import MetadataValue
     from ragopt.serve.run_material import RunMaterial
 
 SAME_TEXT = "="

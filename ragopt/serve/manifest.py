@@ -165,8 +165,10 @@ def read_manifest(root: Path) -> Manifest:
     try:
         manifest = _parsed(content)
     except (RagoptError, KeyError, TypeError, ValueError) as error:
-        raise IndexFormatError(f"{path} cannot be read: {type(error).__name__}: {error}",
-                               next_step="Build the index again, or restore the folder from a copy") from error  # fmt: skip
+        raise IndexFormatError(
+            f"{path} cannot be read: {type(error).__name__}: {error}",
+            next_step="Build the index again, or restore the folder from a copy",
+        ) from error
     if not isinstance(told, int) or told > manifest.version:
         raise IndexFormatError(
             f"{path} is version {manifest.version}, but version {told} was acknowledged: the manifest was put back",

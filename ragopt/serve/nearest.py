@@ -34,8 +34,11 @@ def query_vectors(snapshot: Snapshot, vectors: NDArray[np.float32]) -> NDArray[n
     dim, metric = snapshot.manifest.full_dim, snapshot.manifest.metric
     rows = np.ascontiguousarray(vectors, dtype=np.float32)
     if rows.ndim != 2 or rows.shape[1] != dim:
-        raise InputError(f"The query vectors have the shape {rows.shape}", allowed=f"(n_queries, {dim})",
-                         next_step=f"Give vectors of the model {snapshot.manifest.parsed_trial.space.model}")  # fmt: skip
+        raise InputError(
+            f"The query vectors have the shape {rows.shape}",
+            allowed=f"(n_queries, {dim})",
+            next_step=f"Give vectors of the model {snapshot.manifest.parsed_trial.space.model}",
+        )
     if metric == "cosine" and (np.abs(np.einsum("ij,ij->i", rows, rows) - 1) < UNIT_TOLERANCE).all():
         return rows
     return stored_rows(rows, metric, describe=lambda row: f"query {row} (counting from 0)")

@@ -103,9 +103,9 @@ class Index:
         return self._snapshot.n_alive
 
     @overload
-    def search(self, queries: str, k: int = 5, where: str | None = None) -> list[Hit]: ...
+    def search(self, queries: str, k: int = 5, where: str | None = None) -> list[Hit]: ...  # type: ignore[overload-overlap]
     @overload
-    def search(  # type: ignore[overload-overlap]
+    def search(
         self, queries: Sequence[str] | NDArray[np.float32], k: int = 5, where: str | None = None
     ) -> list[list[Hit]]: ...
 

@@ -113,8 +113,10 @@ def open_snapshot(root: Path, verify: Verify) -> Snapshot:
                 continue
             if isinstance(error, IndexFormatError):
                 raise
-            raise IndexFormatError(f"{root} cannot be opened: {error}",
-                                   next_step="Restore the folder from a copy, or build the index again") from error  # fmt: skip
+            raise IndexFormatError(
+                f"{root} cannot be opened: {error}",
+                next_step="Restore the folder from a copy, or build the index again",
+            ) from error
     raise IndexFormatError(f"{root} changed {TRIES} times while it was opened",
                            next_step="Open it again when the writer is less busy")  # fmt: skip
 

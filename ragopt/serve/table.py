@@ -12,7 +12,6 @@ import numpy as np
 
 from ragopt.artifacts import canonical_json, storage_errors
 from ragopt.corpus.metadata import ColumnKind, column_value
-from ragopt.corpus.records import MetadataValue
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.serve.layout import TABLE_NAME
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from ragopt.corpus.records import MetadataValue
 
 ROW, ID, DOCUMENT, TITLE, TEXT, METADATA, VECTOR = "row", "id", "document", "title", "text", "metadata", "vector"
 OWN_COLUMNS = (ROW, ID, DOCUMENT, TITLE, TEXT, METADATA, VECTOR)
@@ -122,8 +123,10 @@ def open_table(folder: Path, version: int) -> Any:
         table = lance().connect(str(folder)).open_table(TABLE_NAME)
         table.checkout(version)
     except (ValueError, RuntimeError, OSError) as error:
-        raise IndexFormatError(f"The table in {folder} has no version {version}: {first_line(error)}",
-                               next_step="Restore the folder from a copy, or build the index again") from error  # fmt: skip
+        raise IndexFormatError(
+            f"The table in {folder} has no version {version}: {first_line(error)}",
+            next_step="Restore the folder from a copy, or build the index again",
+        ) from error
     return table
 
 
