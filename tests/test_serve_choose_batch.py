@@ -40,9 +40,18 @@ def test_no_batch_size_is_said_plainly():
         "needed): measure for more seconds. Without a batcher the limit is kept: 700 questions a second, p99 3 ms "
         "(at most 4 ms)."
     )
-    only_unknown = choose_batch_size([unknown], UNBATCHED, 10.0)[1]
-    assert "nearest" not in only_unknown
-    assert "Without a batcher" not in only_unknown
+    assert "Without a batcher" not in choose_batch_size(ROWS, UNBATCHED, 10.0)[1]
+
+
+def test_longer_measuring_is_advised_only_where_it_may_help():
+    """A p99 surely above 910 ms needs no upper end to be beyond 50 ms; one from 4 ms up may still keep the limit."""
+    slow, slower = a_row(4, (98, 19, 174), (1549, 911, None)), a_row(8, (98, 19, 174), (2500, 1200, None))
+    assert choose_batch_size([slower, slow], UNBATCHED, 50.0)[1] == (
+        "No batch size is recommended: none has its p99 surely within 50 ms. The nearest is 4: 98 questions a second, "
+        "p99 1,549 ms (its upper end unknown)."
+    )
+    open_end = a_row(64, (9000, 8900, 9100), (5.0, 4.0, None))
+    assert "Too few answers for an upper end of p99 at 64 (" in choose_batch_size([slow, open_end], UNBATCHED, 50.0)[1]
 
 
 def test_sizes_that_the_measurement_does_not_tell_apart_are_named():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MAX_QUERIES = 32
-"""PLACEHOLDER_MAX_QUERIES."""
+"""Where 32 callers had the highest median throughput, not told from 8 and 16 (docs/method-measure.md#serving)."""
 
 MAX_WAIT_MS = 0.0
 """As in Triton's dynamic batcher, which does not delay by default (docs.nvidia.com, "Batchers", read 2026-11-26)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ragopt.measure.quantiles import Quantile, values_needed
@@ -46,16 +47,18 @@ def choose_batch_size(
 
 def _why_none(rows: Sequence[ServeRow], unbatched: ServeRow, p99_limit_ms: float | None) -> str:
     """Tell the nearest row, and whether longer measuring could help."""
-    needed = values_needed(0.99)
+    limit_ms = math.inf if p99_limit_ms is None else p99_limit_ms
     known = [row for row in rows if row.p99_ms.high is not None]
-    too_few = [str(row.batch_size) for row in rows if row.p99_ms.high is None]
-    sentences = [f"No batch size is recommended: none has its p99 surely within {p99_limit_ms:g} ms."]
-    if known:
-        nearest = min(known, key=lambda row: row.p99_ms.high or 0.0)
-        sentences.append(f"The nearest is {nearest.batch_size}: {_figures(nearest)}.")
-    if too_few:
-        sentences.append(f"Too few answers for an upper end of p99 at {', '.join(too_few)} ({needed} of every caller "
-                         "are needed): measure for more seconds.")  # fmt: skip
+    nearest = min(known or rows, key=lambda row: (row.p99_ms.high or 0.0, row.p99_ms.value))
+    sentences = [
+        f"No batch size is recommended: none has its p99 surely within {limit_ms:g} ms.",
+        f"The nearest is {nearest.batch_size}: {_figures(nearest)}.",
+    ]
+    # A lower end beyond the limit says enough: no upper end will lie below it.
+    undecided = [str(row.batch_size) for row in rows if row.p99_ms.high is None and (row.p99_ms.low or 0.0) <= limit_ms]
+    if undecided:
+        sentences.append(f"Too few answers for an upper end of p99 at {', '.join(undecided)} ({values_needed(0.99)} of "
+                         "every caller are needed): measure for more seconds.")  # fmt: skip
     if within_limit(unbatched, p99_limit_ms):
         sentences.append(f"Without a batcher the limit is kept: {_figures(unbatched)}.")
     return " ".join(sentences)
