@@ -231,7 +231,7 @@ def test_coding_errors_of_batches_add_up():
 
 
 def test_documents_are_cut_as_the_run_cut_them(tmp_path):
-    """With chunks of sixteen tokens a long document becomes several, each deleted with it; split=False keeps it whole."""
+    """With chunks of sixteen tokens a long document becomes several, each deleted with it; or one, whole."""
     from ragopt.corpus.splitting import ChunkOptions  # noqa: PLC0415 - beside its use
 
     run = swept(tmp_path, ["Flat"], n=60, chunk=ChunkOptions(chunk_tokens=16, chunk_overlap=4))

@@ -79,7 +79,7 @@ def predicate(draw):
         ("draft", lambda one: one["metadata"]["draft"]),
         (f"weight < {weight}", lambda one: one["metadata"]["weight"] < weight),
         (f"id = 'd{number}'", lambda one: one["_id"] == f"d{number}"),
-        (f"document IN ('d{number}', 'd{number + 1}', 'nobody')", lambda one: one["_id"] in (f"d{number}", f"d{number + 1}")),
+        (f"document IN ('d{number}', 'nobody')", lambda one: one["_id"] == f"d{number}"),
         ("title LIKE 'Page 1%'", lambda one: one["title"].startswith("Page 1")),
     ]  # fmt: skip
     (left, of_left), (right, of_right) = draw.choice(simple), draw.choice(simple)
@@ -214,8 +214,16 @@ def test_ready_vectors_are_served_without_texts(tmp_path, rng):
 
     (tmp_path / "grid.toml").write_text('about = "x"\n[[grid]]\nspaces = ["full"]\nfactories = ["Flat", "SQ8"]\n')
     ready = ReadyVectors(str(tmp_path / "v.npy"), str(tmp_path / "q.npy"), str(tmp_path / "ids.txt"))
-    run = ragopt.sweep(ready=ready, grid=str(tmp_path / "grid.toml"), limits={"min_recall": 0.5}, n_queries=60,
-                       confirm_queries=60, cost_model="scan", out=tmp_path / "run", cache_dir=tmp_path / "c")  # fmt: skip
+    run = ragopt.sweep(
+        ready=ready,
+        grid=str(tmp_path / "grid.toml"),
+        limits={"min_recall": 0.5},
+        n_queries=60,
+        confirm_queries=60,
+        cost_model="scan",
+        out=tmp_path / "run",
+        cache_dir=tmp_path / "c",
+    )
     ragopt.build(
         run, out=tmp_path / "index", trial="vectors@16:none | Flat", cache_dir=tmp_path / "c", with_vectors=True
     )
@@ -235,8 +243,15 @@ def test_ready_vectors_are_served_without_texts(tmp_path, rng):
 @pytest.mark.slow
 def test_public_data_is_served_as_it_was_confirmed(name, shared, tmp_path):
     """On real vectors and on a real corpus the opened index gives the confirmed trial's rows in its order."""
-    settings = {"out": tmp_path / "run", "cache_dir": tmp_path / "cache", "cost_model": "scan",
-                "grid": "indexes/recipes/small-codes.toml", "finalists": 3, "n_queries": 300, "confirm_queries": 300}  # fmt: skip
+    settings = {
+        "out": tmp_path / "run",
+        "cache_dir": tmp_path / "cache",
+        "cost_model": "scan",
+        "grid": "indexes/recipes/small-codes.toml",
+        "finalists": 3,
+        "n_queries": 300,
+        "confirm_queries": 300,
+    }
     if name == "scifact":
         run = ragopt.sweep(shared / "data" / "scifact", chunk=ChunkOptions(chunk_tokens=None), **settings)
     else:

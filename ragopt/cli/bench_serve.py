@@ -76,7 +76,7 @@ def command(
     from ragopt.report.serve_chart import check_suffix, write_serve_chart  # noqa: PLC0415 - loaded when first used
     from ragopt.report.serve_text import print_serve_bench  # noqa: PLC0415 - loaded when first used
     from ragopt.serve.bench import bench_serve  # noqa: PLC0415 - loaded when first used
-    from ragopt.serve.opened import (  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - as above
+    from ragopt.serve.opened import (  # noqa: PLC0415 - as above
         open_index,
     )
 
