@@ -7,7 +7,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ragopt.api import bill, build, recommend, sweep
+    from ragopt.api import bill, build, check, recommend, sweep
     from ragopt.bill.whole_bill import WholeBill
     from ragopt.bill.workload import Workload
     from ragopt.corpus.records import Document
@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 _HOME = {
     "bill": "ragopt.api",
     "build": "ragopt.api",
+    "check": "ragopt.api",
     "sweep": "ragopt.api",
     "recommend": "ragopt.api",
     "open": "ragopt.serve.opened:open_index",
@@ -56,6 +57,7 @@ __all__ = [
     "Workload",
     "bill",
     "build",
+    "check",
     "open",
     "recommend",
     "sweep",

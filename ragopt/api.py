@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -32,7 +32,10 @@ from ragopt.sweep.settings import SweepSettings
 if TYPE_CHECKING:
     from ragopt.bill.decisions.target import Growing, TargetDecision
     from ragopt.bill.tornado import Swing
+    from ragopt.corpus.records import Document
+    from ragopt.embed.embedder import Embedder
     from ragopt.serve.build import Built
+    from ragopt.serve.check_records import Checked
 
 
 def default_cache_dir() -> Path:
@@ -285,6 +288,58 @@ def build(  # noqa: PLR0913 - what, where, and from which files
         corpus=None if corpus is None else str(corpus),
         with_vectors=with_vectors,
     )
+
+
+def check(  # noqa: PLR0913 - what is checked, with which queries, documents, model and prices
+    folder: str | Path,
+    *,
+    queries: str | Path | Sequence[str] | None = None,
+    documents: str | Path | Iterable[Document] | None = None,
+    embed_again: bool = False,
+    embedder: Embedder | None = None,
+    model: str | None = None,
+    prices: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Checked:
+    """Check a built index: files, embedder, recall of its canaries, drift of documents and queries, the bill.
+
+    Args:
+        folder: that `build` wrote.
+        queries: new ones: a file, or their texts.
+        documents: new ones that are not in the index: a file or folder, or the documents.
+        embed_again: whether every chunk is embedded once more to find exact neighbours of `queries`, where the folder
+            keeps codes only.
+        embedder: as in `ragopt.open`.
+        model: where the model lies now; None takes the name that the folder keeps.
+        prices: a file of prices that replace others.
+        progress: told of every phase; None is silent.
+
+    Returns:
+        What was found, with `word` and `exit_code`: keep 0, re-tune 4, re-train 5, broken 1.
+
+    Raises:
+        RagoptError: no index there, or queries and documents that cannot be read.
+
+    Example:
+        ``if ragopt.check("index").word == "broken": ...``
+    """
+    from ragopt.serve.check import ToCheck, check_folder  # noqa: PLC0415 - loaded when first used
+    from ragopt.serve.check_inputs import documents_of, questions_of  # noqa: PLC0415 - loaded when first used
+
+    questions, queries_name = questions_of(queries)
+    new_documents, documents_name = documents_of(documents)
+    book = PriceBook.load()
+    given = ToCheck(
+        book=book if prices is None else book.overridden(Path(prices)),
+        questions=questions,
+        documents=new_documents,
+        queries_name=queries_name,
+        documents_name=documents_name,
+        embed_again=embed_again,
+        embedder=embedder,
+        model=model,
+    )
+    return check_folder(Path(folder), given, progress or Silent())
 
 
 def with_recommendation(run: Run, recommendation: Recommendation) -> Run:

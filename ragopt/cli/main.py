@@ -15,6 +15,7 @@ COMMANDS = {
     "sweep": ("ragopt.cli.sweep", "Measure every index on a corpus and recommend the cheapest that finds enough."),
     "recommend": ("ragopt.cli.recommend", "Decide again from a finished run, with other limits; measures nothing."),
     "build": ("ragopt.cli.build", "Build the recommended index into a folder that a service opens."),
+    "check": ("ragopt.cli.check", "Is a built index still what it was: keep, re-tune, re-train or broken."),
     "bill": ("ragopt.cli.bill", "What an index costs per month at every target, line by line."),
     "decide": ("ragopt.cli.decide", "Buy or build, spot, storage tier, how many chunks, when to move."),
     "bench-serve": ("ragopt.cli.bench_serve", "Which batch size answers the most questions within a latency limit."),
@@ -34,7 +35,7 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; exit codes: 0 ok, 1 error, 2 usage, 3 nothing fits."""
+    """Run the command line; exit codes: 0 ok, 1 error, 2 usage, 3 nothing fits, 4 and 5 by `check`."""
     try:
         code = group.main(args=arguments, prog_name="ragopt", standalone_mode=False)
     except click.ClickException as error:

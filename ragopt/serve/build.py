@@ -23,6 +23,7 @@ from ragopt.measure.neighbours import recall_vs_exact
 from ragopt.serve import layout
 from ragopt.serve.arrays import write_array
 from ragopt.serve.canaries import DEPTH, N_CANARIES
+from ragopt.serve.check_material import with_check_material
 from ragopt.serve.generation import (
     BASE_LINES,
     Names,
@@ -121,7 +122,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
 
     def write(root: Path, generation: str, version: int, number: int) -> Manifest:
         parts = _Parts(root, generation, material, chosen, folder, with_vectors=with_vectors)
-        manifest = parts.write(run, version, number)
+        manifest = with_check_material(root, parts.write(run, version, number), run, material)
         report(2, 3)
         return manifest
 

@@ -75,6 +75,20 @@ class Coding:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryRecall:
+    """recall_vs_exact@k of the canaries when the folder was built: mean, 95 % interval, and what each of them found.
+
+    Attributes:
+        hits: of each canary in order, how many of its k exact neighbours were found.
+    """
+
+    value: float
+    low: float
+    high: float
+    hits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One version of a served index.
 
@@ -93,6 +107,8 @@ class Manifest:
         coding: of the base's training sample. coding_added: of the rows that were added since the build.
         files: by name, every file.
         about: for people and for `check`: run, workload, recommendation, versions, quality of the trial.
+        canary_recall: at the build; None where fewer than k vectors, or fewer than two canaries, were there.
+        coding_held_out: of rows that a second quantizer was not trained on; None where there is none to compare with.
     """
 
     version: int
@@ -120,6 +136,8 @@ class Manifest:
     coding_added: Coding
     files: Mapping[str, FileEntry]
     about: Mapping[str, Any]
+    canary_recall: CanaryRecall | None = None
+    coding_held_out: Coding | None = None
 
     @property
     def n_rows(self) -> int:
@@ -206,6 +224,8 @@ def _parsed(content: Mapping[str, Any]) -> Manifest:
         coding_added=_coding(content["coding_added"]),
         files=files,
         about=_table(content["about"]),
+        canary_recall=_canary_recall(content["canary_recall"], content["k"]),
+        coding_held_out=_coding(content["coding_held_out"]) if content["coding_held_out"] is not None else None,
     )
     if not segments or manifest.n_rows > MOST_ROWS:
         raise ValueError(f"{len(segments)} segments of {manifest.n_rows} rows")
@@ -225,6 +245,13 @@ def named_files(manifest: Manifest) -> list[str]:
 
 def _coding(value: Any) -> Coding:
     return Coding(_count(value["n"], MOST_ROWS), float(value["mean"]), float(value["variance"]))
+
+
+def _canary_recall(value: Any, k: int) -> CanaryRecall | None:
+    if value is None:
+        return None
+    hits = tuple(_count(one, k) for one in value["hits"])
+    return CanaryRecall(float(value["value"]), float(value["low"]), float(value["high"]), hits)
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,112 @@
+"""From figures to one word: keep, re-tune, re-train or broken. Nothing is measured here.
+
+Every rule asks for the end of an interval, not for its middle: with too few queries or rows the word stays `keep`.
+The rules and where their constants come from: docs/method-check.md#the-word.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragopt.measure.intervals import few_queries_warning
+from ragopt.serve.check_records import CodingDrift, EmbedderReplay, Reason, RecallNow, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ragopt.measure.intervals import Interval
+
+WORST_RATIO = 1.15
+"""Of the coding error of new rows to that of held-out ones. Rows of the same kind gave 1.12 at most over ten factories
+on two sets of vectors. EFFECT (eval/coding_drift.py, 2026-11-26)."""
+
+ORDER: tuple[Word, ...] = ("broken", "re-train", "re-tune", "keep")
+"""The first of these that a reason says is the word: what is broken need not be tuned, and what is trained anew is."""
+
+
+def verdict(reasons: Sequence[Reason]) -> tuple[Word, tuple[Reason, ...]]:
+    """The word, and every reason, those that say it first."""
+    said = {reason.word for reason in reasons}
+    word: Word = next((one for one in ORDER if one in said), "keep")
+    return word, tuple(sorted(reasons, key=lambda reason: ORDER.index(reason.word)))
+
+
+def reason_of_embedder(replay: EmbedderReplay) -> Reason:
+    """Broken where a question's vector moved by more than rounding does."""
+    figures = (
+        f"largest move {replay.largest_move:.1e} of a vector's length, at most {replay.tolerance:.0e} is allowed, "
+        f"n = {replay.n:,}"
+    )
+    if replay.n_moved:
+        return Reason("broken", f"The embedder gives other vectors than at the build for {replay.n_moved:,} of the "
+                                f"canaries' questions: {figures}")  # fmt: skip
+    return Reason("keep", f"The embedder gives the canaries' vectors of the build: {figures}")
+
+
+def reason_of_recall(what: str, recall: RecallNow, k: int, floor: float | None) -> Reason:
+    """Re-tune where even the upper end of recall_vs_exact@k lies below the floor."""
+    figures = f"recall_vs_exact@{k} of {what} is {interval_text(recall.now)}, n = {recall.now.n:,}"
+    if recall.at_build is not None and recall.change is not None:
+        figures += (
+            f"; {interval_text(recall.at_build)} at the build, change {recall.change.value:+.4f} "
+            f"[{recall.change.low:+.4f}, {recall.change.high:+.4f}] on the same queries"
+        )
+    if floor is None:
+        return Reason("keep", f"{figures}; no limit is known")
+    if recall.now.high < floor:
+        return Reason("re-tune", f"{figures}: all of the interval lies below {floor:.4f}")
+    if recall.now.low < floor:
+        return Reason("keep", f"{figures}: the interval holds {floor:.4f}, so that it is not known to be missed")
+    return Reason("keep", f"{figures}: not below {floor:.4f}")
+
+
+def reason_of_drift(drift: CodingDrift) -> Reason:
+    """Re-train where even the lower end of the ratio of coding errors lies above `WORST_RATIO`."""
+    figures = (
+        f"{drift.what}: coding error {drift.error:.4g} (n = {drift.n:,}), {drift.error_held_out:.4g} of rows held out "
+        f"at the build (n = {drift.n_held_out:,}), ratio {drift.ratio.value:.3f} "
+        f"[{drift.ratio.low:.3f}, {drift.ratio.high:.3f}]"
+    )
+    if drift.ratio.low > WORST_RATIO:
+        return Reason("re-train", f"{figures}: all of the interval lies above {WORST_RATIO:g}")
+    if drift.ratio.high > WORST_RATIO:
+        return Reason("keep", f"{figures}: the interval holds {WORST_RATIO:g}, so that a drift is not known")
+    return Reason("keep", f"{figures}: not above {WORST_RATIO:g}")
+
+
+def interval_text(interval: Interval) -> str:
+    """Value and interval to four decimals.
+
+    >>> from ragopt.measure.intervals import Interval
+    >>> interval_text(Interval(0.95, 0.9, 0.975, 100))
+    '0.9500 [0.9000, 0.9750]'
+    """
+    return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
+
+
+def few_queries_notes(recalls: Iterable[tuple[str, RecallNow | None]]) -> list[str]:
+    """Say where a recall rests on few queries."""
+    found = []
+    for what, recall in recalls:
+        warning = None if recall is None else few_queries_warning(recall.now.n)
+        if warning:
+            found.append(f"{what}: {warning[0].lower()}{warning[1:].removesuffix('.')}")
+    return found
+
+
+def recall_floor(about_quality: dict[str, dict[str, float]], min_recall: float | None, k: int) -> float | None:
+    """What recall_vs_exact@k is held against.
+
+    The limit that the run was asked for; for a trial that did not meet it when it was built, or without a limit, the
+    lower end of what the run measured of it.
+
+    Args:
+        about_quality: of the trial, as the manifest keeps it.
+        min_recall: of the run; None for no limit.
+        k: results counted.
+    """
+    figure = about_quality.get(f"recall_vs_exact@{k}")
+    measured = None if figure is None else float(figure["low"])
+    if min_recall is None or measured is None:
+        return measured if min_recall is None else min_recall
+    return min(min_recall, measured)
