@@ -1,0 +1,274 @@
+"""What a check measures on a real folder, through `ragopt.check`."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+import ragopt
+from ragopt.bill.price_book import PriceBook
+from ragopt.errors import IndexFormatError, InputError
+from ragopt.serve.canary_replay import replay_canaries
+from ragopt.serve.check import MOST_MOVE, compared
+from ragopt.serve.manifest import read_manifest, write_manifest
+from ragopt.serve.reprice import repriced
+from tests.checked import MIN_RECALL, built_folders, copied, other_texts
+from tests.served import swept, write_queries
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Built folders by factory, never changed."""
+    return built_folders(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def coded(folders, tmp_path):
+    """A copy of the coded index."""
+    return copied(folders["PQ16x4fs"], tmp_path)
+
+
+def documents(texts, prefix="x"):
+    return [ragopt.Document(f"{prefix}{number}", "", text) for number, text in enumerate(texts)]
+
+
+class Moved:
+    """The folder's own embedder, its vectors moved by a share of their length."""
+
+    def __init__(self, embedder, move):
+        self._embedder, self._move = embedder, move
+        self.name, self.dim, self.device = embedder.name, embedder.dim, embedder.device
+        self.identity, self.tokenizer = embedder.identity, embedder.tokenizer
+
+    def embed_documents(self, texts):
+        return self._embedder.embed_documents(texts)
+
+    def embed_queries(self, texts):
+        vectors = self._embedder.embed_queries(texts)
+        noise = np.random.default_rng(0).standard_normal(vectors.shape).astype(np.float32)
+        noise *= np.linalg.norm(vectors, axis=1, keepdims=True) / np.linalg.norm(noise, axis=1, keepdims=True)
+        return vectors + np.float32(self._move) * noise
+
+
+def test_a_fresh_folder_is_kept(folders):
+    """Recall of the canaries is that of the build for each of them, the embedder has not moved, the bill is the same."""
+    checked = ragopt.check(folders["PQ16x4fs"])
+    assert (checked.word, checked.exit_code) == ("keep", 0)
+    assert checked.canaries.now.value == pytest.approx(checked.canaries.at_build.value)
+    assert (checked.canaries.change.value, checked.canaries.n_unknown) == (0.0, 0)
+    assert checked.recall_floor == MIN_RECALL
+    assert (checked.embedder.n, checked.embedder.n_moved, checked.embedder.largest_move) == (100, 0, 0.0)
+    assert checked.bill.same_size_usd_per_month == checked.bill.usd_per_month == checked.bill.kept_usd_per_month
+    assert (checked.added, checked.queries, checked.documents) == (None, None, None)
+
+
+def test_the_build_keeps_what_every_canary_found(folders):
+    """The hits that the manifest keeps are those of the index's own search against the kept neighbours, by sets."""
+    index = ragopt.open(folders["PQ16x4fs"])
+    exact = index.snapshot.canary_neighbours()[0][:, :10]
+    found = index.nearest(index.snapshot.canaries(), 10)[1]
+    hits = [len(set(one) & set(other)) for one, other in zip(exact.tolist(), found.tolist(), strict=True)]
+    kept = index.manifest.canary_recall
+    assert list(kept.hits) == hits
+    assert kept.value == pytest.approx(np.mean(hits) / 10)
+
+
+def test_deleted_and_added_rows_keep_canaries_exact(coded):
+    """After changes recall of the canaries is measured against what is there now: an exact index still has 1."""
+    with ragopt.open(coded) as index:
+        index.delete([f"d{number}" for number in range(0, 400, 3)])
+        index.add(documents(other_texts(40)))
+    checked = ragopt.check(coded)
+    index = ragopt.open(coded)
+    rows, scores = index.snapshot.canary_neighbours()
+    alive = index.snapshot.alive
+    expected = []
+    for canary, own in zip(index.snapshot.canaries(), rows, strict=True):
+        exact = [row for row in own.tolist() if row >= 0 and alive[row]][:10]
+        found = index.nearest(canary[None], 10)[1][0].tolist()
+        expected.append(len(set(exact) & set(found)) / 10)
+    assert checked.canaries.now.value == pytest.approx(np.mean(expected))
+    assert checked.canaries.n_unknown == 0
+    assert scores.shape == rows.shape
+
+
+def test_an_exact_index_finds_its_canaries_after_changes(folders, tmp_path):
+    """Flat has recall_vs_exact of 1 on the canaries, whatever was added and deleted."""
+    folder = copied(folders["Flat"], tmp_path)
+    with ragopt.open(folder) as index:
+        index.delete([f"d{number}" for number in range(0, 400, 3)])
+        index.add(documents(other_texts(40)))
+    checked = ragopt.check(folder)
+    assert (checked.canaries.now.value, checked.word) == (1.0, "keep")
+    assert any("the codes are the vectors themselves" in note for note in checked.notes)
+
+
+def test_canaries_whose_depth_is_used_up_are_left_out(coded):
+    """Deleting the best 91 of one canary's 100 kept neighbours leaves it out, and says how many were."""
+    index = ragopt.open(coded)
+    rows = index.snapshot.canary_neighbours()[0]
+    table = index.as_lancedb().to_arrow()
+    names = {}
+    for row, name in zip(table["row"].to_pylist(), table["document"].to_pylist(), strict=True):
+        names.setdefault(row, []).append(name)
+    with index:
+        index.delete([name for row in rows[0, :91].tolist() for name in names[row]])
+    replayed = replay_canaries(index.snapshot)
+    assert not replayed.known[0]
+    dead = set(rows[0, :91].tolist())
+    known = [sum(row not in dead for row in own) >= 10 for own in rows.tolist()]
+    assert replayed.known.tolist() == known
+    checked = ragopt.check(coded)
+    assert checked.canaries.n_unknown == known.count(False)
+    assert checked.canaries.now.n == checked.canaries.change.n == known.count(True)
+    assert f"{known.count(False)} of 100 canaries are left out" in " ".join(checked.notes)
+
+
+def test_an_empty_index_is_checked(coded):
+    """With nothing left, neither recall nor a bill is measured, in words."""
+    with ragopt.open(coded) as index:
+        index.delete([f"d{number}" for number in range(400)])
+    checked = ragopt.check(coded, queries=other_texts(5))
+    assert (checked.word, checked.canaries, checked.queries, checked.bill) == ("keep", None, None, None)
+    told = " ".join(checked.notes)
+    for phrase in ("the canaries are not replayed", "fewer than 10 chunks", "the index is empty"):
+        assert phrase in told
+
+
+def test_queries_without_exact_vectors_say_what_gives_them(coded):
+    """Codes alone have no exact neighbours; the note names both ways to have them."""
+    checked = ragopt.check(coded, queries=other_texts(5))
+    assert checked.queries is None
+    assert any("--embed-again" in note and "--with-vectors" in note for note in checked.notes)
+
+
+def test_queries_of_the_corpus_keep_and_of_other_words_retune(coded, tmp_path):
+    """The run's own questions find enough; of other words all of the interval lies below the limit."""
+    own = ragopt.check(coded, queries=write_queries(tmp_path, 200), embed_again=True)
+    assert (own.word, own.queries.now.n) == ("keep", 200)
+    other = ragopt.check(coded, queries=other_texts(), embed_again=True)
+    assert other.word == "re-tune"
+    assert other.queries.now.high < MIN_RECALL
+    assert other.reasons[0].text.startswith("recall_vs_exact@10 of the new queries is 0.")
+
+
+def test_added_rows_of_the_same_kind_keep_and_of_another_kind_retrain(coded):
+    """Documents of the corpus's own words are coded as held-out ones, of other words four times worse."""
+    with ragopt.open(coded) as index:
+        index.add(documents([hit.text[::-1][:0] + hit.text + " bator" for hit in index.search("batorcelin", 40)]))
+    same = ragopt.check(coded, documents=documents(other_texts(60)))
+    assert same.added.n == 40
+    assert same.added.ratio.high < 1.15
+    assert (same.word, same.reasons[0].text.split(":")[0]) == ("re-train", "the new documents")
+    with ragopt.open(coded) as index:
+        index.add(documents(other_texts(60), "y"))
+    assert ragopt.check(coded).word == "re-train"
+
+
+@pytest.mark.parametrize(("move", "word"), [(MOST_MOVE / 2, "keep"), (MOST_MOVE * 2, "broken")])
+def test_an_embedder_that_moved_is_broken(coded, move, word):
+    """Half the tolerance is rounding, twice is another model; then nothing more is embedded."""
+    embedder = Moved(ragopt.open(coded).embedder, move)
+    checked = ragopt.check(coded, embedder=embedder, queries=other_texts(5), embed_again=True)
+    assert checked.word == word
+    assert checked.embedder.largest_move == pytest.approx(move, rel=0.2)
+    assert (checked.queries is None) == (word == "broken")
+
+
+def test_moves_by_hand():
+    """(3, 4) to (3, 4.05) is 1 % of its length, (1, 0) to (0, 1) the root of 2."""
+    kept, now = np.array([[3, 4], [1, 0]], np.float32), np.array([[3, 4.025], [0, 1]], np.float32)
+    replay = compared(now, kept)
+    assert (replay.n, replay.n_moved) == (2, 1)
+    assert replay.largest_move == pytest.approx(2**0.5)
+
+
+def test_ready_vectors_have_no_embedder(tmp_path, rng):
+    """Built from vectors alone: the embedder is skipped in words, canaries are replayed, new texts are an error."""
+    centres = rng.standard_normal((20, 16))
+    near = (centres[rng.integers(0, 20, 620)] + 0.5 * rng.standard_normal((620, 16))).astype(np.float32)
+    np.save(tmp_path / "corpus.npy", near[:400])
+    np.save(tmp_path / "queries.npy", near[400:])
+    from ragopt.sweep.settings import ReadyVectors  # noqa: PLC0415 - beside its use
+
+    ready = ReadyVectors(vectors=str(tmp_path / "corpus.npy"), query_vectors=str(tmp_path / "queries.npy"))
+    run = ragopt.sweep(None, ready=ready, n_queries=100, confirm_queries=100, limits={"min_recall": 0.3},
+                       cost_model="scan", out=tmp_path / "run", cache_dir=tmp_path / "cache",
+                       grid=str(write_grid(tmp_path)))  # fmt: skip
+    ragopt.build(run, out=tmp_path / "index", cache_dir=tmp_path / "cache")
+    checked = ragopt.check(tmp_path / "index")
+    assert (checked.word, checked.embedder) == ("keep", None)
+    assert checked.canaries.change.value == 0.0
+    assert any("built from ready vectors" in note for note in checked.notes)
+    with pytest.raises(InputError, match="cannot embed text"):
+        ragopt.check(tmp_path / "index", documents=documents(["a text"]))
+
+
+def write_grid(folder):
+    """A grid of two trials of ready vectors."""
+    path = folder / "grid.toml"
+    path.write_text('about = "two"\n\n[[grid]]\nspaces = ["full"]\nfactories = ["SQ8", "Flat"]\n')
+    return path
+
+
+def test_one_query_is_too_few(coded):
+    """An interval needs two."""
+    with pytest.raises(InputError, match="holds 1 queries"):
+        ragopt.check(coded, queries=["one"], embed_again=True)
+
+
+def test_no_index_there(tmp_path):
+    """A missing folder and one that holds something else are errors, not broken indexes."""
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(IndexFormatError, match="is no served index"):
+            ragopt.check(folder)
+
+
+def test_a_damaged_manifest_is_broken(coded):
+    """A changed byte of the manifest: the word is broken, the reason names the file."""
+    path = coded / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":2'))
+    checked = ragopt.check(coded)
+    assert (checked.word, checked.exit_code, checked.version) == ("broken", 1, 0)
+    assert "manifest.json was changed" in checked.reasons[0].text
+
+
+def test_the_bill_grows_with_the_rows(coded):
+    """A run billed for ten thousand times its corpus is billed for as many times the rows of today."""
+    manifest = read_manifest(coded)
+    kept = manifest.about["check"]
+    own = next(one for one in kept["trials"] if one["trial"] == manifest.trial)
+    n = own["footprint"]["n_vectors_measured"]
+    own["workload"]["n_vectors"] = n * 10_000
+    bill = repriced(manifest, n * 5, PriceBook.packaged())
+    assert (bill.n_vectors_then, bill.n_vectors_now) == (n * 10_000, n * 50_000)
+    assert bill.usd_per_month > bill.same_size_usd_per_month
+    assert [one.usd_per_month for one in bill.others] == sorted(one.usd_per_month for one in bill.others)
+
+
+def test_prices_of_today_move_the_bill(coded, tmp_path):
+    """A file of prices in which every VM costs twice as much: the difference is by prices, none of it by size."""
+    book = PriceBook.packaged()
+    doubled = book.over(replace(price, usd=price.usd * 2) for price in book)
+    manifest = read_manifest(coded)
+    bill = repriced(manifest, manifest.n_rows, doubled)
+    assert bill.usd_per_month == bill.same_size_usd_per_month
+    assert abs(bill.usd_per_month - 2 * bill.kept_usd_per_month) <= Decimal("0.02")
+
+
+def test_a_trial_that_the_run_did_not_bill(coded):
+    """Without a kept bill the figures are told to be missing; a damaged one is damage."""
+    manifest = read_manifest(coded)
+    about = {**manifest.about, "check": {"trials": [], "given": []}}
+    assert "did not bill this trial" in repriced(replace(manifest, about=about), 390, PriceBook.packaged())
+    with pytest.raises(IndexFormatError, match="bill cannot be read"):
+        repriced(replace(manifest, about={**about, "check": {"trials": [{}]}}), 390, PriceBook.packaged())
+
+
+def test_a_folder_without_recall_of_the_build(coded):
+    """Where none was kept, recall is measured and the missing comparison told."""
+    write_manifest(coded, replace(read_manifest(coded), canary_recall=None))
+    checked = ragopt.check(coded)
+    assert (checked.word, checked.canaries.at_build, checked.canaries.change) == ("keep", None, None)
+    assert "no recall of the canaries at the build" in " ".join(checked.notes)
