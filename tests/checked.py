@@ -21,12 +21,24 @@ from tests.served import swept
 MIN_RECALL = 0.4
 """Below what PQ16x4fs finds of the corpus's own words (0.46 and more), above what it finds of other words."""
 
-OTHER_WORDS = "quagga zebra quantum lemon harbour violin granite orbit cactus walrus thunder ledger samba".split()
+OTHER_WORDS = (
+    "quagga",
+    "zebra",
+    "quantum",
+    "lemon",
+    "harbour",
+    "violin",
+    "granite",
+    "orbit",
+    "cactus",
+    "walrus",
+    "samba",
+)
 
 
 def built_folders(folder: Path) -> dict[str, Path]:
-    """Sweep a small corpus and build two of its trials, by factory; tests copy what they change."""
-    run = swept(folder, ["Flat", "PQ16x4fs"], limits={"min_recall": MIN_RECALL})
+    """Sweep a small corpus and build three of its trials, by factory; tests copy what they change."""
+    run = swept(folder, ["Flat", "PQ16x4fs", "PQ16np"], limits={"min_recall": MIN_RECALL})
     made: dict[str, Path] = {}
     for result in run.trials:
         factory = result.trial.factory
@@ -61,7 +73,7 @@ def by_hand(**changes: object) -> Checked:
     values: dict[str, object] = {
         "folder": "index", "version": 3, "n_chunks": 1500, "trial": "m@8:none | PQ4", "k": 10, "recall_floor": 0.95,
         "embedder": EmbedderReplay(256, 0, 7e-7, 0.01), "canaries": recall, "queries": fresh, "added": drift,
-        "documents": None, "bill": bill, "word": "re-train", "reasons": (Reason("re-train", "why"), Reason("keep", "ok")),
-        "notes": ("a note",),
+        "documents": None, "bill": bill, "word": "re-train", "notes": ("a note",),
+        "reasons": (Reason("re-train", "why"), Reason("keep", "ok")),
     }  # fmt: skip
     return Checked(**{**values, **changes})  # type: ignore[arg-type]

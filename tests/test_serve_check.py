@@ -14,7 +14,7 @@ from ragopt.serve.check import MOST_MOVE, compared
 from ragopt.serve.manifest import read_manifest, write_manifest
 from ragopt.serve.reprice import repriced
 from tests.checked import MIN_RECALL, built_folders, copied, other_texts
-from tests.served import swept, write_queries
+from tests.served import write_queries
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,11 @@ class Moved:
         self.identity, self.tokenizer = embedder.identity, embedder.tokenizer
 
     def embed_documents(self, texts):
+        """As they are."""
         return self._embedder.embed_documents(texts)
 
     def embed_queries(self, texts):
+        """Moved."""
         vectors = self._embedder.embed_queries(texts)
         noise = np.random.default_rng(0).standard_normal(vectors.shape).astype(np.float32)
         noise *= np.linalg.norm(vectors, axis=1, keepdims=True) / np.linalg.norm(noise, axis=1, keepdims=True)
@@ -52,7 +54,7 @@ class Moved:
 
 
 def test_a_fresh_folder_is_kept(folders):
-    """Recall of the canaries is that of the build for each of them, the embedder has not moved, the bill is the same."""
+    """Recall of the canaries is that of the build, the embedder has not moved, the bill is the same."""
     checked = ragopt.check(folders["PQ16x4fs"])
     assert (checked.word, checked.exit_code) == ("keep", 0)
     assert checked.canaries.now.value == pytest.approx(checked.canaries.at_build.value)
@@ -156,7 +158,7 @@ def test_queries_of_the_corpus_keep_and_of_other_words_retune(coded, tmp_path):
 def test_added_rows_of_the_same_kind_keep_and_of_another_kind_retrain(coded):
     """Documents of the corpus's own words are coded as held-out ones, of other words four times worse."""
     with ragopt.open(coded) as index:
-        index.add(documents([hit.text[::-1][:0] + hit.text + " bator" for hit in index.search("batorcelin", 40)]))
+        index.add(documents([f"{hit.text} bator" for hit in index.search("batorcelin", 40)]))
     same = ragopt.check(coded, documents=documents(other_texts(60)))
     assert same.added.n == 40
     assert same.added.ratio.high < 1.15
@@ -164,6 +166,28 @@ def test_added_rows_of_the_same_kind_keep_and_of_another_kind_retrain(coded):
     with ragopt.open(coded) as index:
         index.add(documents(other_texts(60), "y"))
     assert ragopt.check(coded).word == "re-train"
+
+
+def test_the_build_holds_rows_out(folders):
+    """Half of 390 rows for 16 centroids; none for 256, which 195 rows cannot train: then nothing is compared."""
+    held_out = read_manifest(folders["PQ16x4fs"]).coding_held_out
+    assert held_out.n == 195
+    assert held_out.mean > read_manifest(folders["PQ16x4fs"]).coding.mean
+    assert read_manifest(folders["PQ16np"]).coding_held_out is None
+    checked = ragopt.check(folders["PQ16np"], documents=documents(other_texts(5)))
+    assert (checked.word, checked.documents) == ("keep", None)
+    assert any("kept none of held-out rows" in note for note in checked.notes)
+
+
+def test_canaries_below_the_floor_retune(coded):
+    """Under a limit of 0.9 that the run once met, canaries that find half of their neighbours say re-tune."""
+    manifest = read_manifest(coded)
+    quality = {"recall_vs_exact@10": {"value": 0.95, "low": 0.92, "high": 0.97, "n_queries": 100, "estimated": None}}
+    about = {**manifest.about, "limits": {"min_recall": 0.9}, "quality": quality}
+    write_manifest(coded, replace(manifest, about=about))
+    checked = ragopt.check(coded)
+    assert (checked.word, checked.recall_floor) == ("re-tune", 0.9)
+    assert "of the canaries" in checked.reasons[0].text
 
 
 @pytest.mark.parametrize(("move", "word"), [(MOST_MOVE / 2, "keep"), (MOST_MOVE * 2, "broken")])
@@ -247,8 +271,8 @@ def test_the_bill_grows_with_the_rows(coded):
     assert [one.usd_per_month for one in bill.others] == sorted(one.usd_per_month for one in bill.others)
 
 
-def test_prices_of_today_move_the_bill(coded, tmp_path):
-    """A file of prices in which every VM costs twice as much: the difference is by prices, none of it by size."""
+def test_prices_of_today_move_the_bill(coded):
+    """A book in which everything costs twice as much: the difference is by prices, none of it by size."""
     book = PriceBook.packaged()
     doubled = book.over(replace(price, usd=price.usd * 2) for price in book)
     manifest = read_manifest(coded)

@@ -51,7 +51,7 @@ def test_equal_errors_have_a_ratio_without_width():
 @pytest.mark.parametrize(
     ("added", "held_out", "told"),
     [
-        (Coding(5, 0.1, 0.1), None, "too few vectors to hold some out"),
+        (Coding(5, 0.1, 0.1), None, "too few, or no codes"),
         (Coding(5, 0.1, 0.1), Coding(100, 0.0, 0.0), "the codes are the vectors themselves"),
         (Coding(1, 0.1, 0.0), Coding(100, 0.1, 0.1), "1 of them"),
     ],

@@ -231,5 +231,6 @@ class _Check:
 def compared(now: Any, kept: Any) -> EmbedderReplay:
     """Compare vectors of the same questions, both float32 (n, dim): by how much of its length each has moved."""
     before, after = kept.astype(np.float64), now.astype(np.float64)
-    moved = np.linalg.norm(after - before, axis=1) / np.linalg.norm(before, axis=1)
+    length = np.linalg.norm(before, axis=1)
+    moved = np.linalg.norm(after - before, axis=1) / np.where(length > 0, length, 1)
     return EmbedderReplay(len(moved), int((moved > MOST_MOVE).sum()), float(moved.max()), MOST_MOVE)

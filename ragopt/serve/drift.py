@@ -46,15 +46,15 @@ def error_ratio(added: Coding, held_out: Coding, *, confidence: float = 0.95) ->
         return Interval(ratio, ratio, ratio, added.n)
     freedom = total**2 / sum(part**2 / (one.n - 1) for part, one in zip(parts, (added, held_out), strict=True))
     reach = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(total)
-    # A handful of rows that differ widely: beyond e^700 no float goes, and such an interval says nothing anyway.
-    reach = min(reach, 700.0)
+    # A handful of rows that differ widely: e^600 says nothing already, and times any ratio it is still a float.
+    reach = min(reach, 600.0)
     return Interval(ratio, ratio * math.exp(-reach), ratio * math.exp(reach), added.n)
 
 
 def coding_drift(what: str, added: Coding, held_out: Coding | None) -> CodingDrift | str:
     """Compare the coding errors of new rows with those of held-out rows, or say why that cannot be done."""
     if held_out is None or held_out.n < MIN_ROWS:
-        return f"{what}: coding errors are not compared, the build had too few vectors to hold some out"
+        return f"{what}: coding errors are not compared, the build kept none of held-out rows (too few, or no codes)"
     if held_out.mean <= 0:
         return f"{what}: the codes are the vectors themselves, there is no coding error to compare"
     if added.n < MIN_ROWS:
