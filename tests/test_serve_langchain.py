@@ -1,6 +1,8 @@
 """LangChain's vector store around an index: LangChain's own standard tests, and what they leave open."""
 
+import asyncio
 import json
+import threading
 import uuid
 
 import numpy as np
@@ -16,8 +18,9 @@ from langchain_tests.integration_tests.vectorstores import VectorStoreIntegratio
 
 import ragopt
 from ragopt.errors import EmbeddingServiceError, InputError
+from ragopt.serve.adapter_metadata import packed, unpacked
+from ragopt.serve.by_id import hits_with_vectors
 from ragopt.serve.langchain import LangChainEmbedder, RagoptVectorStore
-from ragopt.serve.langchain_metadata import packed, unpacked
 from tests.helpers import run_python
 from tests.small_index import DIM, build_small, copied, emptied
 
@@ -129,6 +132,19 @@ def test_mmr_reads_vectors_where_the_index_keeps_them(tmp_path):
             store.similarity_search("a question")
 
 
+def test_a_chunk_deleted_during_a_diverse_choice_is_not_chosen(tmp_path):
+    """Between the search and the reading of its vectors a hit may go: the choice is made among the others."""
+    with ragopt.open(build_small(tmp_path, "Flat", with_vectors=True)) as index:
+        hits = index.search(np.load(tmp_path / "vectors.npy")[7:8], k=3)[0]
+        before = hits_with_vectors(index, hits)[1]
+        index.delete([hits[1].id])
+        left, vectors = hits_with_vectors(index, hits)
+        assert left == [hits[0], hits[2]]
+        np.testing.assert_array_equal(vectors, before[[0, 2]])
+        index.delete([hits[0].id, hits[2].id])
+        assert hits_with_vectors(index, hits)[1].shape == (0, DIM)
+
+
 def test_mmr_without_vectors_and_texts_names_the_option(tmp_path):
     """An index of ready vectors without their copy has nothing to compare candidates by."""
     store = RagoptVectorStore(ragopt.open(build_small(tmp_path, "SQ8"), embedder=LangChainEmbedder(MODEL)))
@@ -172,6 +188,12 @@ def test_metadata_comes_back_as_it_was(metadata):
     assert types_of(found) == types_of(metadata)
 
 
+@pytest.mark.parametrize("value", ["mine", "[1]", "{", 7])
+def test_a_corpus_may_use_our_key(value):
+    """What stands under the key of packed metadata, and was not packed, comes back as it is."""
+    assert unpacked({"_langchain": value, "year": 2020}) == {"_langchain": value, "year": 2020}
+
+
 def test_metadata_comes_back_through_the_index(store):
     """Keys of the table's own columns, None, lists and nested objects come back from search and by id."""
     metadata = {
@@ -203,6 +225,10 @@ def test_ids(store):
     assert ids_of(store.get_by_ids(["c", "nobody", "a", "c"])) == ["c", "a", "c"]
     with pytest.raises(InputError, match="id 'd'"):
         store.add_texts(["four", "five"], ids=["d", "d"])
+    with pytest.raises(InputError, match="'' is no document id"):
+        store.add_texts(["four"], ids=[""])
+    with pytest.raises(InputError, match="7 is no id"):
+        store.get_by_ids([7])
     assert store.add_texts([]) == []
     assert store.index.n_chunks == 3
 
@@ -277,6 +303,37 @@ def test_langchains_indexing_keeps_the_store_in_step(store):
     assert run(["one", "two", "three"])["num_skipped"] == 3
     assert run(["one", "four"]) == {"num_added": 1, "num_updated": 0, "num_skipped": 1, "num_deleted": 2}
     assert sorted(one.page_content for one in store.similarity_search("one", k=9)) == ["four", "one"]
+
+
+class Waiting(Fixed):
+    """Embeds a question only when it is told to."""
+
+    def __init__(self):
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def embed_query(self, text):
+        """Wait; a blocked event loop could never say go on."""
+        if text == "east":
+            self.asked.set()
+            assert self.go_on.wait(20)
+        return super().embed_query(text)
+
+
+def test_the_event_loop_goes_on_while_a_question_is_searched(empty, tmp_path):
+    """A question whose model waits for the event loop itself is answered: the search runs in a thread."""
+
+    async def asked(store, model):
+        store.add_texts(["north"], ids=["n"])
+        search = asyncio.create_task(store.as_retriever(search_kwargs={"k": 1}).ainvoke("east"))
+        while not model.asked.is_set():
+            await asyncio.sleep(0)
+        model.go_on.set()
+        return ids_of(await search)
+
+    model = Waiting()
+    embedder = LangChainEmbedder(model, dim=DIM)
+    with ragopt.open(copied(empty, tmp_path / "index"), embedder=embedder) as index:
+        assert asyncio.run(asked(RagoptVectorStore(index), model)) == ["n"]
 
 
 def test_an_embedder_names_its_model():

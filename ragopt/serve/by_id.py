@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def lines_by_id(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, Line]:
-    """Read chunks by id; one that is not there is left out."""
+    """Read chunks by id; one that is not there is left out. Raises InputError: an id is no text."""
+    for name in ids:
+        if not isinstance(name, str):
+            raise InputError(f"{name!r} is no id", allowed="text", next_step="Give ids as text")
     lines: dict[str, Line] = {}
     for found in _found(snapshot, ids, (ROW, ID, DOCUMENT, TITLE, TEXT, METADATA)):
         for one in found.to_pylist():
@@ -36,34 +39,33 @@ def all_ids(snapshot: Snapshot) -> list[str]:
     return names
 
 
-def vectors_of_hits(index: Index, hits: Sequence[Hit]) -> NDArray[np.float32]:
-    """Full-dimension vectors of chunks that were found: read where the index keeps them, else embedded again.
+def hits_with_vectors(index: Index, hits: Sequence[Hit]) -> tuple[list[Hit], NDArray[np.float32]]:
+    """Chunks that were found, with their full-dimension vectors: read where the index keeps them, else embedded again.
 
     Returns:
-        float32 (len(hits), full dimension), of any length.
+        The hits without those that were deleted meanwhile, and float32 (n, full dimension), of any length.
 
     Raises:
-        InputError: the index keeps neither vectors nor texts, or a chunk was deleted since it was found.
+        InputError: the index keeps neither vectors nor texts.
     """
     snapshot = index.snapshot
+    dim = snapshot.manifest.full_dim
     if not hits:
-        return np.empty((0, snapshot.manifest.full_dim), np.float32)
+        return [], np.empty((0, dim), np.float32)
     if not snapshot.manifest.with_vectors:
         texts = [embed_text(hit.title, hit.text) for hit in hits]
         if not all(texts):
             raise InputError(
-                f"The chunk {next(hit.id for hit in hits if not hit.text)!r} has no text that could be embedded again",
+                f"The chunk {hits[texts.index('')].id!r} has no text that could be embedded again",
                 next_step="Build the index with its vectors: ragopt build RUN --out DIR --with-vectors",
             )
-        return np.asarray(index.embedder.embed_documents(texts), np.float32)
+        return list(hits), np.asarray(index.embedder.embed_documents(texts), np.float32)
     vectors: dict[str, NDArray[np.float32]] = {}
     for found in _found(snapshot, [hit.id for hit in hits], (ID, VECTOR)):
-        rows = found[VECTOR].combine_chunks().flatten().to_numpy().reshape(-1, snapshot.manifest.full_dim)
+        rows = found[VECTOR].combine_chunks().flatten().to_numpy().reshape(-1, dim)
         vectors |= dict(zip(found[ID].to_pylist(), rows, strict=True))
-    for hit in hits:
-        if hit.id not in vectors:
-            raise InputError(f"The chunk {hit.id!r} was deleted after it was found", next_step="Search again")
-    return np.stack([vectors[hit.id] for hit in hits])
+    left = [hit for hit in hits if hit.id in vectors]
+    return left, np.array([vectors[hit.id] for hit in left], np.float32).reshape(-1, dim)
 
 
 def _found(snapshot: Snapshot, ids: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from ragopt.corpus.records import Document as CorpusDocument
 from ragopt.errors import InputError, MissingExtra
-from ragopt.serve.by_id import all_ids, lines_by_id, vectors_of_hits
+from ragopt.serve.adapter_metadata import metadata_of_chunk, packed
+from ragopt.serve.by_id import all_ids, hits_with_vectors, lines_by_id
 
 try:
     from langchain_core.documents import Document
@@ -20,7 +21,6 @@ except ImportError as error:
     raise MissingExtra.for_extra("The LangChain adapter", "langchain") from error
 
 from ragopt.serve.langchain_embeddings import LangChainEmbedder, RagoptEmbeddings
-from ragopt.serve.langchain_metadata import packed, unpacked
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -96,7 +96,7 @@ class RagoptVectorStore(VectorStore):
             if others and len(others) != len(given):
                 raise InputError(f"There are {len(given)} texts and {len(others)} {name}", allowed="one per text",
                                  next_step="Give as many of them")  # fmt: skip
-        names = [name or str(uuid.uuid4()) for name in (ids or [None] * len(given))]
+        names = [str(uuid.uuid4()) if name is None else name for name in (ids or [None] * len(given))]
         documents = [
             CorpusDocument(name, "", text, packed(metadata or {}, f"document {name!r}"))
             for name, text, metadata in zip(names, given, metadatas or [{}] * len(given), strict=True)
@@ -133,7 +133,10 @@ class RagoptVectorStore(VectorStore):
         filter: str | None = None,  # noqa: A002 - LangChain's name
         **kwargs: Any,
     ) -> list[tuple[Document, float]]:
-        """Find chunks with their scores: cosine, inner product or minus the squared distance; higher is nearer."""
+        """Find chunks with their scores: cosine, inner product or minus the squared distance; higher is nearer.
+
+        `similarity_search_with_relevance_scores` gives (1 + cosine) / 2, from 0 to 1, and refuses other metrics.
+        """
         _refuse(kwargs)
         return [(document_of(hit), hit.score) for hit in self.index.search(query, k=k, where=_condition(filter))]
 
@@ -178,7 +181,7 @@ class RagoptVectorStore(VectorStore):
         condition = kwargs.pop("filter", None)
         _refuse(kwargs)
         hits = self._near(embedding, max(k, fetch_k), condition)
-        vectors = vectors_of_hits(self.index, hits)
+        hits, vectors = hits_with_vectors(self.index, hits)
         chosen = maximal_marginal_relevance(np.asarray(embedding, np.float32), list(vectors), lambda_mult, k)
         return [document_of(hits[place]) for place in chosen]
 
@@ -233,12 +236,7 @@ def relevance_of_cosine(score: float) -> float:
 
 def document_of(chunk: Hit | Line) -> Document:
     """Give a chunk as a LangChain document."""
-    metadata = unpacked(chunk.metadata)
-    if chunk.title:
-        metadata.setdefault("title", chunk.title)
-    if chunk.document != chunk.id:
-        metadata.setdefault("document", chunk.document)
-    return Document(page_content=chunk.text, metadata=metadata, id=chunk.id)
+    return Document(page_content=chunk.text, metadata=metadata_of_chunk(chunk), id=chunk.id)
 
 
 def _condition(given: object) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragopt.errors import MissingExtra
+from ragopt.serve.adapter_metadata import metadata_of_chunk
 
 try:
     from llama_index.core.retrievers import BaseRetriever
@@ -26,8 +27,9 @@ TOP_K = 2
 class RagoptRetriever(BaseRetriever):
     """Finds the chunks of an opened index for LlamaIndex.
 
-    Nodes have the chunk's id and text, its document as their source, and its metadata with `title` and `document`,
-    unless the metadata uses these keys itself. Scores are cosine, inner product or minus the squared distance.
+    Nodes have the chunk's id and text, its document as their source, and its metadata with its `title`, and its
+    `document` where it is a part of one, unless the metadata uses these keys itself. Scores are cosine, inner product
+    or minus the squared distance; higher is nearer.
 
     Args:
         index: from `ragopt.open`; its own model embeds the questions, whatever LlamaIndex's settings name.
@@ -63,8 +65,6 @@ class RagoptRetriever(BaseRetriever):
 
 def node_of(hit: Hit) -> NodeWithScore:
     """Give a chunk as a node with its score."""
-    metadata = {"title": hit.title, "document": hit.document, **hit.metadata}
     source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=hit.document)}
-    return NodeWithScore(
-        node=TextNode(id_=hit.id, text=hit.text, metadata=metadata, relationships=source), score=hit.score
-    )
+    node = TextNode(id_=hit.id, text=hit.text, metadata=metadata_of_chunk(hit), relationships=source)
+    return NodeWithScore(node=node, score=hit.score)

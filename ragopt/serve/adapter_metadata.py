@@ -1,4 +1,4 @@
-"""Metadata of LangChain documents in an index's columns, and back, exactly."""
+"""Metadata as the adapters hand it over: any JSON in an index's columns and back exactly, with title and document."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ragopt.errors import InputError
 
 if TYPE_CHECKING:
     from ragopt.corpus.records import MetadataValue
+    from ragopt.serve.hits import Hit
+    from ragopt.serve.table import Line
 
 PACKED = "_langchain"
 """Key of what no column can hold, as JSON. It begins with an underscore, so it never becomes a column itself."""
@@ -53,12 +55,34 @@ def unpacked(metadata: Mapping[str, MetadataValue]) -> dict[str, Any]:
     >>> unpacked({'year': 2020, '_langchain': '{"tags": ["a"], "url": null}'})
     {'year': 2020, 'tags': ['a'], 'url': None}
     """
-    others = metadata.get(PACKED)
+    others = _parsed(metadata.get(PACKED))
     if others is None:
         return dict(metadata)
-    found: dict[str, Any] = {key: value for key, value in metadata.items() if key != PACKED}
-    found.update(json.loads(str(others)))
-    return found
+    return {key: value for key, value in metadata.items() if key != PACKED} | others
+
+
+def metadata_of_chunk(chunk: Hit | Line) -> dict[str, Any]:
+    """Metadata of a chunk, with its `title`, and with its `document` where it is a part of one.
+
+    Both only where the metadata does not use these keys itself.
+    """
+    metadata = unpacked(chunk.metadata)
+    if chunk.title:
+        metadata.setdefault("title", chunk.title)
+    if chunk.document != chunk.id:
+        metadata.setdefault("document", chunk.document)
+    return metadata
+
+
+def _parsed(others: MetadataValue | None) -> dict[str, Any] | None:
+    """What `packed` wrote; None for what a corpus calls by the same name."""
+    if not isinstance(others, str):
+        return None
+    try:
+        found = json.loads(others)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _is_flat(key: object, value: object) -> bool:
