@@ -11,6 +11,12 @@ from ragopt.sweep.settings import ReadyVectors
 DIM = 6
 """langchain-tests embeds into six dimensions."""
 
+COMPASS = {
+    "east": [1, 0, 0, 0, 0, 0], "nearly east": [1, 0.1, 0, 0, 0, 0], "north": [0, 1, 0, 0, 0, 0],
+    "west": [-1, 0, 0, 0, 0, 0], "north-east": [1, 1, 0, 0, 0, 0],
+}  # fmt: skip
+"""Texts with vectors whose cosines are worked out by hand."""
+
 
 def small_run(folder: Path, metric: str = "cosine") -> ragopt.Run:
     """A run over 64 random vectors, with float32 and 8-bit codes."""

@@ -22,7 +22,7 @@ from ragopt.serve.adapter_metadata import packed, unpacked
 from ragopt.serve.by_id import hits_with_vectors
 from ragopt.serve.langchain import LangChainEmbedder, RagoptVectorStore
 from tests.helpers import run_python
-from tests.small_index import DIM, build_small, copied, emptied
+from tests.small_index import COMPASS, DIM, build_small, copied, emptied
 
 MODEL = DeterministicFakeEmbedding(size=DIM)
 
@@ -55,12 +55,6 @@ class TestStandard(VectorStoreIntegrationTests):
         embedder = LangChainEmbedder(self.get_embeddings())
         with ragopt.open(copied(empty, tmp_path / "index"), embedder=embedder) as index:
             yield RagoptVectorStore(index)
-
-
-COMPASS = {
-    "east": [1, 0, 0, 0, 0, 0], "nearly east": [1, 0.1, 0, 0, 0, 0], "north": [0, 1, 0, 0, 0, 0],
-    "west": [-1, 0, 0, 0, 0, 0], "north-east": [1, 1, 0, 0, 0, 0],
-}  # fmt: skip
 
 
 class Fixed(Embeddings):
