@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from frontier_peer import Setting
     from numpy.typing import NDArray
 
-LEAST_NPROBES, MOST_NPROBES = 5, 40
+LEAST_NPROBES, MOST_NPROBES = 1, 16
+"""100,000 rows get 12 partitions by default, one for 8,192 rows."""
+
 LEAST_REFINE, MOST_REFINE = 1, 100
 """100 k candidates are rescored at most: 1,000 of 100,000 rows."""
 
