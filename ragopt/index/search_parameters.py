@@ -49,6 +49,16 @@ def set_search(index: faiss.Index, search: str) -> None:
         ) from error
 
 
+def search_value(search: str, name: str) -> int:
+    """What a ParameterSpace string sets `name` to, FAISS's default where it does not name it.
+
+    >>> search_value("nprobe=16,k_factor_rf=10", "nprobe"), search_value("", "efSearch")
+    (16, 16)
+    """
+    values = {match[1]: int(match[2]) for match in SEARCH_PART.finditer(search)}
+    return values.get(name, EF_SEARCH if name == "efSearch" else 1)
+
+
 def _reset_search(index: Any) -> None:
     import faiss  # noqa: PLC0415 - loaded when first used
 
