@@ -26,55 +26,36 @@ as much (hnswlib 0.12 ms at the target, two busy cores, 2026-11-26). Without one
 
 SWEEP_OPTIONS = ("--objective", "ram", "--min-recall", str(TARGET), "--max-p99-ms", str(MAX_P99_MS))
 
+SERVED = "served"
+"""The built folder, inside the row's."""
+
 KEPT = ("trial", "embedding", "index", "quality", "latency_ms", "why")
 """What the result keeps of recommendation.json; its bill is of other questions."""
 
 
-class Served:
-    """An opened index with `nearest`; `open_served` makes one."""
-
-    def __init__(self, saved: Any) -> None:
-        """Take an opened index whose search parameters are set."""
-        self.saved = saved
-
-    def nearest(self, vectors: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Scores and rows of float32 (m, full_dim) queries."""
-        from ragopt.embed.spaces import project  # noqa: PLC0415 - loaded when first used
-
-        saved = self.saved
-        inside = project(vectors, saved.trial.space, rotation=saved.rotation, metric=saved.metric)
-        scores, rows = saved.index.search(inside, k)
-        return scores, rows
-
-
-def open_served(index_folder: Path, search: str) -> Served:
-    """Open a built index for serving: the one place to change when ragopt itself offers this."""
-    from ragopt.index.build import set_search  # noqa: PLC0415 - loaded when first used
-    from ragopt.index.saved import open_index  # noqa: PLC0415 - loaded when first used
-
-    saved = open_index(index_folder)
-    set_search(saved.index, search)
-    return Served(saved)
-
-
 class Ragopt(Row):
-    """`ragopt sweep` over the same vectors with the choosing queries alone, and its recommendation."""
+    """`ragopt sweep` over the same vectors with the choosing queries alone, `ragopt build`, `ragopt.open`.
+
+    `Index.nearest` answers row numbers and scores, as the other rows do; texts lie in the table, which it leaves shut.
+    """
 
     name, label = "ragopt", "ragopt"
-    modules = ("faiss", "ragopt.index.saved", "ragopt.index.build", "ragopt.embed.spaces")
+    modules = ("faiss", "ragopt.serve.opened")
     distributions = ("ragopt", "faiss-cpu")
 
     def __init__(self) -> None:
         """Nothing is open yet."""
-        self._served: Any = None
+        self._index: Any = None
 
     def build(self, corpus: NDArray[Any], folder: Path) -> dict[str, Any]:
-        """Sweep with an empty cache; the index stays in that cache, and details give the whole sweep's seconds.
+        """Sweep with an empty cache, then build what it recommends; details give the whole sweep's seconds.
 
         Raises:
-            RuntimeError: the sweep failed, or nothing meets the limits.
+            RuntimeError: the sweep failed, nothing meets the limits, or the build failed.
         """
         _ = corpus
+        import ragopt  # noqa: PLC0415 - loaded when first used
+
         data = folder.parent.parent.parent / "data"
         command = [sys.executable, "-m", "ragopt", "sweep", "--json", *SWEEP_OPTIONS, "--out", str(folder / "run"),
                    "--cache-dir", str(folder / "cache"), "--vectors", str(data / "corpus.npy"),
@@ -87,27 +68,29 @@ class Ragopt(Row):
             raise RuntimeError(f"ragopt sweep ended with exit code {done.returncode}: {why}")
         recommendation = json.loads(done.stdout)
         (folder / "recommendation.json").write_text(done.stdout.decode())
-        manifest = json.loads((built_folder(folder, recommendation) / "manifest.json").read_text())
-        # The row's build seconds are of the one index, as the peers' are; the search for it is a detail beside them.
+        began = time.perf_counter()
+        ragopt.build(folder / "run", out=folder / SERVED, cache_dir=folder / "cache")
+        # The row's build seconds are of the one folder, as the peers' are; the search for it is a detail beside them.
         return {
             "command": "ragopt sweep --vectors corpus.npy --query-vectors select.npy " + " ".join(SWEEP_OPTIONS),
             "sweep_seconds": round(seconds, 1),
-            "build_seconds": sum(manifest["seconds"].values()),
+            "build_seconds": round(time.perf_counter() - began, 2),
             "recommendation": {key: recommendation[key] for key in KEPT},
         }
 
     def open(self, folder: Path, dim: int) -> None:
-        """Open the recommended index, memory-mapped."""
+        """Open the folder as its users do: the SHA-256 of every file is compared."""
+        import ragopt  # noqa: PLC0415 - loaded when first used
+
         _ = dim
-        recommendation = json.loads((folder / "recommendation.json").read_text())
-        self._served = open_served(built_folder(folder, recommendation), recommendation["index"]["search"])
+        self._index = ragopt.open(folder / SERVED)
 
     def use(self, setting: Setting) -> None:
         """Nothing: the recommendation has fixed everything."""
 
     def answer(self, query: NDArray[Any]) -> Any:
         """Scores and rows."""
-        return self._served.nearest(query, K)
+        return self._index.nearest(query, K)
 
     def rows_of(self, answer: Any) -> NDArray[Any]:
         """Its rows."""
@@ -118,33 +101,19 @@ class Ragopt(Row):
         from ragopt.measure.latency import use_threads  # noqa: PLC0415 - loaded when first used
 
         with use_threads(n_threads):
-            return self._served.nearest(queries, K)
+            return self._index.nearest(queries, K)
 
     def rescoring_range(self) -> tuple[int, int] | None:
         """Where the codes of the rescoring tier are mapped."""
         from frontier_faiss import refine_range  # noqa: PLC0415 - loaded when first used
 
-        return refine_range(self._served.saved.index)
+        return refine_range(self._index._snapshot.parts[0].index)  # noqa: SLF001 - nobody else asks for an address
 
     def file_bytes(self, folder: Path) -> int:
-        """Bytes of the recommended index alone; the sweep's cache holds more."""
-        return folder_bytes(built_folder(folder, json.loads((folder / "recommendation.json").read_text())))
+        """Bytes of the served folder, texts and canaries included; the sweep's cache is not served."""
+        return folder_bytes(folder / SERVED)
 
     def label_of(self, folder: Path) -> str:
         """The trial that it recommends."""
         index = json.loads((folder / "recommendation.json").read_text())["index"]
         return f"ragopt: `{index['factory']}` {index['search']}".strip()
-
-
-def built_folder(folder: Path, recommendation: dict[str, Any]) -> Path:
-    """Folder of the recommended index inside the sweep's cache.
-
-    Raises:
-        FileNotFoundError: the cache has no such index.
-    """
-    trial = " | ".join(recommendation["trial"].split(" | ")[:2])
-    for path in sorted((folder / "cache").rglob("manifest.json")):
-        manifest = json.loads(path.read_text())
-        if manifest.get("trial") == trial and "index.faiss" in manifest.get("files", {}):
-            return path.parent
-    raise FileNotFoundError(f"no index {trial} in the cache of the sweep")
