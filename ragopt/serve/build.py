@@ -68,7 +68,7 @@ class Built:
         recall: recall_vs_exact@k measured on the opened folder; low and high are its 95 % interval, over n_queries
             confirmation queries of the run.
         n_different: queries whose recall_vs_exact is another than in the run; None where the run did not build it.
-        size_bytes: of all files.
+        size_bytes: of the files that the manifest names.
     """
 
     folder: Path
