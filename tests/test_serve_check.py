@@ -13,6 +13,7 @@ from ragopt.serve.canary_replay import replay_canaries
 from ragopt.serve.check import MOST_MOVE, compared
 from ragopt.serve.manifest import read_manifest, write_manifest
 from ragopt.serve.reprice import repriced
+from ragopt.sweep.settings import ReadyVectors
 from tests.checked import MIN_RECALL, built_folders, copied, other_texts
 from tests.served import write_queries
 
@@ -208,22 +209,21 @@ def test_moves_by_hand():
     assert replay.largest_move == pytest.approx(2**0.5)
 
 
-def test_ready_vectors_have_no_embedder(tmp_path, rng):
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_ready_vectors_have_no_embedder(tmp_path, rng, metric):
     """Built from vectors alone: the embedder is skipped in words, canaries are replayed, new texts are an error."""
     centres = rng.standard_normal((20, 16))
     near = (centres[rng.integers(0, 20, 620)] + 0.5 * rng.standard_normal((620, 16))).astype(np.float32)
     np.save(tmp_path / "corpus.npy", near[:400])
     np.save(tmp_path / "queries.npy", near[400:])
-    from ragopt.sweep.settings import ReadyVectors  # noqa: PLC0415 - beside its use
-
     ready = ReadyVectors(vectors=str(tmp_path / "corpus.npy"), query_vectors=str(tmp_path / "queries.npy"))
-    run = ragopt.sweep(None, ready=ready, n_queries=100, confirm_queries=100, limits={"min_recall": 0.3},
+    run = ragopt.sweep(None, ready=ready, metric=metric, n_queries=100, confirm_queries=100, limits={"min_recall": 0.3},
                        cost_model="scan", out=tmp_path / "run", cache_dir=tmp_path / "cache",
                        grid=str(write_grid(tmp_path)))  # fmt: skip
     ragopt.build(run, out=tmp_path / "index", cache_dir=tmp_path / "cache")
     checked = ragopt.check(tmp_path / "index")
     assert (checked.word, checked.embedder) == ("keep", None)
-    assert checked.canaries.change.value == 0.0
+    assert (checked.canaries.change.value, checked.canaries.now.n) == (0.0, 100)
     assert any("built from ready vectors" in note for note in checked.notes)
     with pytest.raises(InputError, match="cannot embed text"):
         ragopt.check(tmp_path / "index", documents=documents(["a text"]))

@@ -1,6 +1,7 @@
 """The ratio of coding errors with its interval, and recall of new queries against brute force."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,6 +106,23 @@ def test_exact_vectors_are_those_of_the_texts(built, factory, embed_again):
     some = np.array([5, 0, 300, 5])
     assert np.allclose(found.gather(some), expected[some], atol=1e-6)
     assert found.numbers_of(np.array([rows[4], -1])).tolist() == [4, -1]
+
+
+@pytest.mark.parametrize(
+    ("trial", "part"),
+    [
+        ("wordllama@256:none | PQ16x4fs,Refine(Flat) | k_factor_rf=4", "rescoring tier"),
+        ("wordllama@256:none | PQ16x4fs,Refine(SQfp16)", ""),
+        ("wordllama@128:pca | Flat", ""),
+        ("wordllama@128:trunc | PQ16x4fs,Refine(Flat)", ""),
+        ("wordllama@256:none | PCA64,Flat", ""),
+        ("wordllama@256:none | IVF8,Flat", ""),
+        ("wordllama@256:none | SQ8", ""),
+    ],
+)
+def test_which_codes_are_the_vectors_themselves(built, trial, part):
+    """Float32 of the model's own space, numbered by row: not half precision, a reduced space, a transform or lists."""
+    assert exact_codes(replace(built["Flat"].manifest, trial=trial)) == part
 
 
 def test_recall_of_new_queries_is_that_of_brute_force(built):
