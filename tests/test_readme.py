@@ -32,11 +32,12 @@ def test_commands_run(tmp_path):
 
 
 def test_python_runs(tmp_path):
-    """The Python example runs as it stands and prints trials that parse."""
+    """The Python examples run as they stand, over what the commands left, and print trials that parse."""
     (tmp_path / "datasets").symlink_to(ROOT / "datasets")
-    (example,) = blocks("python")
+    serving, sweeping = blocks("python")
+    built = 'ragopt.build("ragopt-run", out="index")'
     done = subprocess.run(
-        [sys.executable, "-c", example],
+        [sys.executable, "-c", f"{sweeping}\n{built}\n{serving}"],
         capture_output=True,
         text=True,
         check=False,
@@ -57,8 +58,8 @@ def test_measured_tables_come_from_the_results():
 
 def test_options_exist():
     """Every option that the README names is one of the commands' own."""
-    commands = (["sweep"], ["recommend"], ["export"], ["check"], ["bill"], ["prices", "refresh"], ["workload", "init"],
-                ["decide", "chunks"], ["decide", "target"])  # fmt: skip
+    commands = (["sweep"], ["recommend"], ["export"], ["build"], ["bench-serve"], ["check"], ["bill"],
+                ["prices", "refresh"], ["workload", "init"], ["decide", "chunks"], ["decide", "target"])  # fmt: skip
     known = "".join(ragopt(*command, "--help").stdout for command in commands)
     named = set(re.findall(r"--[a-z][a-z0-9-]+", README))
     assert named <= set(re.findall(r"--[a-z][a-z0-9-]+", known))
