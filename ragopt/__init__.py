@@ -7,18 +7,27 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ragopt.api import bill, recommend, sweep
+    from ragopt.api import bill, build, recommend, sweep
     from ragopt.bill.whole_bill import WholeBill
     from ragopt.bill.workload import Workload
+    from ragopt.corpus.records import Document
     from ragopt.errors import RagoptError
     from ragopt.records import Bill, Quality, Recommendation, Run, Space, Trial, TrialResult
+    from ragopt.serve.hits import Hit
+    from ragopt.serve.opened import Index
+    from ragopt.serve.opened import open_index as open  # noqa: A004 - `ragopt.open`, as `gzip.open`
 
 __version__ = "0.1.0"
 
 _HOME = {
     "bill": "ragopt.api",
+    "build": "ragopt.api",
     "sweep": "ragopt.api",
     "recommend": "ragopt.api",
+    "open": "ragopt.serve.opened:open_index",
+    "Document": "ragopt.corpus.records",
+    "Hit": "ragopt.serve.hits",
+    "Index": "ragopt.serve.opened",
     "RagoptError": "ragopt.errors",
     "Bill": "ragopt.records",
     "Quality": "ragopt.records",
@@ -33,6 +42,9 @@ _HOME = {
 
 __all__ = [
     "Bill",
+    "Document",
+    "Hit",
+    "Index",
     "Quality",
     "RagoptError",
     "Recommendation",
@@ -43,6 +55,8 @@ __all__ = [
     "WholeBill",
     "Workload",
     "bill",
+    "build",
+    "open",
     "recommend",
     "sweep",
 ]  # fmt: skip
@@ -54,7 +68,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'ragopt' has no attribute {name!r}")
     import importlib  # noqa: PLC0415 - loaded when first used
 
-    return getattr(importlib.import_module(_HOME[name]), name)
+    module, _, other_name = _HOME[name].partition(":")
+    return getattr(importlib.import_module(module), other_name or name)
 
 
 class _Package(types.ModuleType):

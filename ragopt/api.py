@@ -18,7 +18,7 @@ from ragopt.bill.whole_bill import WholeBill, bill_everywhere, whole_tornado
 from ragopt.bill.workload_file import read_values, read_workload_file
 from ragopt.choose import Limits, Objective
 from ragopt.errors import InputError
-from ragopt.records import Recommendation, Run
+from ragopt.records import Recommendation, Run, Trial
 from ragopt.sweep.billed import Described, book_of_run, checked_against, what_to_bill
 from ragopt.sweep.decision_bill import with_bill
 from ragopt.sweep.engine import run_sweep
@@ -32,6 +32,7 @@ from ragopt.sweep.settings import SweepSettings
 if TYPE_CHECKING:
     from ragopt.bill.decisions.target import Growing, TargetDecision
     from ragopt.bill.tornado import Swing
+    from ragopt.serve.build import Built
 
 
 def default_cache_dir() -> Path:
@@ -243,6 +244,47 @@ def recommend(
     limits = Limits(min_recall, min_ndcg_ratio, max_p99_ms, max_usd)
     decided = recommend_from(finished.trials, limits, objective=objective, info=finished.info)
     return with_bill(with_recommendation(finished, decided), book_of_run(finished)).recommendation
+
+
+def build(  # noqa: PLR0913 - what, where, and from which files
+    run: Run | str | Path,
+    *,
+    out: str | Path,
+    trial: Trial | str | None = None,
+    corpus: str | Path | None = None,
+    with_vectors: bool = False,
+    cache_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Built:
+    """Build a run's recommended index, or another of its trials, into a folder that `ragopt.open` serves.
+
+    Args:
+        run: a finished run or its folder.
+        out: folder to write; an index that stands there is replaced in one step.
+        trial: printed, of this run; None takes the recommended one.
+        corpus: where the corpus lies now; None where the run found it.
+        with_vectors: whether the table keeps the full vectors too, 4 bytes times the model's dimension each.
+        cache_dir: artifact store of the run; None takes the default one.
+        progress: told of every phase; None is silent.
+
+    Raises:
+        RagoptError: with what failed and the next step.
+
+    Example:
+        ``ragopt.build("ragopt-run", out="index"); ragopt.open("index").search("how do I sort a list?")``
+    """
+    from ragopt.serve.build import build_index  # noqa: PLC0415 - loaded when first used
+
+    finished = run if isinstance(run, Run) else read_run(Path(run))
+    return build_index(
+        finished,
+        out=Path(out),
+        cache_dir=default_cache_dir() if cache_dir is None else Path(cache_dir),
+        progress=progress or Silent(),
+        trial=Trial.parse(trial) if isinstance(trial, str) else trial,
+        corpus=None if corpus is None else str(corpus),
+        with_vectors=with_vectors,
+    )
 
 
 def with_recommendation(run: Run, recommendation: Recommendation) -> Run:

@@ -27,9 +27,16 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The ways an operating system says that a file cannot grow (errno(3))."""
 
 
-def canonical_json(value: object) -> str:
-    """Write a value as JSON with one possible form: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+def canonical_json(value: object, default: Callable[[object], object] | None = None) -> str:
+    """Write a value as JSON with one possible form: sorted keys, no spaces, no NaN.
+
+    Args:
+        value: what json.dumps takes.
+        default: gives a value of another type as one that it takes.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=default
+    )
 
 
 def key_of(recipe: Mapping[str, Any]) -> str:

@@ -6,8 +6,11 @@ RagoptError
 ├── PriceError (LookupError)         a price that is missing or disagrees with itself
 ├── ArtifactError                    a stored result that is damaged or from another version
 ├── IndexFormatError                 a saved index that does not match its manifest
+├── IndexBusy                        a served index that another process is writing
 ├── StorageError (OSError)           a disk that is full or cannot be written
 ├── EmbeddingServiceError            an embedding endpoint that refuses or misbehaves
+├── ServiceBusy                      more questions wait than a service may hold
+├── ServiceClosed                    a question to a service that was closed
 ├── MissingExtra (ImportError)       a part that needs ``pip install 'ragopt[...]'``
 └── NothingFits                      no trial meets the limits (exit code 3)
 
@@ -66,12 +69,24 @@ class IndexFormatError(RagoptError):
     """A saved index does not match its manifest."""
 
 
+class IndexBusy(RagoptError):
+    """A served index is being written by another process."""
+
+
 class StorageError(RagoptError, OSError):
     """A file cannot be written: the disk is full or the folder is read-only."""
 
 
 class EmbeddingServiceError(RagoptError):
     """An embedding endpoint refused or answered nonsense after every retry."""
+
+
+class ServiceBusy(RagoptError):
+    """More questions wait for an answer than a service may hold."""
+
+
+class ServiceClosed(RagoptError):
+    """A question came to a service after it was closed."""
 
 
 class MissingExtra(RagoptError, ImportError):

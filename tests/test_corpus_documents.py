@@ -143,7 +143,7 @@ def test_columns_can_be_named(tmp_path):
     """The options choose other columns; a column that is not there is an error that names the option."""
     path = tmp_path / "a.jsonl"
     path.write_text('{"key": 7, "head": "T", "body": "B", "text": "no"}\n', encoding="utf-8")
-    assert read(path, ReadOptions("key", "head", "body")) == [Document("7", "T", "B")]
+    assert read(path, ReadOptions("key", "head", "body")) == [Document("7", "T", "B", {"text": "no"})]
     assert "--title-column" in refused(path, ReadOptions("key", "nothing", "body"))
 
 

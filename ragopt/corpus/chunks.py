@@ -277,6 +277,14 @@ class Chunks:
             self._group = (number, [embed_text(title, text) for title, text in pairs])
         return self._group[1]
 
+    def records(self, batch_rows: int) -> Iterator[tuple[int, list[tuple[str, str, str, str]]]]:
+        """Stream every row in order: number of the batch's first row; chunk id, document id, title, text of each."""
+        names, first = ["chunk_id", "document_id", "title", "text"], 0
+        for batch in self._file.iter_batches(batch_size=batch_rows, columns=names):
+            columns = [batch.column(name).to_pylist() for name in names]
+            yield first, list(zip(*columns, strict=True))
+            first += batch.num_rows
+
     def titles(self) -> list[str]:
         """Title of every row's document; empty where it has none."""
         return self._column(CHUNKS_FILE, "title")

@@ -27,13 +27,15 @@ READER_VERSION = 1
 READ_BYTES = 1 << 20
 
 
-def read_documents(source: str, options: ReadOptions) -> Iterator[Document]:
+def read_documents(source: str, options: ReadOptions, *, with_metadata: bool = True) -> Iterator[Document]:
     """Stream the documents of a source, in an order that does not change between runs.
 
     Args:
         source: `python-docs`; a folder in BEIR layout (with `corpus.jsonl`), of Parquet files or of text files
             (`.txt .md .rst .html .pdf`, searched recursively); a `.jsonl` or `.parquet` file; or one text file.
         options: columns of JSONL and Parquet.
+        with_metadata: fill `Document.metadata` from the other columns of JSONL and Parquet. Without it,
+            as in a sweep, they are neither read nor checked.
 
     Returns:
         An iterator of documents; texts may be empty. What is wrong with the source's name is raised at once, what is
@@ -41,18 +43,18 @@ def read_documents(source: str, options: ReadOptions) -> Iterator[Document]:
 
     Raises:
         InputError: nothing there, nothing readable there, a file that is not UTF-8, a broken line, a missing column,
-            an id that comes twice.
+            an id that comes twice, a value that no metadata can hold.
         MissingExtra: a PDF without pypdf.
     """
     if source == PYTHON_DOCS:
         return iter(read_python_docs())
     path = _existing(source)
     if path.is_dir():
-        return _read_folder(path, options)
+        return _read_folder(path, options, with_metadata=with_metadata)
     if path.suffix.lower() == ".jsonl":
-        return read_jsonl(path, options)
+        return read_jsonl(path, options, with_metadata=with_metadata)
     if path.suffix.lower() == ".parquet":
-        return read_parquet([path], options)
+        return read_parquet([path], options, with_metadata=with_metadata)
     if path.suffix.lower() in TEXT_SUFFIXES:
         return iter([read_text_file(path, path.name)])
     raise InputError(
@@ -62,12 +64,12 @@ def read_documents(source: str, options: ReadOptions) -> Iterator[Document]:
     )
 
 
-def _read_folder(path: Path, options: ReadOptions) -> Iterator[Document]:
+def _read_folder(path: Path, options: ReadOptions, *, with_metadata: bool) -> Iterator[Document]:
     if is_beir_folder(path):
-        return read_jsonl(path / BEIR_CORPUS, options)
+        return read_jsonl(path / BEIR_CORPUS, options, with_metadata=with_metadata)
     listing = list_folder(path)
     if listing.parquet_files:
-        return read_parquet(listing.parquet_files, options)
+        return read_parquet(listing.parquet_files, options, with_metadata=with_metadata)
     return read_folder(path, listing)
 
 
@@ -88,7 +90,8 @@ def fingerprint_source(source: str, options: ReadOptions) -> str:
     digest = hashlib.sha256(canonical_json([READER_VERSION, astuple(options)]).encode())
     if source == PYTHON_DOCS:
         for document in read_python_docs():
-            digest.update(canonical_json(astuple(document)).encode())
+            # Without metadata: chunks do not hold any, and these have none.
+            digest.update(canonical_json([document.id, document.title, document.text]).encode())
         return digest.hexdigest()
     path = _existing(source)
     for name, file in _files_of(path):

@@ -12,11 +12,14 @@ import hashlib
 import heapq
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ragopt.corpus.queries import Queries
-from ragopt.corpus.records import Document
 from ragopt.errors import InputError
+
+if TYPE_CHECKING:
+    from ragopt.corpus.records import Document
 
 MIN_TITLE_WORDS = 3
 """A title of one or two words names a subject that many documents share."""
@@ -129,7 +132,7 @@ def known_item_queries(
         cut = cuts.get(document.id)
         if cut is None:
             return document
-        return Document(document.id, document.title, _without_title(document)[cut:].strip())
+        return replace(document, text=_without_title(document)[cut:].strip())
 
     return _queries(chosen, "first sentences, removed from the indexed text of their documents"), index_without_sentence
 
@@ -146,7 +149,7 @@ def _queries(chosen: list[_Candidate], rule: str) -> Queries:
 
 
 def _index_without_title(document: Document) -> Document:
-    return Document(document.id, "", _without_title(document))
+    return replace(document, title="", text=_without_title(document))
 
 
 def _without_title(document: Document) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ragopt.corpus.documents import is_beir_folder
 from ragopt.corpus.qrels import read_qrels
-from ragopt.corpus.tables import ID_NAMES, clean, open_parquet, read_rows
-from ragopt.corpus.text_files import read_json_lines, read_lines
+from ragopt.corpus.tables import ID_NAMES, open_parquet, read_rows
+from ragopt.corpus.text_files import clean, read_json_lines, read_lines
 from ragopt.errors import InputError
 
 BEIR_QUERIES = "queries.jsonl"

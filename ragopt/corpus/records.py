@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MetadataValue = str | int | float | bool
+"""What a filter can compare: text, a whole number of 64 bits with sign, a finite number, true or false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +17,14 @@ class Document:
         id: unique in its corpus; the name that judgements use.
         title: empty when the source has none.
         text: plain text, markup stripped, paragraphs kept apart by an empty line.
+        metadata: what else the source says of it, as `metadata_of` gives it; empty when there is nothing or when it was
+            not asked for. No part of the text: it is neither embedded nor stored with chunks.
     """
 
     id: str
     title: str
     text: str
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

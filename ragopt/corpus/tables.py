@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ragopt.corpus.metadata import metadata_of, without_vectors
+from ragopt.corpus.parquet_columns import metadata_paths, nanoseconds_as_text
 from ragopt.corpus.records import Document, ReadOptions
-from ragopt.corpus.text_files import read_json_lines, unreadable
+from ragopt.corpus.text_files import clean, read_json_lines, unreadable
 from ragopt.errors import InputError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 ID_NAMES = ("_id", "id")
@@ -20,11 +23,17 @@ BATCH_ROWS = 1024
 """Parquet rows in memory at a time: some tens of MB even when every row is a long document."""
 
 
-def read_jsonl(path: Path, options: ReadOptions) -> Iterator[Document]:
+def read_jsonl(path: Path, options: ReadOptions, *, with_metadata: bool) -> Iterator[Document]:
     """Stream the documents of a JSONL file.
 
+    Args:
+        path: of the file.
+        options: its columns.
+        with_metadata: take the other columns as metadata, but for lists of numbers, which are vectors.
+
     Raises:
-        InputError: a broken line, a column that is missing or of the wrong type, or an id that comes twice.
+        InputError: a broken line, a column that is missing or of the wrong type, an id that comes twice, or a value
+            that no metadata can hold (`metadata_of`).
     """
     seen: dict[str, int] = {}
     for number, row in read_json_lines(path):
@@ -34,6 +43,9 @@ def read_jsonl(path: Path, options: ReadOptions) -> Iterator[Document]:
             id=_id_of(row[id_column], id_column, place),
             title=_text_of(row.get(title_column) if title_column else None, title_column or "title", place),
             text=_text_of(row[text_column], text_column, place),
+            metadata=metadata_of(without_vectors(_rest(row, id_column, title_column, text_column)), place)
+            if with_metadata
+            else {},
         )
         first = seen.setdefault(document.id, number)
         if first != number:
@@ -41,15 +53,22 @@ def read_jsonl(path: Path, options: ReadOptions) -> Iterator[Document]:
         yield document
 
 
-def read_parquet(files: Sequence[Path], options: ReadOptions) -> Iterator[Document]:
+def read_parquet(files: Sequence[Path], options: ReadOptions, *, with_metadata: bool) -> Iterator[Document]:
     """Stream the documents of one or more Parquet files, `BATCH_ROWS` rows at a time.
 
+    Args:
+        files: in the order to read.
+        options: their columns.
+        with_metadata: take the other columns as metadata, but for lists of numbers and binary columns, which are not
+            even read. Without it only the columns of `options` are read.
+
     Raises:
-        InputError: a file that is no Parquet, a column that is missing or of the wrong type, or an id that comes twice.
+        InputError: a file that is no Parquet, a column that is missing or of the wrong type, an id that comes twice, or
+            a value that no metadata can hold (`metadata_of`).
     """
     seen: dict[str, tuple[int, int]] = {}
     for file_number, path in enumerate(files):
-        for row_number, document in _read_parquet_file(path, options):
+        for row_number, document in _read_parquet_file(path, options, with_metadata=with_metadata):
             place = (file_number, row_number)
             first = seen.setdefault(document.id, place)
             if first != place:
@@ -57,19 +76,24 @@ def read_parquet(files: Sequence[Path], options: ReadOptions) -> Iterator[Docume
             yield document
 
 
-def _read_parquet_file(path: Path, options: ReadOptions) -> Iterator[tuple[int, Document]]:
+def _read_parquet_file(path: Path, options: ReadOptions, *, with_metadata: bool) -> Iterator[tuple[int, Document]]:
     with open_parquet(path) as file:
         id_column, title_column, text_column = columns_of(options, file.schema_arrow.names, str(path))
         columns = [name for name in (id_column, title_column, text_column) if name]
-        for number, row in read_rows(file, columns, path):
+        others = metadata_paths(file.schema_arrow, columns, str(path)) if with_metadata else []
+        for number, row in read_rows(file, [*columns, *others], path):
             place = f"{path}, row {number}"
-            title = _text_of(row[title_column], title_column, place) if title_column else ""
-            yield (
-                number,
-                Document(
-                    _id_of(row[id_column], id_column, place), title, _text_of(row[text_column], text_column, place)
-                ),
+            document = Document(
+                id=_id_of(row[id_column], id_column, place),
+                title=_text_of(row[title_column], title_column, place) if title_column else "",
+                text=_text_of(row[text_column], text_column, place),
+                metadata=metadata_of(_rest(row, id_column, title_column, text_column), place) if others else {},
             )
+            yield number, document
+
+
+def _rest(row: Mapping[str, Any], *taken: str | None) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in taken}
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
@@ -88,19 +112,44 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 
 def read_rows(file: pq.ParquetFile, columns: Sequence[str], path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Stream rows of an open Parquet file as mappings, each with its number from 0."""
+    """Stream rows of an open Parquet file as mappings, each with its number from 0.
+
+    Args:
+        file: open for reading.
+        columns: names, or `struct.child` for a part of a struct.
+        path: of the file, for errors.
+
+    Raises:
+        InputError: the file is damaged, or holds a value that Python cannot (a date after the year 9999).
+    """
     import pyarrow as pa  # noqa: PLC0415 - loaded when first used
 
     number = 0
     try:
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
-            for row in batch.to_pylist():
+            for row in _python_rows(batch, path, number):
                 yield number, row
                 number += 1
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise InputError(
             f"{path} is damaged after row {number}: {error}", next_step="Write the file again or remove it"
         ) from error
+
+
+def _python_rows(batch: pa.RecordBatch, path: Path, first: int) -> list[dict[str, Any]]:
+    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
+
+    try:
+        rows: list[dict[str, Any]] = nanoseconds_as_text(batch).to_pylist(maps_as_pydicts="strict")
+    except (pa.ArrowException, UnicodeDecodeError):
+        raise  # damage of the file, which read_rows words
+    except (ValueError, OverflowError, KeyError) as error:
+        # A date that Python cannot hold, an unknown time zone, a map with one key twice.
+        raise InputError(
+            f"{path}, rows {first} to {first + batch.num_rows - 1}: a value cannot be read: {error}",
+            next_step="Correct that value or leave out its column",
+        ) from error
+    return rows
 
 
 def columns_of(options: ReadOptions, found: Sequence[str], place: str) -> tuple[str, str | None, str]:
@@ -160,19 +209,3 @@ def _text_of(value: object, column: str, place: str) -> str:
         allowed="text",
         next_step="Name the right column with --text-column or --title-column",
     )
-
-
-def clean(value: str, column: str, place: str) -> str:
-    r"""Return the text unchanged, refusing what no file can store.
-
-    JSON may spell half of a surrogate pair (``"\ud83d"``); UTF-8 and Parquet cannot hold it.
-    """
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{place}: column {column!r} holds half of a surrogate pair at character {error.start}",
-            allowed="text that UTF-8 can hold",
-            next_step="Correct or remove that character",
-        ) from error
-    return value

@@ -59,6 +59,22 @@ def drop_surrogates(text: str) -> str:
     return text.encode(errors="ignore").decode()
 
 
+def clean(value: str, column: str, place: str) -> str:
+    r"""Return the text unchanged, refusing what no file can store.
+
+    JSON may spell half of a surrogate pair (``"\ud83d"``); UTF-8 and Parquet cannot hold it.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{place}: column {column!r} holds half of a surrogate pair at character {error.start}",
+            allowed="text that UTF-8 can hold",
+            next_step="Correct or remove that character",
+        ) from error
+    return value
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     r"""Stream a UTF-8 file's lines that are not blank, each with its number from 1, without its line end.
 
@@ -97,6 +113,13 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         except RecursionError as error:
             raise InputError(
                 f"{path}, line {number}: JSON nested too deeply",
+                allowed="one JSON object per line",
+                next_step="Correct or remove that line",
+            ) from error
+        except ValueError as error:
+            # Python's limit on the digits of a whole number (sys.set_int_max_str_digits).
+            raise InputError(
+                f"{path}, line {number}: JSON that cannot be read: {error}",
                 allowed="one JSON object per line",
                 next_step="Correct or remove that line",
             ) from error

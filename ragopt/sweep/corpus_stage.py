@@ -96,12 +96,12 @@ def load_corpus(
         queries, indexed = named, None
         if queries is None:
             queries, indexed = known_item_queries(
-                read_documents(source, settings.read),
+                read_documents(source, settings.read, with_metadata=False),
                 n_queries=settings.n_queries + settings.confirm_queries,
                 seed=settings.seed,
             )
             write_atomically(folder / QUERIES_FILE, canonical_json(_queries_to_json(queries)))
-        documents = read_documents(source, settings.read)
+        documents = read_documents(source, settings.read, with_metadata=False)
         write_chunks(
             map(indexed, documents) if indexed else documents,
             folder,

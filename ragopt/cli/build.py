@@ -1,0 +1,57 @@
+"""`ragopt build RUN`: the recommended index as a folder that a service opens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ragopt.cli.options import json_option
+
+if TYPE_CHECKING:
+    from ragopt.serve.build import Built
+
+
+@click.command("build")
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write; an index that stands "
+              "there is replaced in one step.")  # fmt: skip
+@click.option("--trial", default=None, help="A printed trial of RUN instead of the recommended one.")
+@click.option("--corpus", default=None, help="Where the corpus lies now. Default: where RUN found it.")
+@click.option("--with-vectors", is_flag=True, help="Keep the full vectors in the table too: 4 bytes x dimension each.")
+@click.option("--cache-dir", type=click.Path(path_type=Path), default=None, help="Artifacts of RUN. Default: as sweep.")
+@click.option("--quiet", is_flag=True, help="No progress on standard error.")
+@json_option
+def command(run_folder: Path, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: FBT001 - click's names
+    """Build the recommended index of the finished run in the folder RUN, measured again before it can be opened.
+
+    Example: ragopt build ragopt-run --out index
+    """
+    from ragopt.api import build  # noqa: PLC0415 - loaded when first used
+    from ragopt.cli.progress import TerminalProgress  # noqa: PLC0415 - loaded when first used
+
+    with TerminalProgress(quiet=quiet or as_json) as progress:
+        built = build(run_folder, progress=progress, **options)
+    _show(built, as_json=as_json)
+
+
+def _show(built: Built, *, as_json: bool) -> None:
+    import json  # noqa: PLC0415 - loaded when first used
+    from dataclasses import asdict  # noqa: PLC0415 - loaded when first used
+
+    from ragopt.units import format_bytes  # noqa: PLC0415 - loaded when first used
+
+    if as_json:
+        click.echo(json.dumps({**asdict(built), "folder": str(built.folder)}, indent=2, ensure_ascii=False))
+        return
+    same = {None: "the run did not build this trial", 0: "the same as in the run for every query"}.get(
+        built.n_different, f"another than in the run for {built.n_different:,} of them"
+    )
+    click.echo(f"{built.folder}: {built.trial}")
+    click.echo(f"{built.n_chunks:,} chunks, {format_bytes(built.size_bytes)}, version {built.version}")
+    click.echo(
+        f"recall_vs_exact@{built.k} {built.recall:.4f} ({built.low:.4f} to {built.high:.4f}) over {built.n_queries:,} "
+        f"queries: {same}"
+    )
+    click.echo(f'Open it: ragopt.open("{built.folder}").search("a question")')

@@ -1,0 +1,1 @@
+"""Open a built index in a service: search, change, check."""

@@ -1,0 +1,292 @@
+"""A served index as its users hold it: search, change, check."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, overload
+
+import numpy as np
+
+from ragopt.embed.open_embedder import open_embedder
+from ragopt.embed.stored_rows import stored_rows
+from ragopt.errors import IndexFormatError, InputError
+from ragopt.serve.hits import Hit, hits_of
+from ragopt.serve.layout import safe_path
+from ragopt.serve.nearest import nearest_rows, query_vectors
+from ragopt.serve.snapshot import Snapshot, open_snapshot
+from ragopt.serve.table import lines_where, open_table, rows_and_ids
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ragopt.corpus.records import Document
+    from ragopt.embed.embedder import Embedder
+    from ragopt.serve.file_checks import Verify
+    from ragopt.serve.manifest import Manifest
+    from ragopt.serve.writer import Changed, Writer
+
+MOST_RESULTS = 1 << 20
+"""FAISS keeps a heap of k results per query; a million are 12 MB each."""
+
+
+def open_index(
+    folder: Path | str, *, verify: Verify = "full", embedder: Embedder | None = None, model: str | None = None
+) -> Index:
+    """Open a folder that `ragopt build` wrote.
+
+    Args:
+        folder: the folder.
+        verify: `full` compares the SHA-256 of every file, `quick` lengths, and hashes of small files, which takes
+            milliseconds at any size.
+        embedder: turns questions into vectors; None opens the model that the manifest names when first needed.
+        model: where that model lies now, a folder for example; None takes the manifest's name.
+
+    Raises:
+        IndexFormatError: the folder is damaged, or of another version.
+    """
+    return Index(open_snapshot(Path(folder), verify), embedder=embedder, model=model)
+
+
+class Index:
+    """An opened index; many threads may search it, and one at a time changes it.
+
+    Searches see the version that is current when they begin. Changes by another process are seen after `refresh`.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, embedder: Embedder | None = None, model: str | None = None) -> None:
+        """Serve an opened version; use `open_index`."""
+        self._snapshot = snapshot
+        self._embedder, self._model = embedder, model
+        self._embedder_lock, self._write_lock = threading.Lock(), threading.RLock()
+        self._writer: Writer | None = None
+        if embedder is not None:
+            self._check_embedder(embedder)
+
+    def __repr__(self) -> str:
+        """Show place, version and size."""
+        return f"Index({str(self.folder)!r}, version={self.version}, n_chunks={self.n_chunks})"
+
+    def __enter__(self) -> Self:
+        """Use the index for a block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop writing."""
+        self.close()
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._snapshot.root
+
+    @property
+    def manifest(self) -> Manifest:
+        """What belongs to the version that is served."""
+        return self._snapshot.manifest
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The version that is served."""
+        return self._snapshot
+
+    @property
+    def version(self) -> int:
+        """Number of the version that is served: one more with every change."""
+        return self._snapshot.manifest.version
+
+    @property
+    def n_chunks(self) -> int:
+        """Chunks of different text that can be found."""
+        return self._snapshot.n_alive
+
+    @overload
+    def search(self, queries: str, k: int = 5, where: str | None = None) -> list[Hit]: ...  # type: ignore[overload-overlap]
+    @overload
+    def search(
+        self, queries: Sequence[str] | NDArray[np.float32], k: int = 5, where: str | None = None
+    ) -> list[list[Hit]]: ...
+
+    def search(
+        self, queries: str | Sequence[str] | NDArray[np.float32], k: int = 5, where: str | None = None
+    ) -> list[Hit] | list[list[Hit]]:
+        """Find the chunks nearest to a question, to each of several, or to query vectors.
+
+        Args:
+            queries: a question; a list of questions; or float32 (n_queries, full dimension) vectors of the model, of
+                any length for cosine.
+            k: chunks per query.
+            where: a SQL condition over metadata columns, `id`, `document`, `title` and `text`.
+
+        Returns:
+            Hits best first; a list of them per query unless one question was given. There are fewer than k only where
+            fewer chunks satisfy the condition.
+
+        Raises:
+            InputError: k is out of range, the condition cannot be read, or the vectors do not fit.
+        """
+        snapshot = self._snapshot
+        one = isinstance(queries, str)
+        vectors = self._vectors(snapshot, [queries] if one else queries)
+        allowed, matching = self._allowed(snapshot, where)
+        scores, rows = nearest_rows(snapshot, vectors, _checked(k), allowed)
+        hits = hits_of(snapshot, scores, rows, matching)
+        return hits[0] if one else hits
+
+    def nearest(
+        self, vectors: NDArray[np.float32], k: int = 10, where: str | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the nearest rows of query vectors, without reading texts.
+
+        Returns:
+            float32 (n_queries, k) scores and int64 (n_queries, k) rows, -1 where there is no further one.
+
+        Raises:
+            InputError: as `search`.
+        """
+        snapshot = self._snapshot
+        queries = query_vectors(snapshot, vectors)
+        return nearest_rows(snapshot, queries, _checked(k), self._allowed(snapshot, where)[0])
+
+    def _vectors(self, snapshot: Snapshot, queries: Any) -> NDArray[np.float32]:
+        if isinstance(queries, np.ndarray):
+            return query_vectors(snapshot, queries)
+        texts = list(queries)
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError("A list of queries holds something else than text", allowed="questions, or a numpy array",
+                             next_step="Give vectors as one float32 array (n_queries, dim)")  # fmt: skip
+        if not texts:
+            return np.empty((0, snapshot.manifest.full_dim), np.float32)
+        return self.embed_queries(texts)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed questions as the run did: float32 (n, full dimension), of unit length for cosine."""
+        found = self.embedder.embed_queries(texts)
+        return stored_rows(found, self.manifest.metric, describe=lambda row: f"the question {texts[row][:60]!r}")
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model, opened when first needed.
+
+        Raises:
+            InputError: the index was built from ready vectors and no embedder was given.
+            IndexFormatError: the model is not the one that the vectors were made with.
+        """
+        with self._embedder_lock:
+            if self._embedder is None:
+                if not self.manifest.model:
+                    raise InputError(
+                        "This index was built from ready vectors: it cannot embed text",
+                        next_step="Search with vectors, or name the model: ragopt.open(DIR, embedder=...)",
+                    )
+                opened = open_embedder(self._model or self.manifest.parsed_trial.space.model)
+                self._check_embedder(opened)
+                self._embedder = opened
+            return self._embedder
+
+    def _check_embedder(self, embedder: Embedder) -> None:
+        wanted, found = dict(self.manifest.model), dict(embedder.identity)
+        if embedder.dim != self.manifest.full_dim or (wanted and wanted != found):
+            changed = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+            raise IndexFormatError(
+                f"The model {embedder.name} is not the one that this index was built with: {', '.join(changed)} differ",
+                allowed=", ".join(f"{name}={wanted[name]}" for name in changed if name in wanted) or
+                f"{self.manifest.full_dim} dimensions",
+                next_step="Install that version of the model, or build the index again",
+            )  # fmt: skip
+
+    @staticmethod
+    def _allowed(snapshot: Snapshot, where: str | None) -> tuple[NDArray[np.bool_] | None, NDArray[np.uint64] | None]:
+        """Rows that a condition lets through, and the row ids of its lines; None for both without one."""
+        if where is None:
+            return None, None
+        pairs = rows_and_ids(lines_where(snapshot.table, where))
+        allowed = np.zeros(snapshot.manifest.n_rows, dtype=bool)
+        allowed[pairs[:, 0].astype(np.int64)] = True
+        return allowed, pairs[:, 1]
+
+    def canary_questions(self) -> list[str]:
+        """Texts of the canaries; empty for an index of ready vectors."""
+        name = self.manifest.questions
+        return [str(text) for text in json.loads(safe_path(self.folder, name).read_text("utf-8"))] if name else []
+
+    def as_lancedb(self) -> Any:
+        """The LanceDB table at this version, for queries of one's own: read it, do not change it."""
+        manifest = self.manifest
+        return open_table(safe_path(self.folder, manifest.table).parent, manifest.table_version)
+
+    def add(self, documents: Iterable[Document], *, split: bool = True) -> Changed:
+        """Add documents; they are on the disk and found by searches when this returns.
+
+        Args:
+            documents: with ids that the index does not have.
+            split: whether to cut them into chunks as the run did; False keeps each whole, its id being the chunk's.
+
+        Raises:
+            InputError: an id that is there already or comes twice, or a text that cannot be embedded.
+            IndexBusy: another process is writing.
+        """
+        return self._write(lambda writer: writer.add(documents, split=split))
+
+    def update(self, documents: Iterable[Document], *, split: bool = True) -> Changed:
+        """Put documents in the place of those with the same ids, in one version; others are added.
+
+        Raises:
+            InputError, IndexBusy: as `add`.
+        """
+        return self._write(lambda writer: writer.update(documents, split=split))
+
+    def delete(self, ids: Iterable[str]) -> Changed:
+        """Delete documents, or single chunks, by id; searches that begin afterwards do not find them.
+
+        Returns:
+            What was deleted; ids that are not there are listed in `missing`.
+
+        Raises:
+            IndexBusy: another process is writing.
+        """
+        return self._write(lambda writer: writer.delete(ids))
+
+    def compact(self) -> Changed:
+        """Rewrite the folder without what is deleted, as one segment; codes are copied, not made again.
+
+        Raises:
+            IndexBusy: another process is writing.
+        """
+        return self._write(lambda writer: writer.compact())
+
+    def _write(self, change: Any) -> Changed:
+        from ragopt.serve.writer import Writer  # noqa: PLC0415 - readers need no writer
+
+        with self._write_lock:
+            if self._writer is None:
+                self._writer = Writer(self)
+            changed: Changed = change(self._writer)
+            return changed
+
+    def serve(self, snapshot: Snapshot) -> None:
+        """Serve another version from now on; searches under way finish on theirs."""
+        self._snapshot = snapshot
+
+    def refresh(self) -> int:
+        """Serve the newest version, whoever wrote it; returns its number."""
+        with self._write_lock:
+            newest = open_snapshot(self.folder, "quick")
+            if newest.manifest.version != self.version:
+                self._snapshot = newest
+            return self.version
+
+    def close(self) -> None:
+        """Stop writing: another process may. Searches go on to work."""
+        with self._write_lock:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+
+def _checked(k: int) -> int:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= MOST_RESULTS:
+        raise InputError(f"k is {k!r}", allowed=f"a whole number from 1 to {MOST_RESULTS:,}", next_step="Correct k")
+    return int(k)

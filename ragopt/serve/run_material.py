@@ -1,0 +1,160 @@
+"""From a finished run back to what it measured: its corpus, vectors and queries, found in the cache or made again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ragopt.artifacts import ArtifactStore
+from ragopt.choose import Limits
+from ragopt.corpus.records import ReadOptions
+from ragopt.corpus.splitting import ChunkOptions
+from ragopt.embed.open_embedder import open_embedder
+from ragopt.errors import ArtifactError, InputError
+from ragopt.sweep.corpus_stage import Corpus, load_corpus, split_queries, usable_rows
+from ragopt.sweep.kept_run import results_of_a_search
+from ragopt.sweep.material import READY_MODEL
+from ragopt.sweep.model_stage import ModelData, embed_corpus, embed_queries, find_exact, open_ready
+from ragopt.sweep.run_folder import DAMAGE, RUN_FILE
+from ragopt.sweep.settings import ReadyVectors, SearchPlan, SweepSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ragopt.embed.embedder import Embedder
+    from ragopt.records import Run, Trial
+    from ragopt.sweep.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class RunMaterial:
+    """What a run measured a trial on.
+
+    Attributes:
+        settings: of the run.
+        plan: how its trials are built and searched.
+        data: vectors and confirmation queries with their exact neighbours; the selection queries are left out.
+        corpus: chunks; None for ready vectors.
+        vector_ids: by row, of ready vectors; empty otherwise.
+        embedder: None for ready vectors.
+        questions: text of each confirmation query; empty for ready vectors.
+    """
+
+    settings: SweepSettings
+    plan: SearchPlan
+    data: ModelData
+    corpus: Corpus | None
+    vector_ids: Sequence[str]
+    embedder: Embedder | None
+    questions: Sequence[str]
+
+
+def settings_of_run(run: Run, cache_dir: Path, *, corpus: str | None = None) -> SweepSettings:
+    """Read a run's settings back from ``run.json``.
+
+    Args:
+        run: finished.
+        cache_dir: where its artifacts lie.
+        corpus: where the corpus lies now; None where the run found it.
+
+    Raises:
+        ArtifactError: the arguments in ``run.json`` are damaged.
+    """
+    given = run.info.get("arguments")
+    try:
+        if not isinstance(given, dict):
+            raise TypeError("arguments is no table")
+        known = {one.name for one in fields(SweepSettings)} - {"limits", "out", "cache_dir", "prices", "workload"}
+        values: dict[str, Any] = {name: value for name, value in given.items() if name in known}
+        values["models"] = tuple(values["models"])
+        values["read"], values["chunk"] = ReadOptions(**values["read"]), ChunkOptions(**values["chunk"])
+        values["ready"] = ReadyVectors(**values["ready"]) if values["ready"] else None
+        settings = SweepSettings(**values, limits=Limits(), cache_dir=cache_dir)
+    except DAMAGE as error:
+        raise ArtifactError(f"The run in {run.folder} is damaged: the arguments of {RUN_FILE}: {error}",
+                            next_step="Sweep again") from error  # fmt: skip
+    return settings if corpus is None else replace(settings, corpus=corpus)
+
+
+def material_of_run(run: Run, trial: Trial, settings: SweepSettings, progress: Progress) -> RunMaterial:
+    """Find or make again the corpus, the vectors of a trial's model, and the confirmation queries.
+
+    Raises:
+        InputError: the corpus is not the one that was swept, or a file of the run is gone.
+        RagoptError: as in a sweep.
+    """
+    store = ArtifactStore(settings.cache_dir)
+    return _ready(run, settings, store, progress) if settings.ready else _texts(run, trial, settings, store, progress)
+
+
+def _texts(run: Run, trial: Trial, settings: SweepSettings, store: ArtifactStore, progress: Progress) -> RunMaterial:
+    first = open_embedder(settings.models[0], device=settings.device)
+    corpus = load_corpus(settings, store, tokenizer=first.tokenizer, tokenizer_name=first.name,
+                         progress=progress.phase("corpus", f"Reading {settings.corpus}"))  # fmt: skip
+    _check_same(run, corpus.fingerprint, settings.corpus or "")
+    embedder = first if first.name == trial.space.model else _embedder_called(trial.space.model, settings)
+    vectors = embed_corpus(
+        store, corpus, embedder, settings.metric, progress.phase("embed", f"Embedding chunks, {embedder.name}")
+    )
+    split = split_queries(usable_rows(corpus.queries.ids, corpus.queries.qrels), settings)
+    rows = split.rows
+    queries = embed_queries(
+        store, corpus.queries, rows, embedder, settings.metric, progress.phase("queries", "Embedding queries")
+    )
+    confirm = queries[np.searchsorted(rows, split.confirm)]
+    fit = queries[np.searchsorted(rows, split.fit)]
+    data = _data(store, settings, embedder, vectors, confirm, fit)
+    questions = [corpus.queries.texts[row] for row in split.confirm.tolist()]
+    return RunMaterial(settings, _plan(run, settings), data, corpus, (), embedder, questions)
+
+
+def _ready(run: Run, settings: SweepSettings, store: ArtifactStore, progress: Progress) -> RunMaterial:
+    if settings.ready is None:
+        raise ValueError("no ready vectors")
+    opened = open_ready(
+        store, settings.ready, settings.metric, progress.phase("embed", f"Reading {settings.ready.vectors}")
+    )
+    _check_same(run, opened.vectors.fingerprint, settings.ready.vectors)
+    qrels = None
+    if settings.qrels:
+        from ragopt.corpus.qrels import read_qrels  # noqa: PLC0415 - loaded when first used
+
+        qrels = read_qrels(Path(settings.qrels))
+    split = split_queries(usable_rows(tuple(opened.query_ids), qrels), settings)
+    data = _data(store, settings, None, opened.vectors, opened.queries.rows(split.confirm),
+                 opened.queries.rows(split.fit))  # fmt: skip
+    return RunMaterial(settings, _plan(run, settings), data, None, opened.vector_ids, None, ())
+
+
+def _data(
+    store: ArtifactStore, settings: SweepSettings, embedder: Embedder | None, vectors: Any, confirm: Any, fit: Any
+) -> ModelData:
+    exact, candidates = find_exact(store, vectors, confirm, k=settings.k, metric=settings.metric)
+    model, device = (embedder.name, embedder.device) if embedder else (READY_MODEL, "ready")
+    return ModelData(model, device, vectors, confirm, confirm, exact, exact, candidates, fit)
+
+
+def _plan(run: Run, settings: SweepSettings) -> SearchPlan:
+    return SearchPlan(settings.metric, settings.k, results_of_a_search(run), settings.seed)
+
+
+def _check_same(run: Run, fingerprint: str, source: str) -> None:
+    """Refuse another corpus than the one that was measured: the recommendation says nothing of it."""
+    swept = run.info.get("corpus", {}).get("fingerprint")
+    if swept != fingerprint:
+        raise InputError(
+            f"{source} is not what the run in {run.folder} measured: it has changed since",
+            allowed=f"the corpus with the fingerprint {str(swept)[:12]}...",
+            next_step="Sweep again, or name the unchanged corpus with --corpus",
+        )
+
+
+def _embedder_called(name: str, settings: SweepSettings) -> Embedder:
+    for model in settings.models:
+        if model == name or Path(model).name == name:
+            return open_embedder(model, device=settings.device)
+    raise InputError(f"The run has no model {name!r}", allowed=", ".join(settings.models),
+                     next_step="Name a trial of this run")  # fmt: skip

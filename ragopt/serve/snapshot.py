@@ -1,0 +1,180 @@
+"""One version of a served index, opened: immutable, so that threads may search it while a writer works."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ragopt.embed.spaces import Rotation
+from ragopt.errors import IndexFormatError
+from ragopt.index.build import faiss_metric, set_search, use_reservoirs
+from ragopt.serve.arrays import read_array
+from ragopt.serve.file_checks import Verify, check_files
+from ragopt.serve.layout import generation_name, safe_path
+from ragopt.serve.locks import HeldLock, hold_generation
+from ragopt.serve.manifest import Manifest, read_manifest
+from ragopt.serve.table import open_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+TRIES = 10
+"""Openings that meet a writer's commit in the middle try again: a commit takes milliseconds, so ten in a row do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A segment, opened.
+
+    Attributes:
+        index: FAISS index, memory-mapped, with the trial's search parameters; None for vectors that live in the table.
+        first_row: number of its first row. n_rows: vectors in it.
+        lines: uint64 (n_lines, 2), row and row id of the table, sorted by row.
+    """
+
+    index: Any
+    first_row: int
+    n_rows: int
+    lines: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version.
+
+    Attributes:
+        root: the folder. manifest: of this version. parts: base first.
+        dead_rows: int64, ascending. dead_lines: uint64, ascending.
+        alive: bool (n_rows,), None where nothing is deleted.
+        rotation: of a pca or joint space.
+        lease: keeps the generation's files.
+    """
+
+    root: Path
+    manifest: Manifest
+    parts: tuple[Part, ...]
+    dead_rows: NDArray[np.int64]
+    dead_lines: NDArray[np.uint64]
+    alive: NDArray[np.bool_] | None
+    rotation: Rotation | None
+    lease: HeldLock
+    _table: list[Any] = field(default_factory=list)
+    _table_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def n_alive(self) -> int:
+        """Vectors that are not deleted."""
+        return self.manifest.n_rows - len(self.dead_rows)
+
+    def template(self) -> Any:
+        """A trained, empty index of this trial, in memory: the caller's own to fill."""
+        return open_faiss(safe_path(self.root, self.manifest.template), self.manifest, 0, mapped=False)
+
+    def canaries(self) -> NDArray[np.float32]:
+        """Float32 (n_canaries, full dimension) query vectors."""
+        return read_array(safe_path(self.root, self.manifest.canaries), np.float32, (None, self.manifest.full_dim))
+
+    def canary_neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Exact neighbours of the canaries among all rows, deleted ones included: int64 and float64 (n, depth)."""
+        state = self.manifest.state
+        rows = read_array(safe_path(self.root, state.canary_rows), np.int64, (None, None))
+        return rows, read_array(safe_path(self.root, state.canary_scores), np.float64, rows.shape)
+
+    @property
+    def table(self) -> Any:
+        """The table at this version, opened when first needed."""
+        with self._table_lock:
+            if not self._table:
+                folder = safe_path(self.root, self.manifest.table)
+                self._table.append(open_table(folder.parent, self.manifest.table_version))
+            return self._table[0]
+
+
+def open_snapshot(root: Path, verify: Verify) -> Snapshot:
+    """Open the current version of a folder.
+
+    Raises:
+        IndexFormatError: the folder is damaged.
+    """
+    for attempt in range(TRIES):
+        manifest = read_manifest(root)
+        try:
+            lease = hold_generation(safe_path(root, generation_name(manifest.generation)))
+            check_files(root, manifest.files, verify=verify)
+            return opened_version(root, manifest, lease)
+        except (OSError, IndexFormatError) as error:
+            # A writer that committed meanwhile has removed files of the version that was being opened.
+            if attempt + 1 < TRIES and read_manifest(root).version != manifest.version:
+                continue
+            if isinstance(error, IndexFormatError):
+                raise
+            raise IndexFormatError(
+                f"{root} cannot be opened: {error}",
+                next_step="Restore the folder from a copy, or build the index again",
+            ) from error
+    raise IndexFormatError(f"{root} changed {TRIES} times while it was opened",
+                           next_step="Open it again when the writer is less busy")  # fmt: skip
+
+
+def opened_version(root: Path, manifest: Manifest, lease: HeldLock) -> Snapshot:
+    """Open the files that a manifest names; they have been checked."""
+    parts, first_row = [], 0
+    for segment in manifest.segments:
+        index = open_faiss(safe_path(root, segment.index), manifest, segment.n_rows) if segment.index else None
+        lines = read_array(safe_path(root, segment.lines), np.uint64, (None, 2), mapped=True)
+        parts.append(Part(index, first_row, segment.n_rows, lines))
+        first_row += segment.n_rows
+    dead_rows = read_array(safe_path(root, manifest.state.dead_rows), np.int64, (None,))
+    dead_lines = read_array(safe_path(root, manifest.state.dead_lines), np.uint64, (None,))
+    if len(dead_rows) and not (dead_rows[0] >= 0 and dead_rows[-1] < first_row):
+        raise IndexFormatError(f"{root} has deleted rows beyond its {first_row:,}", next_step="Build the index again")
+    alive = None
+    if len(dead_rows):
+        alive = np.ones(first_row, dtype=bool)
+        alive[dead_rows] = False
+    return Snapshot(root, manifest, tuple(parts), dead_rows, dead_lines, alive, _rotation(root, manifest), lease)
+
+
+def _rotation(root: Path, manifest: Manifest) -> Rotation | None:
+    if not manifest.rotation:
+        return None
+    dim = manifest.full_dim
+    matrix = read_array(safe_path(root, manifest.rotation), np.float32, (dim, dim))
+    return Rotation(matrix, np.zeros(dim))
+
+
+def open_faiss(path: Path, manifest: Manifest, n_rows: int, *, mapped: bool = True) -> Any:
+    """Read a FAISS file and set the trial's search parameters.
+
+    Args:
+        path: checked against its checksum by the caller.
+        manifest: whose space, metric and trial it has to have.
+        n_rows: vectors that it has to hold.
+        mapped: False reads it into memory, as whoever changes it must: FAISS ends the process otherwise.
+
+    Raises:
+        IndexFormatError: FAISS cannot read it, or it is another index than the manifest says.
+    """
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+    except (RuntimeError, MemoryError) as error:
+        raise IndexFormatError(f"FAISS cannot read {path}", next_step="Build the index again") from error
+    trial = manifest.parsed_trial
+    found = (index.d, index.ntotal, index.metric_type)
+    wanted = (trial.space.dim, n_rows, faiss_metric(manifest.metric))
+    if found != wanted:
+        raise IndexFormatError(
+            f"{path} has dimension, vectors and metric {found}",
+            allowed=f"{wanted}, as the manifest says",
+            next_step="Build the index again",
+        )
+    use_reservoirs(index)
+    set_search(index, trial.search)
+    return index
