@@ -14,6 +14,8 @@ from ragopt.index import allowed_search as module
 from ragopt.index.allowed_search import allowed_search
 from ragopt.index.build import add_blocks, set_search, train_index
 from ragopt.index.factory import parse_factory
+from ragopt.index.inner import inner_index
+from ragopt.index.lowest_rows import with_lowest
 from ragopt.index.saved import open_index, save_index
 from ragopt.index.serialized import checked_bytes
 from ragopt.index.template import template_of
@@ -74,6 +76,15 @@ class Case:
     def found(self, allowed, k=K):
         """Answer under a mask."""
         return allowed_search(self.index, self.queries, k, allowed, search=self.search)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """These indexes are so small that FAISS's threads mostly wait for one another."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    yield
+    faiss.omp_set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +228,7 @@ def test_a_search_leaves_the_index_as_it_was(text, search, built):
     before, own = faiss.serialize_index(case.index), case.index.search(case.queries, K)
     masks = [mask_of(n_allowed, seed) for seed, n_allowed in enumerate((3, 60, 200, 399))]
     alone = [case.found(allowed) for allowed in masks]
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
         together = list(pool.map(case.found, masks))
     for mine, theirs in zip(alone, together, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -253,6 +264,16 @@ def test_a_row_that_fast_scan_leaves_out_is_found(text, search, built):
     assert rows[query].tolist() == [own[query, 0], lowest]
     decoded = built(text.removeprefix("IVF4,"), "").index.reconstruct(int(lowest))  # the same codes without lists
     assert scores[query, 1] == pytest.approx(decoded @ case.queries[query], abs=1e-5)
+
+
+def test_a_row_that_was_left_out_never_scores_above_the_one_before_it(built):
+    """FastScan's scores are rounded, the lowest sum is not: where it would be higher, the last score is repeated."""
+    case = built("PQ1x4fs", "")
+    scores, rows = np.array([[1, -1e9, 0]], np.float32), np.array([[5, 6, -1]])
+    allowed = np.isin(np.arange(N_ROWS), [5, 6, 9])
+    with_lowest(inner_index(case.index), case.queries[:1], (scores, rows), allowed)
+    assert scores.tolist() == [[1, -1e9, -1e9]]
+    assert rows.tolist() == [[5, 6, 9]]
 
 
 @pytest.mark.parametrize(("text", "search"), [("SQ8", ""), ("PQ8x4fs", ""), ("IVF4,PQ8x4fs", "nprobe=1")])

@@ -19,6 +19,15 @@ SAME = [("RaBitQfs", "RaBitQ"), ("RaBitQfs4", "RaBitQ"), ("IVF4,RaBitQfs", "IVF4
 """Factories whose codes are those of another: FastScan blocks, lists without residuals, a graph, a rescoring tier."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """These indexes are so small that FAISS's threads mostly wait for one another."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    yield
+    faiss.omp_set_num_threads(before)
+
+
 def template(text, how="built"):
     index = train_index(parse_factory(text, DIM), ROWS, metric="ip", seed=0)
     return faiss.deserialize_index(faiss.serialize_index(index)) if how == "read" else index

@@ -14,6 +14,7 @@ from ragopt.index.build import add_blocks, set_search, train_index, use_reservoi
 from ragopt.index.compacted import compacted
 from ragopt.index.factory import parse_factory
 from ragopt.index.inner import inner_index
+from ragopt.index.row_codes import set_codes
 from ragopt.index.template import leaves, template_of
 
 DIM, N_ROWS = 16, 300
@@ -204,6 +205,18 @@ def test_a_compacted_graph_finds_what_its_codes_rank_first(text, trained):
         found = index.search(QUERIES, 10)[1]
         shares.append(np.mean([np.isin(one, two).mean() for one, two in zip(exact, found, strict=True)]))
     assert shares[0] >= shares[1] - 0.05
+
+
+def test_a_graph_keeps_codes_that_encoding_would_not_give_again():
+    """Its codes are copied, not made of the decoded vectors: far from zero float32 rounds these into other steps."""
+    rows = ROWS / 10 + np.float32(1e5)
+    index = filled(train_index(parse_factory("HNSW8,SQ8", DIM), rows, metric="l2", seed=0), rows)
+    codec = faiss.downcast_index(inner_index(index).storage)
+    codes = np.random.default_rng(5).integers(0, 256, (N_ROWS, DIM), dtype=np.uint8)
+    assert (codec.sa_encode(codec.sa_decode(codes)) != codes).any()
+    set_codes(codec, codes)
+    result = compacted([(index, DEAD)])
+    np.testing.assert_array_equal(codes_of(inner_index(result)), codes[~DEAD])
 
 
 @pytest.mark.parametrize("text", GRAPHS)

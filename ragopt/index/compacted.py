@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragopt.errors import IndexFormatError, InputError
-from ragopt.index.build import add_blocks, use_reservoirs
+from ragopt.index.build import add_blocks
 from ragopt.index.fast_scan_blocks import clear_free_places
 from ragopt.index.row_codes import flat_codes, set_codes
 from ragopt.index.search_parameters import set_search
@@ -56,7 +56,6 @@ def compacted(parts: Sequence[Part]) -> faiss.Index:
         raise
     set_ntotal(result, sum(map(len, alive)))
     _check_training(indexes)
-    use_reservoirs(result)
     return result
 
 
