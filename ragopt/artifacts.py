@@ -72,7 +72,15 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"Cannot write {path}: {os.strerror(error.errno or 0)}",
                 next_step="Free some space or choose another disk with --cache-dir or --out; finished steps are kept",
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+        if error.errno in (
+            errno.EACCES,
+            errno.EROFS,
+            errno.EPERM,
+            errno.ENOTDIR,
+            errno.EEXIST,
+            errno.ENOENT,
+            errno.ELOOP,
+        ):
             raise StorageError(
                 f"Cannot write {path}: {os.strerror(error.errno)}",
                 next_step="Choose a folder that you may write to with --cache-dir or --out",
@@ -80,25 +88,40 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
+@contextlib.contextmanager
+def prepared(path: Path, data: bytes | memoryview | str) -> Iterator[Callable[[], None]]:
+    """Write a file's next content beside it, flushed; the function that is given puts it in the file's place.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+
+    def put() -> None:
+        with storage_errors(path):
+            temporary.replace(path)
+            fsync_folder(path.parent)
+
+    try:
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as handle:
+                handle.write(data.encode() if isinstance(data, str) else data)
+                handle.flush()
+                os.fsync(handle.fileno())
+        yield put
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes | memoryview | str) -> None:
     """Write a whole file or nothing: temporary name in the same folder, flush, rename.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written.
     """
-    blob = data.encode() if isinstance(data, str) else data
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with temporary.open("wb") as handle:
-                handle.write(blob)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        fsync_folder(path.parent)
+    with prepared(path, data) as put:
+        put()
 
 
 class ArtifactStore:

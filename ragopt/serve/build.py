@@ -35,7 +35,7 @@ from ragopt.serve.generation import (
 )
 from ragopt.serve.lines_of_run import lines_of_run, metadata_columns
 from ragopt.serve.locks import hold_generation, hold_writer
-from ragopt.serve.manifest import Coding, Manifest, Segment, acknowledge, read_manifest, write_manifest
+from ragopt.serve.manifest import Coding, Manifest, Segment, make_current, read_manifest
 from ragopt.serve.nearest import nearest_rows
 from ragopt.serve.run_material import RunMaterial, material_of_run, settings_of_run
 from ragopt.serve.snapshot import opened_version
@@ -165,8 +165,7 @@ def _committed(out: Path, write: Any, measure: Any) -> Built:
             remove_other_generations(out, layout.generation_name(old.generation))
             manifest = write(out, name, old.version + 1, number)
             built: Built = measure(out, manifest)
-            write_manifest(out, manifest)
-            acknowledge(out, manifest.version)
+            make_current(out, manifest)
             remove_other_generations(out, name)
             return built
     beside = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
@@ -177,8 +176,7 @@ def _committed(out: Path, write: Any, measure: Any) -> Built:
         with hold_writer(beside):
             manifest = write(beside, layout.generation_name(1), 1, 1)
             built = measure(beside, manifest)
-            write_manifest(beside, manifest)
-            acknowledge(beside, 1)
+            make_current(beside, manifest)
             with storage_errors(out):
                 beside.rename(out)
                 fsync_folder(out.parent)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragopt.artifacts import fsync_file, fsync_folder, storage_errors
+from ragopt.artifacts import fsync_folder, write_atomically
 from ragopt.serve.arrays import write_array
 from ragopt.serve.file_checks import entries_of, files_under
-from ragopt.serve.layout import GENERATION_LOCK, TABLE_FOLDER
+from ragopt.serve.lance_writes import lance_writes
+from ragopt.serve.layout import GENERATION_LOCK, TABLE_FOLDER, generation_name
 from ragopt.serve.locks import unread
 from ragopt.serve.manifest import State
 from ragopt.serve.table import create_table, lines_where, rows_and_ids
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from ragopt.serve.manifest import FileEntry
+    from ragopt.serve.manifest import FileEntry, Manifest
 
 BASE_LINES = "lines-base.npy"
 
@@ -44,16 +45,20 @@ def write_faiss(index: faiss.Index, path: Path) -> None:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     # Through memory: FAISS only prints an error of its last buffer (faiss/impl/io.cpp, 1.15.1).
-    blob = faiss.serialize_index(index)
-    with storage_errors(path), path.open("wb") as handle:
-        handle.write(blob.data)
-    fsync_file(path)
+    # By renaming: a reader may have mapped a file of this name.
+    write_atomically(path, faiss.serialize_index(index).data)
 
 
 def write_table(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> tuple[Any, NDArray[np.uint64]]:
-    """Write the table and the file of its lines; the table and uint64 (n, 2), row and row id, sorted by row."""
-    table = create_table(folder, schema, batches)
-    pairs = rows_and_ids(lines_where(table, None))
+    """Write the table and the file of its lines; the table and uint64 (n, 2), row and row id, sorted by row.
+
+    Raises:
+        StorageError: the disk is full.
+        RagoptError: of `batches`.
+    """
+    with lance_writes(folder / TABLE_FOLDER):
+        table = create_table(folder, schema, batches)
+        pairs = rows_and_ids(lines_where(table, None))
     write_array(folder / BASE_LINES, pairs)
     return table, pairs
 
@@ -102,3 +107,16 @@ def remove_other_generations(root: Path, keep: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             lock.close()
+
+
+def remove_leftovers(root: Path, manifest: Manifest) -> None:
+    """Remove files that a killed writer left in the current generation; the writer's lock has to be held.
+
+    What it left in the table belongs to no version and is named by the next one; `compact` does not copy it.
+    """
+    folder = root / generation_name(manifest.generation)
+    found = [path for place in (root, folder) for path in place.glob(".*.tmp")]
+    found += [path for ending in ("*.faiss", "*.npy") for path in folder.glob(ending)]
+    for path in found:
+        if path.relative_to(root).as_posix() not in manifest.files and not path.is_dir():
+            path.unlink(missing_ok=True)

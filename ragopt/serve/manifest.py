@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from ragopt.artifacts import prepared
 from ragopt.corpus.metadata import ColumnKind
 from ragopt.corpus.splitting import ChunkOptions
 from ragopt.errors import IndexFormatError, RagoptError
 from ragopt.records import Metric, Trial
-from ragopt.serve.layout import ACKNOWLEDGED_FILE, MANIFEST_FILE
-from ragopt.serve.sealed_json import read_sealed, write_sealed
+from ragopt.serve.layout import ACKNOWLEDGED_FILE, MANIFEST_FILE, TABLE_FOLDER, generation_name, safe_path
+from ragopt.serve.sealed_json import read_sealed, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,14 +133,23 @@ class Manifest:
         return Trial.parse(self.trial)
 
 
-def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Make a version the folder's current one: the commit point of every change."""
-    write_sealed(root / MANIFEST_FILE, {"schema": SCHEMA, "format": FORMAT, **asdict(manifest)})
+def make_current(root: Path, manifest: Manifest) -> None:
+    """Make a version the folder's current one, the commit point of every change, and acknowledge it.
 
+    From then on an older manifest is damage. Both files are written before either is put in its place: on a full disk
+    nothing has changed.
 
-def acknowledge(root: Path, version: int) -> None:
-    """Note that a caller was told of a version: from now on an older manifest is damage."""
-    write_sealed(root / ACKNOWLEDGED_FILE, {"schema": SCHEMA, "version": version})
+    Raises:
+        StorageError: the disk is full.
+    """
+    content = {"schema": SCHEMA, "format": FORMAT, **asdict(manifest)}
+    told = {"schema": SCHEMA, "version": manifest.version}
+    with (
+        prepared(root / MANIFEST_FILE, sealed(content)) as put_manifest,
+        prepared(root / ACKNOWLEDGED_FILE, sealed(told)) as put_acknowledged,
+    ):
+        put_manifest()
+        put_acknowledged()
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -149,12 +159,12 @@ def read_manifest(root: Path) -> Manifest:
         IndexFormatError: no served index there, one of a newer schema, a value that cannot be, or a manifest that is
             older than a version that was acknowledged.
     """
-    path = root / MANIFEST_FILE
+    path = safe_path(root, MANIFEST_FILE)
     if not path.is_file():
         raise IndexFormatError(f"{root} is no served index: it has no {MANIFEST_FILE}",
                                next_step="Build one: ragopt build RUN --out DIR")  # fmt: skip
     # The acknowledged version first: a writer moves the manifest on before it.
-    told = read_sealed(root / ACKNOWLEDGED_FILE).get("version")
+    told = read_sealed(safe_path(root, ACKNOWLEDGED_FILE)).get("version")
     content = read_sealed(path)
     if content.get("format") != FORMAT or content.get("schema") != SCHEMA:
         raise IndexFormatError(
@@ -209,6 +219,13 @@ def _parsed(content: Mapping[str, Any]) -> Manifest:
     )
     if not segments or manifest.n_rows > MOST_ROWS:
         raise ValueError(f"{len(segments)} segments of {manifest.n_rows} rows")
+    own = f"{generation_name(manifest.generation)}/"
+    if manifest.table != own + TABLE_FOLDER:
+        raise ValueError(f"the table {manifest.table!r} is not {own + TABLE_FOLDER}")
+    for name in files:
+        # A writer removes what a later version does not name: neither the manifest nor another generation's files.
+        if not name.startswith(own):
+            raise ValueError(f"the file {name!r} is not in {own}")
     for name in named_files(manifest):
         if name not in files:
             raise ValueError(f"no checksum of {name}")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from ragopt.artifacts import canonical_json, write_atomically
+from ragopt.artifacts import canonical_json
 from ragopt.errors import IndexFormatError
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ def sealed(content: Mapping[str, Any]) -> str:
     return canonical_json({**body, SEAL: hashlib.sha256(canonical_json(body).encode()).hexdigest()})
 
 
-def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a file by sealed content, whole or not at all. Raises StorageError: the disk is full."""
-    write_atomically(path, sealed(content))
-
-
 def read_sealed(path: Path) -> dict[str, Any]:
     """Read sealed content back.
 
@@ -36,6 +31,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
         IndexFormatError: the file is missing, too large, no JSON, or not byte for byte what was written.
     """
     try:
+        if not path.is_file():
+            raise _damaged(path, "is missing or no file")
         with path.open("rb") as handle:
             raw = handle.read(MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:
