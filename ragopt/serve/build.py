@@ -17,7 +17,7 @@ from ragopt.embed.spaces import project
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.index import saved
 from ragopt.index.coding_error import coding_errors
-from ragopt.index.compacted import template_of
+from ragopt.index.template import template_of
 from ragopt.measure.intervals import mean_interval
 from ragopt.measure.neighbours import recall_vs_exact
 from ragopt.serve import layout
