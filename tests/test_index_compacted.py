@@ -24,6 +24,8 @@ FLAT = ["Flat", "SQ8", "SQ6", "SQ4", "SQfp16", "SQtqmse2", "PQ4np", "PQ8x4fs", "
 LISTS = ["IVF4,SQ8", "IVF4,PQ8x4fs", "IVF4,RaBitQ", "IVF4,RaBitQ4", "IVF4,RaBitQfs", "IVF4,RaBitQfs4", "IVF4,RQ2x8",
          "IVF4,RQ4x4fs", "IVF4,PQ8x4fs,Refine(SQ8)", "PCAR8,IVF4,SQ8"]  # fmt: skip
 GRAPHS = ["HNSW8", "HNSW8,SQ8", "PCAR8,HNSW8,SQ4", "HNSW8,SQ8,Refine(SQfp16)"]
+UNREADABLE = ("IVF4,RaBitQfs", "IVF4,RaBitQfs4", "IVF4,RQ4x4fs")
+"""Lists that FAISS 1.15.1 does not decode as it encoded, or ends on decoding: only their answers are compared."""
 OF_DEPTH = ("RaBitQ4", "RaBitQfs4")
 """Codes whose search depends on how many results it is asked for (`Codec.depends_on_depth`): asked for all, not."""
 
@@ -112,7 +114,7 @@ ALL = [(text, "ip") for text in [*FLAT, *LISTS, *GRAPHS]] + [
 ]
 
 
-@pytest.mark.parametrize(("text", "metric"), ALL)
+@pytest.mark.parametrize(("text", "metric"), [case for case in ALL if case[0] not in UNREADABLE])
 def test_codes_stay_as_they_are(text, metric, trained):
     """Every alive row has its code in its new place: decoded it is what it was, bit for bit; dead rows are gone."""
     parts = parts_of(trained, text, metric)
@@ -203,6 +205,9 @@ def test_a_template_gives_the_same_codes(text, mapped, trained, tmp_path):
     set_search(fresh, search_of(text))
     if "HNSW" not in text:  # the levels of a graph are drawn from another seed
         np.testing.assert_array_equal(faiss.serialize_index(template), faiss.serialize_index(fresh))
+        filled(template, MORE)
+        np.testing.assert_array_equal(faiss.serialize_index(template), faiss.serialize_index(filled(fresh, MORE)))
+        return
     for mine, theirs in zip(decoded(filled(template, MORE)), decoded(filled(fresh, MORE)), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 

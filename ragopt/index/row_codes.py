@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ragopt.index.fast_scan_blocks import BLOCK, packed, unpacked
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -61,6 +62,8 @@ def _stored(index: Any) -> NDArray[np.uint8]:
     """The bytes of all codes; valid as long as the index is."""
     import faiss  # noqa: PLC0415 - loaded when first used
 
+    if not index.ntotal:  # faiss makes float32 of a pointer to nothing
+        return np.empty(0, dtype=np.uint8)
     is_table = isinstance(index, faiss.IndexFastScan)
     stored: NDArray[np.uint8] = faiss.rev_swig_ptr(
         index.codes.get() if is_table else index.codes.data(), index.codes.size()

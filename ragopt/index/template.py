@@ -85,6 +85,9 @@ def make_empty(index: Any) -> None:
             _no_codes(leaf)
         else:
             leaf.reset()
+            if isinstance(leaf, faiss.IndexFastScan):
+                flat: Any = leaf
+                flat.ntotal2 = 0  # places for vectors; FAISS's reset leaves the number as it was
     set_ntotal(index, 0)
 
 
