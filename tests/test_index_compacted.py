@@ -76,7 +76,7 @@ def search_of(text):
 
 def decoded(index):
     """Decoded rows of every leaf, in order."""
-    copied = faiss.clone_index(index) if "IVF" in type(inner_index(index)).__name__ else index
+    copied = copy_of(index) if "IVF" in type(inner_index(index)).__name__ else index
     for leaf in leaves(copied):
         if isinstance(leaf, faiss.IndexIVF):
             leaf.make_direct_map()
