@@ -45,17 +45,18 @@ def key_of(recipe: Mapping[str, Any]) -> str:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Flush a folder's entries, so that a rename survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Flush a folder's entries, so that a rename survives a power cut. Raises StorageError: a disk full or broken."""
+    with storage_errors(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def fsync_file(path: Path) -> None:
-    """Flush a file's bytes to the disk."""
-    with path.open("rb") as handle:
+    """Flush a file's bytes to the disk. Raises StorageError: the disk is full or broken."""
+    with storage_errors(path), path.open("rb") as handle:
         os.fsync(handle.fileno())
 
 
@@ -76,6 +77,7 @@ def storage_errors(path: Path) -> Iterator[None]:
             errno.EACCES,
             errno.EROFS,
             errno.EPERM,
+            errno.EIO,
             errno.ENOTDIR,
             errno.EEXIST,
             errno.ENOENT,
@@ -111,7 +113,8 @@ def prepared(path: Path, data: bytes | memoryview | str) -> Iterator[Callable[[]
                 os.fsync(handle.fileno())
         yield put
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error that counts is the one before: not there, or no folder at all
+            temporary.unlink()
 
 
 def write_atomically(path: Path, data: bytes | memoryview | str) -> None:

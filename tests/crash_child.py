@@ -1,27 +1,38 @@
 """Does changes to served folders in processes that are killed; it starts once and forks one for every task.
 
-A task is one line of JSON on standard input: `folder`, `operations`, `log`, and `kill_at`, the number of the step on the
-file system at which the process kills itself with SIGKILL (0: never; it is killed from outside). A line of the process's
-id goes out when it is forked, one of its exit status when it has ended. The log gets a line when an operation begins and
-one when it has returned: what has such a line was acknowledged.
+A task is one line of JSON on standard input: `folder`, `operations`, and `kill_at`, the number of the step on the file
+system at which the process kills itself with SIGKILL (0: never; it may be killed from outside). What happens goes out
+line by line on standard output, a pipe: `begin PID`, `step WHAT`, `done N` when operation N has returned and is so
+acknowledged, `ended STATUS`.
 """
 
 import json
 import os
 import signal
 import sys
-import time
+import traceback
 import warnings
 from pathlib import Path
 
-from tests.small_served import HashEmbedder, build, opened
+import faiss
+import lancedb  # noqa: F401 - once, for all that are forked
 
-STEPS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "shutil.copyfile")
+import ragopt.serve.compaction
+import ragopt.serve.writer  # noqa: F401 - as above
+from tests.small_served import build, given_documents, opened
+
+STEPS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "shutil.copyfile", "os.truncate")
 """Audit events of Python that change a file system, `open` among them when it writes (sys.addaudithook)."""
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def tell(*words: object) -> None:
+    """One line on the pipe, whole: it is shorter than PIPE_BUF."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
 class Steps:
-    """Counts steps on the file system below a folder, and kills the process at one of them."""
+    """Tells of every step on the file system below a folder before it is done, and kills the process at one of them."""
 
     def __init__(self, folder: Path, kill_at: int) -> None:
         """Count from now on."""
@@ -31,17 +42,19 @@ class Steps:
         sys.addaudithook(self._heard)
 
     def _heard(self, event: str, arguments: tuple) -> None:
-        if event in STEPS and any(name in str(arguments[0]) for name in self.names):
-            if event != "open" or arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                self._step()
+        changes = event in STEPS and (event != "open" or arguments[2] & WRITES)
+        if changes and any(name in str(arguments[0]) for name in self.names):
+            self._step(event, Path(str(arguments[0])).name)
 
     def _flushed(self, descriptor: int) -> None:
-        self._step()
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        self._step("fsync", name)
         self.fsync(descriptor)
-        self._step()
+        self._step("fsynced", name)
 
-    def _step(self) -> None:
+    def _step(self, event: str, name: str) -> None:
         self.n += 1
+        tell("step", event, name)
         if self.n == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -63,31 +76,21 @@ def done(operation: list, folder: Path, index: object) -> object:
     return index
 
 
-def given_documents(texts: dict[str, str]) -> list:
-    """Documents of ids and texts."""
-    from ragopt.corpus.records import Document
-
-    return [Document(name, "", text, {"length": len(text)}) for name, text in texts.items()]
-
-
 def run(task: dict) -> None:
     """Do a task's operations in a folder of its own."""
     folder, index = Path(task["folder"]), None
-    log = os.open(task["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     if task["operations"][0][0] != "build":
         index = opened(folder, "quick")
-    steps = Steps(folder, task["kill_at"])
+    Steps(folder, task["kill_at"])
     for number, operation in enumerate(task["operations"]):
-        os.write(log, f"begin {number} {time.monotonic()} {steps.n}\n".encode())
+        tell("begin", os.getpid())
         index = done(operation, folder, index)
-        os.write(log, f"done {number} {time.monotonic()} {steps.n}\n".encode())
+        tell("done", number)
 
 
 def main() -> None:
     """Fork a process per task."""
-    import lancedb  # noqa: F401 - once, for all that are forked
-
-    HashEmbedder().embed_queries(["once"])
+    faiss.omp_set_num_threads(1)
     warnings.simplefilter("ignore")  # that lancedb's support of forks is experimental
     for line in sys.stdin:
         pid = os.fork()
@@ -96,14 +99,11 @@ def main() -> None:
             try:
                 run(json.loads(line))
                 status = 0
-            except BaseException:
-                import traceback
-
+            except Exception:  # noqa: BLE001 - whatever it was, it is shown, and the status tells of it
                 traceback.print_exc()
             finally:
                 os._exit(status)
-        print(pid, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        tell("ended", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
 if __name__ == "__main__":

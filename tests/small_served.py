@@ -114,3 +114,8 @@ def all_documents(index: Index) -> dict[str, str]:
     """Ids and texts of every line of the version that an index serves."""
     found = index.as_lancedb().search().select(["document", "text"]).limit(None).to_arrow()
     return dict(zip(found["document"].to_pylist(), found["text"].to_pylist(), strict=True))
+
+
+def given_documents(texts: dict[str, str]) -> list[Document]:
+    """Documents of ids and texts."""
+    return [Document(name, "", text, {"length": len(text)}) for name, text in texts.items()]

@@ -65,9 +65,13 @@ def hold_writer(root: Path) -> HeldLock:
             next_step="Wait until it has closed the index, or write through that process",
         ) from error
     held = HeldLock(descriptor)
-    with storage_errors(path):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    try:
+        with storage_errors(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BaseException:
+        held.close()  # the error's traceback keeps `held`: whoever handles it may want to write again
+        raise
     return held
 
 
