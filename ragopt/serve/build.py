@@ -27,15 +27,16 @@ from ragopt.serve.generation import (
     BASE_LINES,
     Names,
     flushed_entries,
-    remove_other_generations,
     table_name,
     write_faiss,
     write_state,
     write_table,
 )
+from ragopt.serve.leftovers import remove_other_generations
 from ragopt.serve.lines_of_run import lines_of_run, metadata_columns
 from ragopt.serve.locks import hold_generation, hold_writer
-from ragopt.serve.manifest import Coding, Manifest, Segment, make_current, read_manifest
+from ragopt.serve.manifest import Coding, Manifest, Segment, make_current
+from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.nearest import nearest_rows
 from ragopt.serve.run_material import RunMaterial, material_of_run, settings_of_run
 from ragopt.serve.snapshot import opened_version

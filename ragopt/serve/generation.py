@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,7 @@ from ragopt.artifacts import fsync_folder, write_atomically
 from ragopt.serve.arrays import write_array
 from ragopt.serve.file_checks import entries_of, files_under
 from ragopt.serve.lance_writes import lance_writes
-from ragopt.serve.layout import GENERATION_LOCK, TABLE_FOLDER, generation_name
-from ragopt.serve.locks import unread
+from ragopt.serve.layout import GENERATION_LOCK, TABLE_FOLDER
 from ragopt.serve.manifest import State
 from ragopt.serve.table import create_table, lines_where, rows_and_ids
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from ragopt.serve.manifest import FileEntry, Manifest
+    from ragopt.serve.manifest import FileEntry
 
 BASE_LINES = "lines-base.npy"
 
@@ -94,29 +92,3 @@ def flushed_entries(root: Path, generation: str) -> dict[str, FileEntry]:
 def table_name(generation: str) -> str:
     """Name of a generation's table."""
     return f"{generation}/{TABLE_FOLDER}"
-
-
-def remove_other_generations(root: Path, keep: str) -> None:
-    """Remove generations that are no longer current and that nobody reads; the writer's lock has to be held."""
-    for folder in root.glob("gen-*"):
-        if folder.name == keep or not folder.is_dir():
-            continue
-        lock = unread(folder)
-        if lock is None and (folder / GENERATION_LOCK).exists():
-            continue  # somebody reads it: the next writer removes it
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            lock.close()
-
-
-def remove_leftovers(root: Path, manifest: Manifest) -> None:
-    """Remove files that a killed writer left in the current generation; the writer's lock has to be held.
-
-    What it left in the table belongs to no version and is named by the next one; `compact` does not copy it.
-    """
-    folder = root / generation_name(manifest.generation)
-    found = [path for place in (root, folder) for path in place.glob(".*.tmp")]
-    found += [path for ending in ("*.faiss", "*.npy") for path in folder.glob(ending)]
-    for path in found:
-        if path.relative_to(root).as_posix() not in manifest.files and not path.is_dir():
-            path.unlink(missing_ok=True)

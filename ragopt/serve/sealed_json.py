@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEAL = "sha256"
-MOST_BYTES = 256 << 20
-"""A manifest names every file of its folder in some 150 bytes each: a million files stay below this."""
+MOST_BYTES = 64 << 20
+"""A manifest names every file of its folder in some 150 bytes each: four hundred thousand files stay below this, and
+what JSON of this length can hold at most, empty tables, takes 2 GB as objects of Python."""
 
 
 def sealed(content: Mapping[str, Any]) -> str:

@@ -136,14 +136,12 @@ def open_table(folder: Path, version: int) -> Any:
         IndexFormatError: there is no such table or version.
     """
     try:
-        table = lance().connect(str(folder)).open_table(TABLE_NAME)
-        table.checkout(version)
+        return lance().connect(str(folder)).open_table(TABLE_NAME, version=version)
     except (ValueError, RuntimeError, OSError) as error:
         raise IndexFormatError(
             f"The table in {folder} has no version {version}: {first_line(error)}",
             next_step="Restore the folder from a copy, or build the index again",
         ) from error
-    return table
 
 
 def lines_where(table: Any, where: str | None, columns: Sequence[str] = (ROW,)) -> pa.Table:

@@ -11,9 +11,10 @@ import numpy as np
 from ragopt.errors import InputError
 from ragopt.serve.canaries import exact_scores, with_rows
 from ragopt.serve.commit import commit, table_at
-from ragopt.serve.generation import Names, remove_leftovers, remove_other_generations, write_state
+from ragopt.serve.generation import Names, write_state
 from ragopt.serve.lance_writes import lance_writes
 from ragopt.serve.layout import generation_name
+from ragopt.serve.leftovers import remove_leftovers, remove_other_generations
 from ragopt.serve.locks import hold_writer
 from ragopt.serve.new_rows import NewRows, check_ids, prepared
 from ragopt.serve.open_segment import OpenSegment
@@ -66,6 +67,7 @@ class Writer:
         self._index = index
         self._lock = hold_writer(index.folder)
         self._segment: OpenSegment | None = None
+        self._failed = False
         try:
             self._follow()
             remove_other_generations(index.folder, generation_name(index.manifest.generation))
@@ -146,11 +148,14 @@ class Writer:
         new = prepared(self._index, documents, split=split)
         if not new.lines and not len(dead.row_ids):
             return Changed(before.manifest.version)
+        if self._failed:
+            remove_leftovers(before.root, before.manifest)
+            self._failed = False
         try:
             manifest = self._written(before, new, dead)
             commit(before.root, manifest, before=before.manifest)
         except BaseException:
-            self._segment = None  # what it holds in memory may not be what is on the disk
+            self._segment, self._failed = None, True  # what it holds in memory may not be what is on the disk
             self._follow()
             raise
         self._index.serve(open_snapshot(before.root, "quick"))
