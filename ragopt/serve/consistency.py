@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +10,6 @@ from ragopt.errors import IndexFormatError
 from ragopt.serve.table import schema_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ragopt.serve.snapshot import Part, Snapshot
 
 
@@ -25,9 +23,8 @@ def check_consistency(snapshot: Snapshot) -> None:
     for segment, part in zip(manifest.segments, snapshot.parts, strict=True):
         if not _numbered(part):
             raise _unfit(snapshot, f"the lines in {segment.lines} are not those of its rows")
-    for name, numbers in (("rows", snapshot.dead_rows), ("lines", snapshot.dead_lines)):
-        if not _ascending(numbers):
-            raise _unfit(snapshot, f"the deleted {name} are not in order")
+    if not _deleted_together(snapshot):
+        raise _unfit(snapshot, "the deleted rows are not those whose lines are deleted")
     _check_table(snapshot)
     snapshot.template()
     n, (rows, _) = len(snapshot.canaries()), snapshot.canary_neighbours()
@@ -46,8 +43,18 @@ def _numbered(part: Part) -> bool:
     )
 
 
-def _ascending(numbers: NDArray[Any]) -> bool:
-    return bool((numbers[1:] > numbers[:-1]).all())
+def _deleted_together(snapshot: Snapshot) -> bool:
+    """Whether the deleted rows, in order, are those of whose lines none is left, and every deleted line is there."""
+    left = np.zeros(snapshot.manifest.n_rows, dtype=bool)
+    n_found = 0
+    for part in snapshot.parts:
+        dead = np.isin(part.lines[:, 1], snapshot.dead_lines)
+        left[part.lines[~dead, 0].astype(np.int64)] = True
+        n_found += int(dead.sum())
+    ascending = (snapshot.dead_lines[1:] > snapshot.dead_lines[:-1]).all()
+    return bool(
+        ascending and n_found == len(snapshot.dead_lines) and np.array_equal(np.flatnonzero(~left), snapshot.dead_rows)
+    )
 
 
 def _check_table(snapshot: Snapshot) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragopt.embed.spaces import Rotation
-from ragopt.errors import IndexFormatError
+from ragopt.errors import IndexFormatError, SpecError
 from ragopt.index.build import faiss_metric, set_search, use_reservoirs
 from ragopt.serve.arrays import read_array
 from ragopt.serve.consistency import check_consistency
@@ -195,5 +195,9 @@ def open_faiss(path: Path, manifest: Manifest, n_rows: int, *, mapped: bool = Tr
             next_step="Build the index again",
         )
     use_reservoirs(index)
-    set_search(index, trial.search)
+    try:
+        set_search(index, trial.search)
+    except SpecError as error:
+        raise IndexFormatError(f"{path} cannot be searched as the manifest says: {error.failed}",
+                               allowed=error.allowed, next_step="Build the index again") from error  # fmt: skip
     return index
