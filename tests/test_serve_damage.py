@@ -5,6 +5,8 @@ import random
 import pytest
 
 from tests.damaged import HINT, LOCKS, SEALED, checked_files, files_of, outcomes, refused, two_folders
+from tests.killed import copy_of
+from tests.small_served import given_documents, opened
 
 KINDS = ("flip", "flip", "flip", "truncate", "truncate", "block", "append")
 ROUNDS = 3
@@ -67,3 +69,19 @@ def test_what_no_checksum_covers_changes_nothing(folders):
 def test_a_generation_without_its_lock_is_refused(folders):
     """Readers hold the lock of a generation: where there is none, nothing keeps its files."""
     refused(folders[0], [[["remove", LOCKS[1], 0]], [["link", LOCKS[1], 0]]])
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage"])
+def test_half_a_version_of_the_table_stops_neither_readers_nor_writers(content, folders, tmp_path):
+    """A machine that loses its power may leave a manifest of Lance empty: who opens the index removes it."""
+    torn = "gen-000001/chunks.lance/_versions/18446744073709551600.manifest"
+    for read_first in (True, False):
+        folder = copy_of(folders[0], tmp_path / "index")
+        (folder / torn).write_bytes(content)
+        with opened(folder, "quick") as index:
+            if read_first:
+                assert index.search("text of a3", 1)[0].text == "text of a3"
+            index.add(given_documents({"new": "a new text"}), split=False)
+            assert index.search("a new text", 1)[0].id == "new"
+        assert not (folder / torn).exists()
+        assert opened(folder, "full").n_chunks == index.n_chunks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from ragopt.artifacts import storage_errors
 from ragopt.errors import IndexBusy, StorageError
 from ragopt.serve.layout import GENERATION_LOCK, MUTABLE, generation_name, safe_path
 from ragopt.serve.locks import hold_writer, unread
@@ -37,6 +38,9 @@ def remove_leftovers(root: Path, manifest: Manifest) -> int:
 
     Returns:
         Files removed.
+
+    Raises:
+        StorageError: one of them cannot be removed.
     """
     folder, table = root / generation_name(manifest.generation), safe_path(root, manifest.table)
     found = [path for place in (root, folder) for path in place.glob(".*.tmp")]
@@ -45,7 +49,8 @@ def remove_leftovers(root: Path, manifest: Manifest) -> int:
     n_removed = 0
     for path in found:
         if path.relative_to(root).as_posix() not in manifest.files and not path.is_dir():
-            path.unlink(missing_ok=True)
+            with storage_errors(path):
+                path.unlink(missing_ok=True)
             n_removed += 1
     return n_removed
 

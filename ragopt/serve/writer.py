@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragopt.errors import InputError
+from ragopt.errors import InputError, StorageError
 from ragopt.serve.canaries import exact_scores, with_rows
 from ragopt.serve.commit import commit, table_at
 from ragopt.serve.generation import Names, write_state
@@ -82,6 +83,11 @@ class Writer:
         if newest.manifest.version != self._index.version:
             self._index.serve(newest)
 
+    def _clean(self) -> None:
+        """Remove what a change that failed has left."""
+        remove_leftovers(self._index.folder, self._index.manifest)
+        self._failed = False
+
     def close(self) -> None:
         """Give the lock back."""
         self._lock.close()
@@ -149,14 +155,15 @@ class Writer:
         if not new.lines and not len(dead.row_ids):
             return Changed(before.manifest.version)
         if self._failed:
-            remove_leftovers(before.root, before.manifest)
-            self._failed = False
+            self._clean()
         try:
             manifest = self._written(before, new, dead)
             commit(before.root, manifest, before=before.manifest)
         except BaseException:
             self._segment, self._failed = None, True  # what it holds in memory may not be what is on the disk
             self._follow()
+            with contextlib.suppress(StorageError):  # the next change tries again
+                self._clean()
             raise
         self._index.serve(open_snapshot(before.root, "quick"))
         return Changed(manifest.version, len(new.lines), len(dead.row_ids))
