@@ -14,6 +14,7 @@ import numpy as np
 from ragopt.errors import InputError
 from ragopt.index.candidate_scores import scores_at
 from ragopt.index.inner import before_codes, refined_parts
+from ragopt.index.lowest_rows import with_lowest
 from ragopt.index.row_codes import has_row_codes, index_of_rows
 from ragopt.index.search_parameters import search_value
 
@@ -52,23 +53,24 @@ class _Task:
 def allowed_search(
     index: Any, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None, *, search: str
 ) -> Found:
-    """Find the k nearest of those rows that may be returned.
+    """Find the k nearest of those rows that may be returned: k of them for every query, or all that are allowed.
 
-    A codec that scans all codes gives the same answer as its full ranking without the rows that are not allowed, and a
+    Where all are allowed that is the index's own search, and a second one for queries that it leaves short. A codec
+    that scans all codes gives the same answer as its full ranking without the rows that are not allowed, and a
     rescoring tier rescores k_factor times k allowed rows. Lists and graphs are searched with the trial's nprobe or
-    efSearch, and more broadly where that finds too few; so a query lacks rows only where fewer are allowed.
+    efSearch, and more broadly, up to all rows, where that finds too few.
 
     Args:
         index: filled FAISS index, owned or memory-mapped, with `search` set on it; not changed.
         queries: float32 (m, dim).
         k: results per query, from 1.
-        allowed: bool (ntotal,) rows that may be returned; None for all, which is the index's own search.
+        allowed: bool (ntotal,) rows that may be returned; None for all.
         search: the trial's search parameters, such as ``nprobe=16,k_factor_rf=10``.
 
     Returns:
         Scores float32 (m, k) as FAISS gives them (inner products, or squared distances for l2), best first, and rows
-        int64 (m, k). Places beyond the allowed rows hold -1 with minus infinity, or infinity for l2; so do those that
-        the index's own search leaves empty where every row is allowed.
+        int64 (m, k). Places beyond the allowed rows hold -1 with minus infinity, or infinity for l2; so do all of a
+        query that holds NaN.
 
     Raises:
         InputError: `queries` or `allowed` has another shape or type than this index takes, or k is below 1.
@@ -83,12 +85,14 @@ def allowed_search(
     n_allowed = outer.ntotal if allowed is None else int(np.count_nonzero(allowed))
     if not n_allowed or not len(queries):
         return scores, rows
+    wanted, lacking = min(k, n_allowed), np.arange(len(queries))
     if allowed is None or n_allowed == outer.ntotal:
         scores, rows = outer.search(queries, k)
-    else:
-        wanted = min(k, n_allowed)
-        found = _found(outer, np.ascontiguousarray(queries), wanted, _Task(allowed, n_allowed, search))
-        scores[:, :wanted], rows[:, :wanted] = found
+        lacking = np.flatnonzero(rows[:, wanted - 1] < 0)
+    if len(lacking):
+        task = _Task(np.ones(outer.ntotal, dtype=bool) if allowed is None else allowed, n_allowed, search)
+        found = _found(outer, np.ascontiguousarray(queries[lacking]), wanted, task)
+        scores[lacking, :wanted], rows[lacking, :wanted] = found
     scores[rows < 0] = worst
     return scores, rows
 
@@ -105,39 +109,24 @@ def _check(index: Any, queries: NDArray[np.float32], k: int, allowed: NDArray[np
 
 
 def _found(index: Any, queries: NDArray[np.float32], k: int, task: _Task) -> Found:
-    """Search one index under a mask that allows at least k rows and forbids some."""
+    """Search one index under a mask that allows at least k rows."""
     import faiss  # noqa: PLC0415 - loaded when first used
 
     if isinstance(index, faiss.IndexRefine):
         return _rescored(index, queries, k, task)
     if isinstance(index, faiss.IndexPreTransform):
         return _found(faiss.downcast_index(index.index), before_codes(index)(queries), k, task)
-    if isinstance(index, (faiss.IndexIVF, faiss.IndexHNSW)):
-        return (_in_lists if isinstance(index, faiss.IndexIVF) else _in_graph)(index, queries, k, task)
-    if task.n_allowed <= FEW_ROWS and has_row_codes(index):
+    if isinstance(index, faiss.IndexHNSW):
+        return _in_graph(index, queries, k, task)
+    if isinstance(index, faiss.IndexIVF):
+        found = _in_lists(index, queries, k, task)
+    elif task.n_allowed <= FEW_ROWS and has_row_codes(index):
         found = _by_themselves(index, queries, k, task)
     elif isinstance(index, (faiss.IndexPQ, faiss.IndexAdditiveQuantizer, faiss.IndexFastScan)):
         found = _over_fetched(index, queries, k, task)
     else:
         found = _in_parts(index, queries, k, _parameters("SearchParameters", sel=_selector(task)))
-    return _with_lowest(index, queries, found, task)
-
-
-def _with_lowest(index: Any, queries: NDArray[np.float32], found: Found, task: _Task) -> Found:
-    """Put the rows of the lowest score behind the others, where FastScan leaves them out.
-
-    By inner product FAISS's reservoirs keep only sums above zero, and zero is the sum of a code whose parts are all the
-    least for a query: of one part in 16 codes, of n parts in 16^n (FAISS 1.15.1). In lists they stay left out.
-    """
-    scores, rows = found
-    for query in np.flatnonzero(rows[:, -1] < 0).tolist():
-        empty = np.flatnonzero(rows[query] < 0)
-        missing = np.setdiff1d(np.flatnonzero(task.allowed), rows[query])[: len(empty)]
-        score = index.reconstruct(int(missing[0])) @ queries[query]
-        if np.isfinite(score):  # a query of NaN finds nothing
-            rows[query, empty] = missing
-            scores[query, empty] = np.minimum(score, scores[query, empty[0] - 1]) if empty[0] else score
-    return scores, rows
+    return with_lowest(index, queries, found, task.allowed)
 
 
 def _rescored(index: Any, queries: NDArray[np.float32], k: int, task: _Task) -> Found:

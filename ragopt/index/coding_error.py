@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragopt.index.inner import refined_parts
+from ragopt.index.fast_scan_blocks import BLOCK
+from ragopt.index.inner import inner_index, refined_parts
+from ragopt.index.template import make_empty
 
 if TYPE_CHECKING:
     import faiss
@@ -26,12 +28,30 @@ def coding_errors(template: faiss.Index, rows: NDArray[np.float32]) -> NDArray[n
     Returns:
         float64 (n,).
     """
-    import faiss  # noqa: PLC0415 - loaded when first used
-
     if not len(rows):
         return np.empty(0)
-    codes = faiss.clone_index(refined_parts(template)[0])
-    codes.add(rows)
-    decoded = codes.reconstruct_n(0, len(rows)).astype(np.float64)
+    decoded = _decoded(refined_parts(template)[0], rows).astype(np.float64)
     exact = rows.astype(np.float64)
     return np.asarray(((exact - decoded) ** 2).sum(axis=1) / (exact**2).sum(axis=1))
+
+
+def _decoded(template: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    # FAISS 1.15.1 cannot clone RaBitQ's FastScan.
+    codes: Any = faiss.deserialize_index(faiss.serialize_index(template))
+    inner = inner_index(codes)
+    lists: Any = inner
+    is_rabitq = isinstance(inner, faiss.IndexIVFRaBitQFastScan)
+    if isinstance(inner, faiss.IndexIVFFastScan) and not is_rabitq:
+        # FAISS 1.15.1 does not set it on reading, and ends the process on decoding without it.
+        lists.fine_quantizer = lists.pq if isinstance(inner, faiss.IndexIVFPQFastScan) else lists.aq
+    # In RaBitQ's lists FAISS 1.15.1 decodes the first block alone as it was encoded.
+    at_once = BLOCK if is_rabitq else len(rows)
+    decoded = np.empty_like(rows)
+    for first in range(0, len(rows), at_once):
+        some = rows[first : first + at_once]
+        make_empty(codes)
+        codes.add(some)
+        decoded[first : first + at_once] = codes.reconstruct_n(0, len(some))
+    return decoded

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragopt.errors import IndexFormatError, InputError
-from ragopt.index.build import add_blocks, use_reservoirs
+from ragopt.index.build import add_blocks
 from ragopt.index.fast_scan_blocks import clear_free_places
 from ragopt.index.row_codes import flat_codes, set_codes
 from ragopt.index.search_parameters import set_search
@@ -44,21 +44,31 @@ def compacted(parts: Sequence[Part]) -> faiss.Index:
         IndexFormatError: the parts were not trained together; they may be used up by then.
     """
     _check(parts)
-    smallest = min(parts, key=lambda part: int(part[0].ntotal))[0]
-    result = template_of(smallest)
+    # The smallest part: what is made a template of is held twice for a moment.
+    result = template_of(min((index for index, _ in parts), key=lambda index: int(index.ntotal)))
     set_search(result, "")
-    empty = _bytes_of(result)
-    alive = [np.flatnonzero(~dead) for _, dead in parts]
-    for place, leaf in enumerate(leaves(result)):
-        _fill(leaf, [leaves(index)[place] for index, _ in parts], alive)
+    indexes, alive = [index for index, _ in parts], [np.flatnonzero(~dead) for _, dead in parts]
+    try:
+        for place, leaf in enumerate(leaves(result)):
+            _fill(leaf, [leaves(index)[place] for index in indexes], alive)
+    except RuntimeError:  # FAISS's merge_from compares lists and quantizers
+        _check_training(indexes)
+        raise
     set_ntotal(result, sum(map(len, alive)))
-    for number, (index, _) in enumerate(parts):
+    _check_training(indexes)
+    return result
+
+
+def _check_training(indexes: list[faiss.Index]) -> None:
+    """Empty the parts and compare what is left byte for byte: their quantizers, transforms and graph parameters."""
+    first = None
+    for number, index in enumerate(indexes):
         make_empty(index)
         set_search(index, "")
-        if not np.array_equal(_bytes_of(index), empty):
+        left = _bytes_of(index)
+        first = left if first is None else first
+        if not np.array_equal(left, first):
             raise _not_together(number)
-    use_reservoirs(result)
-    return result
 
 
 def _bytes_of(index: faiss.Index) -> NDArray[np.uint8]:
@@ -78,8 +88,12 @@ def _not_together(number: int) -> IndexFormatError:
 def _check(parts: Sequence[Part]) -> None:
     if not parts:
         raise InputError("Nothing to put together", allowed="one index or more", next_step="Give the parts")
-    first = _shapes(parts[0][0])
+    first, seen = _shapes(parts[0][0]), set[int]()
     for number, (index, dead) in enumerate(parts):
+        seen.add(int(index.this))  # type: ignore[attr-defined]
+        if len(seen) <= number:
+            raise InputError(f"Part {number} is the same index as one before it", allowed="every index once",
+                             next_step="Read it once more, or leave it out")  # fmt: skip
         if dead.shape != (index.ntotal,) or dead.dtype != np.bool_:
             raise InputError(f"Cannot read dead rows of type {dead.dtype} and shape {dead.shape} of part {number}",
                              allowed=f"bool ({index.ntotal},)",
@@ -92,8 +106,8 @@ def _check(parts: Sequence[Part]) -> None:
             raise _not_together(number)
 
 
-def _shapes(index: Any) -> list[tuple[int, int, int]]:
-    return [(leaf.d, getattr(leaf, "code_size", 0), leaf.metric_type) for leaf in leaves(index)]
+def _shapes(index: Any) -> list[tuple[str, int, int, int]]:
+    return [(type(leaf).__name__, leaf.d, getattr(leaf, "code_size", 0), leaf.metric_type) for leaf in leaves(index)]
 
 
 def owns_memory(leaf: Any) -> bool:
@@ -120,10 +134,10 @@ def _fill(result: Any, parts: list[Any], alive: list[NDArray[np.int64]]) -> None
         # Not FAISS's merge_from: it refuses IndexFlat and IndexFlatIP, which is what a read IndexFlat becomes.
         set_codes(result, np.concatenate([flat_codes(part, rows) for part, rows in zip(parts, alive, strict=True)]))
     else:
-        for number, (part, rows) in enumerate(zip(parts, alive, strict=True)):
+        for part, rows in zip(parts, alive, strict=True):
             if len(rows):
                 _keep(part, rows)
-                _move(part, result, number)
+                result.merge_from(part, result.ntotal if isinstance(result, faiss.IndexIVF) else 0)
         if isinstance(result, (faiss.IndexFastScan, faiss.IndexIVFFastScan)):
             clear_free_places(result)
 
@@ -145,15 +159,6 @@ def _keep(part: Any, rows: NDArray[np.int64]) -> None:
             if n := lists.list_size(number):
                 ids = faiss.rev_swig_ptr(lists.get_ids(number), n)
                 ids[:] = numbers[ids]
-
-
-def _move(part: Any, result: Any, number: int) -> None:
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    try:
-        result.merge_from(part, result.ntotal if isinstance(result, faiss.IndexIVF) else 0)
-    except RuntimeError as error:
-        raise _not_together(number) from error
 
 
 def _fill_graph(result: Any, parts: list[Any], alive: list[NDArray[np.int64]]) -> None:

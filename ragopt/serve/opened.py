@@ -252,6 +252,11 @@ class Index:
     def compact(self) -> Changed:
         """Rewrite the folder without what is deleted, as one segment; codes are copied, not made again.
 
+        Where every row is ranked, hits and scores stay what they were, up to the order of equal scores. What is
+        searched in part (a few lists, a graph, a rescoring depth) was searched so in every segment, and then is once.
+        Who opened the folder before keeps the old generation: its files go with the first compaction, or the first
+        change by a newly opened writer, that finds nobody reading them.
+
         Raises:
             IndexBusy: another process is writing.
         """
