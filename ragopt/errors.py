@@ -18,6 +18,17 @@ The command line turns a RagoptError into one message on standard error; see ``r
 """
 
 
+def visible(text: str) -> str:
+    r"""Spell out control and direction characters but line ends: a name in a message must not steer a terminal or log.
+
+    >>> visible("the id a\x1b[31m")
+    'the id a\\x1b[31m'
+    """
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode("ascii") for one in text
+    )
+
+
 class RagoptError(Exception):
     """A failure with what failed, what was allowed and what to do next.
 
@@ -38,7 +49,7 @@ class RagoptError(Exception):
         if allowed:
             parts.append(f"Allowed: {allowed}.")
         parts.append(next_step if next_step.endswith((".", "?")) else f"{next_step}.")
-        super().__init__(" ".join(parts))
+        super().__init__(visible(" ".join(parts)))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive pickling: workers in other processes raise these too."""

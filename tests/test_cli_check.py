@@ -7,7 +7,8 @@ import pytest
 
 import ragopt as package
 from ragopt.serve.check_json import check_json, checked_of
-from ragopt.serve.manifest import read_manifest, write_manifest
+from ragopt.serve.manifest import make_current
+from ragopt.serve.manifest_reading import read_manifest
 from tests.checked import built_folders, copied, other_texts
 from tests.cli import ragopt
 
@@ -51,7 +52,7 @@ def test_broken_by_another_model(folder, tmp_path):
     """A model whose weights are not those of the build: exit code 1, and what differs."""
     index = copied(folder, tmp_path)
     manifest = read_manifest(index)
-    write_manifest(index, replace(manifest, model={**manifest.model, "weights_sha256": "0" * 64}))
+    make_current(index, replace(manifest, model={**manifest.model, "weights_sha256": "0" * 64}))
     done = ragopt("check", index, "--quiet")
     assert done.returncode == 1
     assert "weights_sha256 differ" in done.stdout.replace("\n", " ")

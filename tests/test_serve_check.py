@@ -11,7 +11,8 @@ from ragopt.bill.price_book import PriceBook
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.serve.canary_replay import replay_canaries
 from ragopt.serve.check import MOST_MOVE, compared
-from ragopt.serve.manifest import read_manifest, write_manifest
+from ragopt.serve.manifest import make_current
+from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.reprice import repriced
 from ragopt.sweep.settings import ReadyVectors
 from tests.checked import MIN_RECALL, built_folders, copied, other_texts
@@ -185,7 +186,7 @@ def test_canaries_below_the_floor_retune(coded):
     manifest = read_manifest(coded)
     quality = {"recall_vs_exact@10": {"value": 0.95, "low": 0.92, "high": 0.97, "n_queries": 100, "estimated": None}}
     about = {**manifest.about, "limits": {"min_recall": 0.9}, "quality": quality}
-    write_manifest(coded, replace(manifest, about=about))
+    make_current(coded, replace(manifest, about=about))
     checked = ragopt.check(coded)
     assert (checked.word, checked.recall_floor) == ("re-tune", 0.9)
     assert "of the canaries" in checked.reasons[0].text
@@ -292,7 +293,7 @@ def test_a_trial_that_the_run_did_not_bill(coded):
 
 def test_a_folder_without_recall_of_the_build(coded):
     """Where none was kept, recall is measured and the missing comparison told."""
-    write_manifest(coded, replace(read_manifest(coded), canary_recall=None))
+    make_current(coded, replace(read_manifest(coded), canary_recall=None))
     checked = ragopt.check(coded)
     assert (checked.word, checked.canaries.at_build, checked.canaries.change) == ("keep", None, None)
     assert "no recall of the canaries at the build" in " ".join(checked.notes)

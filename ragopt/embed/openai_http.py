@@ -88,10 +88,11 @@ class Endpoint:
             url = httpx.URL(base)
         except httpx.InvalidURL:
             url = httpx.URL("")
-        if url.scheme not in {"http", "https"} or not url.host or "%" in url.host or url.userinfo:
+        plain = not (url.userinfo or url.query or url.fragment)  # a key in any of them would be kept with the index
+        if url.scheme not in {"http", "https"} or not url.host or "%" in url.host or not plain:
             raise InputError(
                 f"The environment variable {BASE_URL_VARIABLE} is no usable URL",
-                allowed="http:// or https:// with a host and without a user name or password in it",
+                allowed="http:// or https:// with a host, without a user name, a password, a query or a fragment",
                 next_step=f"Run: export {BASE_URL_VARIABLE}=https://api.openai.com/v1",
             )
         key = environment.get(KEY_VARIABLE, "").strip()

@@ -178,7 +178,7 @@ def open_index(folder: Path, *, verify: Literal["quick", "full"] = "quick") -> S
     use_reservoirs(index)
     rotation = None
     if ROTATION_FILE in manifest["files"]:
-        with np.load(folder / ROTATION_FILE) as stored:
+        with np.load(folder / ROTATION_FILE, allow_pickle=False) as stored:
             rotation = Rotation(stored["matrix"], stored["explained"])
     return SavedIndex(
         index,

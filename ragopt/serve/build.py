@@ -17,7 +17,7 @@ from ragopt.embed.spaces import project
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.index import saved
 from ragopt.index.coding_error import coding_errors
-from ragopt.index.compacted import template_of
+from ragopt.index.template import template_of
 from ragopt.measure.intervals import mean_interval
 from ragopt.measure.neighbours import recall_vs_exact
 from ragopt.serve import layout
@@ -28,15 +28,16 @@ from ragopt.serve.generation import (
     BASE_LINES,
     Names,
     flushed_entries,
-    remove_other_generations,
     table_name,
     write_faiss,
     write_state,
     write_table,
 )
+from ragopt.serve.leftovers import remove_other_generations
 from ragopt.serve.lines_of_run import lines_of_run, metadata_columns
 from ragopt.serve.locks import hold_generation, hold_writer
-from ragopt.serve.manifest import Coding, Manifest, Segment, acknowledge, read_manifest, write_manifest
+from ragopt.serve.manifest import Coding, Manifest, Segment, make_current
+from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.nearest import nearest_rows
 from ragopt.serve.run_material import RunMaterial, material_of_run, settings_of_run
 from ragopt.serve.snapshot import opened_version
@@ -166,8 +167,7 @@ def _committed(out: Path, write: Any, measure: Any) -> Built:
             remove_other_generations(out, layout.generation_name(old.generation))
             manifest = write(out, name, old.version + 1, number)
             built: Built = measure(out, manifest)
-            write_manifest(out, manifest)
-            acknowledge(out, manifest.version)
+            make_current(out, manifest)
             remove_other_generations(out, name)
             return built
     beside = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
@@ -178,8 +178,7 @@ def _committed(out: Path, write: Any, measure: Any) -> Built:
         with hold_writer(beside):
             manifest = write(beside, layout.generation_name(1), 1, 1)
             built = measure(beside, manifest)
-            write_manifest(beside, manifest)
-            acknowledge(beside, 1)
+            make_current(beside, manifest)
             with storage_errors(out):
                 beside.rename(out)
                 fsync_folder(out.parent)

@@ -116,7 +116,7 @@ class ScoringJob:
         folder = self.bench.store.get_or_make(recipe, make)
         figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
         timing = CodecTiming(**figures["timing"]) if figures["timing"] else None
-        with np.load(folder / "places.npz") as stored:
+        with np.load(folder / "places.npz", allow_pickle=False) as stored:
             places, fewer = stored["places"], stored["fewer"]
         return Scored(self.nprobes, tuple(places), tuple(fewer), timing, figures["whole"])
 

@@ -282,5 +282,5 @@ class _Tiers:
                                       bench.project(sample.queries))  # fmt: skip
             np.savez(folder / "ranks.npz", ranks=narrow(ranks(scores, candidates.by_row)))
 
-        with np.load(bench.store.get_or_make(recipe, make) / "ranks.npz") as stored:
+        with np.load(bench.store.get_or_make(recipe, make) / "ranks.npz", allow_pickle=False) as stored:
             return stored["ranks"], codec.train_seconds

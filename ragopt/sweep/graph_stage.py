@@ -46,7 +46,7 @@ def estimate_graph(bench: Bench, group: Group, sample: QuerySample) -> dict[Tria
         index = _built(bench, codec, graph)
         np.savez(folder / "found.npz", found=np.stack([_search(bench, index, t, sample) for t in group.trials]))
 
-    with np.load(bench.store.get_or_make(recipe, make) / "found.npz") as stored:
+    with np.load(bench.store.get_or_make(recipe, make) / "found.npz", allow_pickle=False) as stored:
         found = stored["found"]
     truth, k = sample.exact, bench.plan.k
     estimates = {}

@@ -92,7 +92,7 @@ def write_measured(folder: Path, measured: Sequence[Measured]) -> None:
 def read_measured(folder: Path) -> list[Measured]:
     """Read back what `write_measured` wrote."""
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    with np.load(folder / "found.npz") as arrays:
+    with np.load(folder / "found.npz", allow_pickle=False) as arrays:
         found, scores, select_found = arrays["found"], arrays["scores"], arrays["select_found"]
     return [
         Measured(

@@ -138,7 +138,7 @@ def find_exact(  # noqa: PLR0913 - everything that the neighbours depend on
         np.savez(folder / "neighbours.npz", ids=found.ids[:, near], scores=found.scores[:, near],
                  candidates=found.ids.astype(np.int32))  # fmt: skip
 
-    with np.load(store.get_or_make(recipe, make) / "neighbours.npz") as stored:
+    with np.load(store.get_or_make(recipe, make) / "neighbours.npz", allow_pickle=False) as stored:
         return Neighbours(stored["ids"], stored["scores"]), stored["candidates"]
 
 
