@@ -9,6 +9,7 @@ from ragopt.corpus.metadata import ColumnKind
 from ragopt.corpus.splitting import ChunkOptions
 from ragopt.errors import IndexFormatError, RagoptError
 from ragopt.records import Metric, Trial
+from ragopt.serve.lance_index import LanceIndex
 from ragopt.serve.layout import ACKNOWLEDGED_FILE, MANIFEST_FILE
 from ragopt.serve.sealed_json import read_sealed, write_sealed
 
@@ -80,8 +81,10 @@ class Manifest:
 
     Attributes:
         version: from 1, one more with every change. generation: from 1, one more with every rewriting of the whole.
-        engine: where vectors are searched. trial: printed form. metric: of the vectors. k: that quality was measured
-            at. n_results: that every search of the run asked for. full_dim: of the model's vectors. seed: of the run.
+        engine: where vectors are searched. trial: printed form; for LanceDB, whose indexes are no trials, exact search
+            over the full vectors of the model, which is what its results are compared with. metric: of the vectors.
+        k: that quality was measured at. n_results: that every search of the run asked for.
+        full_dim: of the model's vectors. seed: of the run.
         model: what the vectors depend on, an embedder's `identity`; empty for ready vectors.
         chunk: how documents are cut.
         segments: base first. n_rows: vectors in all of them, deleted ones included.
@@ -91,6 +94,7 @@ class Manifest:
         columns: metadata columns that can be filtered by, with their kinds.
         with_vectors: whether the table holds the full vectors.
         coding: of the base's training sample. coding_added: of the rows that were added since the build.
+        lance: index in the table and how it is searched; None for FAISS.
         files: by name, every file.
         about: for people and for `check`: run, workload, recommendation, versions, quality of the trial.
     """
@@ -118,6 +122,7 @@ class Manifest:
     with_vectors: bool
     coding: Coding
     coding_added: Coding
+    lance: LanceIndex | None
     files: Mapping[str, FileEntry]
     about: Mapping[str, Any]
 
@@ -163,7 +168,7 @@ def read_manifest(root: Path) -> Manifest:
             next_step="Open it with the version of ragopt that wrote it",
         )
     try:
-        manifest = _parsed(content)
+        manifest = parsed_manifest(content)
     except (RagoptError, KeyError, TypeError, ValueError) as error:
         raise IndexFormatError(
             f"{path} cannot be read: {type(error).__name__}: {error}",
@@ -177,8 +182,8 @@ def read_manifest(root: Path) -> Manifest:
     return manifest
 
 
-def _parsed(content: Mapping[str, Any]) -> Manifest:
-    """Check every value; any other raises ValueError, KeyError or TypeError."""
+def parsed_manifest(content: Mapping[str, Any]) -> Manifest:
+    """Check every value. Raises RagoptError, ValueError, KeyError or TypeError: one cannot be."""
     files = {_text(name): FileEntry(_sha(one["sha256"]), _count(one["size_bytes"]))
              for name, one in _table(content["files"]).items()}  # fmt: skip
     segments = tuple(Segment(_text(one["index"]), _text(one["lines"]), _count(one["n_rows"], MOST_ROWS))
@@ -204,11 +209,14 @@ def _parsed(content: Mapping[str, Any]) -> Manifest:
         with_vectors=bool(content["with_vectors"]),
         coding=_coding(content["coding"]),
         coding_added=_coding(content["coding_added"]),
+        lance=None if content.get("lance") is None else LanceIndex.parsed(content["lance"]),
         files=files,
         about=_table(content["about"]),
     )
     if not segments or manifest.n_rows > MOST_ROWS:
         raise ValueError(f"{len(segments)} segments of {manifest.n_rows} rows")
+    if (manifest.engine == "lancedb") != (manifest.lance is not None):
+        raise ValueError(f"engine {manifest.engine} with the LanceDB index {manifest.lance}")
     for name in named_files(manifest):
         if name not in files:
             raise ValueError(f"no checksum of {name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,16 +14,19 @@ from ragopt.serve.generation import Names, remove_other_generations, write_state
 from ragopt.serve.layout import generation_name
 from ragopt.serve.locks import hold_writer
 from ragopt.serve.new_rows import NewRows, check_ids, prepared
-from ragopt.serve.open_segment import OpenSegment
+from ragopt.serve.row_store import row_store
 from ragopt.serve.snapshot import open_snapshot
 from ragopt.serve.table import DOCUMENT, ID, ROW, ROWID, id_filters, lines_where
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
 
     from ragopt.corpus.records import Document
     from ragopt.serve.manifest import Manifest, State
     from ragopt.serve.opened import Index
+    from ragopt.serve.row_store import GrowingSegment
     from ragopt.serve.snapshot import Snapshot
 
 
@@ -64,7 +66,7 @@ class Writer:
         """Become the writer. Raises IndexBusy: another process is."""
         self._index = index
         self._lock = hold_writer(index.folder)
-        self._segment: OpenSegment | None = None
+        self._segment: GrowingSegment | None = None
         try:
             newest = open_snapshot(index.folder, "quick")
             if newest.manifest.version != index.version:
@@ -160,7 +162,7 @@ class Writer:
                 table.delete(where)
         if new.lines:
             if self._segment is None:
-                self._segment = OpenSegment.of(before)
+                self._segment = row_store(old.engine).growing_segment(before)
             manifest = self._segment.added(before, new, table, version)
         state = self._state(before, new, dead, version)
         return replace(

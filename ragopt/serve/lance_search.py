@@ -1,0 +1,114 @@
+"""Search the vectors of a table with LanceDB's index: distinct rows, as many as asked for where there are so many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ragopt.serve.lance_index import DISTANCES, LanceSearch
+from ragopt.serve.nearest import NOTHING
+from ragopt.serve.table import ROW, VECTOR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ragopt.records import Metric
+
+DISTANCE, QUERY = "_distance", "query_index"
+"""Columns of LanceDB's results: distance, lower is nearer, and of a batch the number of the query."""
+
+BATCH_QUERIES = 64
+"""Queries handed to LanceDB at once: it searches them side by side; a plan of thousands is slow to make."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSearch:
+    """Searches of one version of a table.
+
+    Attributes:
+        table: of lancedb, at that version. metric: of its vectors. search: how its index is searched.
+        where: SQL condition; None for all lines.
+    """
+
+    table: Any
+    metric: Metric
+    search: LanceSearch
+    where: str | None = None
+
+    def nearest(self, queries: NDArray[np.float32], n_results: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the nearest distinct rows of each query.
+
+        Several lines may hold the same row, each with its vector. Where the index gives too few different ones it is
+        asked for more, and where it has no more every vector that satisfies the condition is compared.
+
+        Args:
+            queries: float32 (m, dim), m >= 1.
+            n_results: wanted, at least 1 and at most the rows that satisfy the condition.
+
+        Returns:
+            float32 (m, n_results) scores, higher is nearer: cosine, inner product, or minus the squared distance; and
+            int64 (m, n_results) rows; `NOTHING` with score -inf where there are fewer.
+        """
+        scores = np.full((len(queries), n_results), -np.inf, np.float32)
+        rows = np.full((len(queries), n_results), NOTHING, np.int64)
+        for start in range(0, len(queries), BATCH_QUERIES):
+            batch = queries[start : start + BATCH_QUERIES]
+            for number, (some, places) in enumerate(self._found(batch, n_results), start):
+                if len(places) < n_results:
+                    some, places = self._more(queries[number], n_results)  # noqa: PLW2901 - the same query's
+                rows[number, : len(places)], scores[number, : len(places)] = places[:n_results], some[:n_results]
+        return scores, rows
+
+    def _more(self, query: NDArray[np.float32], n_results: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Ask for twice as many lines until the rows suffice; the second time without the index."""
+        for exact in (False, True):
+            limit = 2 * n_results
+            while True:
+                found = self._query(query, limit, exact=exact)
+                scores, rows = self._distinct(found)
+                if len(rows) >= n_results:
+                    return scores, rows
+                if found.num_rows < limit:
+                    break
+                limit *= 2
+        return scores, rows
+
+    def _found(self, queries: NDArray[np.float32], limit: int) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        if len(queries) == 1:
+            return [self._distinct(self._query(queries[0], limit))]
+        found = self._query(list(queries), limit)
+        numbers = found[QUERY].to_numpy()
+        order = np.argsort(numbers, kind="stable")
+        ends = np.searchsorted(numbers[order], np.arange(len(queries) + 1))
+        taken = found.take(order)
+        return [self._distinct(taken.slice(first, end - first)) for first, end in pairwise(ends)]
+
+    def _query(self, query: Any, limit: int, *, exact: bool = False) -> Any:
+        """Ask LanceDB: one vector, or a list of them."""
+        asked = self.table.search(query, vector_column_name=VECTOR).distance_type(DISTANCES[self.metric])
+        asked = asked.select([ROW, DISTANCE]).limit(limit)
+        if self.where is not None:
+            asked = asked.where(self.where, prefilter=True)
+        if exact:
+            return asked.bypass_vector_index().to_arrow()
+        # No upper limit: further partitions are searched where the first ones hold too few that satisfy the condition.
+        asked = asked.minimum_nprobes(self.search.nprobes).maximum_nprobes(0)
+        if self.search.refine_factor:
+            asked = asked.refine_factor(self.search.refine_factor)
+        if self.search.ef:
+            # Lance refuses fewer candidates than results (lance-index, hnsw/builder.rs).
+            asked = asked.ef(max(self.search.ef, limit * max(self.search.refine_factor, 1)))
+        return asked.to_arrow()
+
+    def _distinct(self, found: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores and rows of one query, best first, each row once."""
+        distances = found[DISTANCE].to_numpy().astype(np.float32)
+        rows = found[ROW].to_numpy().astype(np.int64)
+        _, first = np.unique(rows, return_index=True)
+        first.sort()
+        # Lance's cosine and dot distances are 1 minus the similarity.
+        scores = -distances if self.metric == "l2" else 1 - distances
+        return scores[first], rows[first]
