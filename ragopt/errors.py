@@ -9,6 +9,8 @@ RagoptError
 ├── IndexBusy                        a served index that another process is writing
 ├── StorageError (OSError)           a disk that is full or cannot be written
 ├── EmbeddingServiceError            an embedding endpoint that refuses or misbehaves
+├── ServiceBusy                      more questions wait than a service may hold
+├── ServiceClosed                    a question to a service that was closed
 ├── MissingExtra (ImportError)       a part that needs ``pip install 'ragopt[...]'``
 └── NothingFits                      no trial meets the limits (exit code 3)
 
@@ -77,6 +79,14 @@ class StorageError(RagoptError, OSError):
 
 class EmbeddingServiceError(RagoptError):
     """An embedding endpoint refused or answered nonsense after every retry."""
+
+
+class ServiceBusy(RagoptError):
+    """More questions wait for an answer than a service may hold."""
+
+
+class ServiceClosed(RagoptError):
+    """A question came to a service after it was closed."""
 
 
 class MissingExtra(RagoptError, ImportError):

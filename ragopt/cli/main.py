@@ -17,6 +17,7 @@ COMMANDS = {
     "build": ("ragopt.cli.build", "Build the recommended index into a folder that a service opens."),
     "bill": ("ragopt.cli.bill", "What an index costs per month at every target, line by line."),
     "decide": ("ragopt.cli.decide", "Buy or build, spot, storage tier, how many chunks, when to move."),
+    "bench-serve": ("ragopt.cli.bench_serve", "Which batch size answers the most questions within a latency limit."),
     "workload": ("ragopt.cli.workload", "Write a commented workload file."),
     "prices": ("ragopt.cli.prices", "List, search and refresh the dated prices."),
 }

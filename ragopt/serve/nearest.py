@@ -74,7 +74,9 @@ def nearest_rows(
         if part.n_rows and (own is None or own.any()):
             scores, rows = allowed_search(part.index, projected, min(wanted, part.n_rows), own, search=trial.search)
             better = -scores if manifest.metric == "l2" else scores
-            found.append((better, np.where(rows == NOTHING, NOTHING, rows + part.first_row)))
+            found.append(
+                (better, np.where(rows == NOTHING, NOTHING, rows + part.first_row) if part.first_row else rows)
+            )
     return _best(found, len(queries), k)
 
 
@@ -89,7 +91,11 @@ def _best(found: list[Found], n_queries: int, k: int) -> Found:
         scores = np.where(rows == NOTHING, np.float32(-np.inf), np.concatenate([one[0] for one in found], axis=1))
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         scores, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
-    missing = ((0, 0), (0, k - rows.shape[1]))
-    rows = np.pad(rows, missing, constant_values=NOTHING)
-    scores = np.pad(scores, missing, constant_values=-np.inf)
-    return np.where(rows == NOTHING, np.float32(-np.inf), scores).astype(np.float32), rows
+    if rows.shape[1] < k:
+        missing = ((0, 0), (0, k - rows.shape[1]))
+        rows = np.pad(rows, missing, constant_values=NOTHING)
+        scores = np.pad(scores, missing, constant_values=-np.inf)
+    # Most searches find all they ask for: the last column tells.
+    if (rows[:, -1] == NOTHING).any():
+        scores = np.where(rows == NOTHING, np.float32(-np.inf), scores)
+    return scores, rows

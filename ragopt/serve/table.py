@@ -82,7 +82,9 @@ def batch_of(
     arrays += [pa.array([getattr(line, name) for line in lines], pa.string()) for name in (ID, DOCUMENT, TITLE, TEXT)]
     arrays.append(pa.array([canonical_json(dict(line.metadata)) for line in lines], pa.string()))
     for name, kind in columns.items():
-        values = [column_value(line.metadata[name], kind) if name in line.metadata else None for line in lines]
+        values = [
+            column_value(line.metadata[name], kind, column=name) if name in line.metadata else None for line in lines
+        ]
         arrays.append(pa.array(values, pa.type_for_alias(kind)))
     if vectors is not None:
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
@@ -136,6 +138,8 @@ def lines_where(table: Any, where: str | None, columns: Sequence[str] = (ROW,)) 
     Raises:
         InputError: the filter cannot be read or compares a column with a value of another kind.
     """
+    if where is not None and not where.strip():
+        raise _bad_filter(table, where, ValueError("it is empty"))
     query = table.search().select(list(columns)).with_row_id(True).limit(None)
     try:
         found = (query.where(where) if where else query).to_arrow()

@@ -1,0 +1,106 @@
+"""`ragopt bench-serve DIR`: which batch size answers the most questions within a latency limit, on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("bench-serve")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--queries",
+    "queries_file",
+    default=None,
+    metavar="FILE",
+    help="Questions: .txt, .jsonl or .parquet. Default: the index's canary questions.",
+)
+@click.option("--k", type=click.IntRange(min=1), default=5, show_default=True, help="Passages a question.")
+@click.option(
+    "--p99-limit-ms",
+    type=float,
+    default=None,
+    help="Most milliseconds from question to answer at p99 that the recommended size may take. Default: no limit.",
+)
+@click.option("--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Callers at once.")
+@click.option(
+    "--max-wait-ms",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Longest that a question waits for others to share its batch.",
+)
+@click.option(
+    "--seconds",
+    type=float,
+    default=6.0,
+    show_default=True,
+    help="To measure each batch size, alone and with callers.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the order of the questions.")
+@click.option(
+    "--chart",
+    "chart_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Draw throughput against p99 latency, a .png or .svg file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
+@click.option("--quiet", is_flag=True, help="No progress on standard error.")
+def command(
+    folder: Path,
+    queries_file: str | None,
+    k: int,
+    p99_limit_ms: float | None,
+    concurrency: int,
+    max_wait_ms: float,
+    seconds: float,
+    seed: int,
+    chart_file: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure an index with growing batches, by one caller and by many, and recommend the largest batch to serve with.
+
+    Example: ragopt bench-serve built/ --queries questions.txt --p99-limit-ms 50 --chart serve.png
+    """  # fmt: skip
+    import dataclasses  # noqa: PLC0415 - loaded when first used
+    import json  # noqa: PLC0415 - loaded when first used
+
+    from rich.console import Console  # noqa: PLC0415 - loaded when first used
+
+    from ragopt.cli.progress import TerminalProgress  # noqa: PLC0415 - loaded when first used
+    from ragopt.corpus.queries import read_queries  # noqa: PLC0415 - loaded when first used
+    from ragopt.report.serve_chart import check_suffix, write_serve_chart  # noqa: PLC0415 - loaded when first used
+    from ragopt.report.serve_text import print_serve_bench  # noqa: PLC0415 - loaded when first used
+    from ragopt.serve.bench import bench_serve  # noqa: PLC0415 - loaded when first used
+    from ragopt.serve.opened import (  # noqa: PLC0415 - as above
+        open_index,
+    )
+
+    if chart_file is not None:
+        check_suffix(chart_file)
+    index = open_index(folder)
+    given = read_queries(queries_file, None, corpus_source=str(folder)) if queries_file else None
+    questions = list(given.texts) if given else index.canary_questions()
+    with TerminalProgress(quiet=quiet) as progress:
+        bench = bench_serve(
+            index,
+            questions,
+            k=k,
+            concurrency=concurrency,
+            seconds=seconds,
+            p99_limit_ms=p99_limit_ms,
+            max_wait_ms=max_wait_ms,
+            seed=seed,
+            progress=progress.phase("serve", "measuring batch sizes"),
+        )
+    if chart_file is not None:
+        write_serve_chart(bench, chart_file)
+        click.echo(f"Chart: {chart_file}", err=True)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(bench), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    print_serve_bench(bench, Console(highlight=False))
