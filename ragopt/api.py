@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from ragopt.bill.decisions.target import Growing, TargetDecision
     from ragopt.bill.tornado import Swing
     from ragopt.serve.built import Built
-    from ragopt.serve.lance_index import LanceType
-    from ragopt.serve.manifest import Engine
 
 
 def default_cache_dir() -> Path:
@@ -255,9 +253,6 @@ def build(  # noqa: PLR0913 - what, where, and from which files
     trial: Trial | str | None = None,
     corpus: str | Path | None = None,
     with_vectors: bool = False,
-    target: Engine = "faiss",
-    lance_index: LanceType | None = None,
-    min_recall: float | None = None,
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Built:
@@ -269,10 +264,6 @@ def build(  # noqa: PLR0913 - what, where, and from which files
         trial: printed, of this run; None takes the recommended one.
         corpus: where the corpus lies now; None where the run found it.
         with_vectors: whether the table keeps the full vectors too, 4 bytes times the model's dimension each.
-        target: `faiss` builds the trial; `lancedb` an index of LanceDB's own over the full vectors of the trial's
-            model, tuned on one half of the run's confirmation queries and measured on the other.
-        lance_index: kind of that index; None is IVF_PQ.
-        min_recall: that the lower bound of its recall_vs_exact@k has to reach; None takes the run's limit.
         cache_dir: artifact store of the run; None takes the default one.
         progress: told of every phase; None is silent.
 
@@ -282,11 +273,8 @@ def build(  # noqa: PLR0913 - what, where, and from which files
     Example:
         ``ragopt.build("ragopt-run", out="index"); ragopt.open("index").search("how do I sort a list?")``
     """
-    from ragopt.serve.build import LanceTarget, build_index  # noqa: PLC0415 - loaded when first used
+    from ragopt.serve.build import build_index  # noqa: PLC0415 - loaded when first used
 
-    if target != "lancedb" and (lance_index is not None or min_recall is not None):
-        raise InputError("A LanceDB index or a limit is given for a FAISS index, which the run chose already",
-                         next_step="Add --target lancedb, or leave out --lance-index and --min-recall")  # fmt: skip
     finished = run if isinstance(run, Run) else read_run(Path(run))
     return build_index(
         finished,
@@ -296,7 +284,6 @@ def build(  # noqa: PLR0913 - what, where, and from which files
         trial=Trial.parse(trial) if isinstance(trial, str) else trial,
         corpus=None if corpus is None else str(corpus),
         with_vectors=with_vectors,
-        lance=LanceTarget(lance_index or "IVF_PQ", min_recall) if target == "lancedb" else None,
     )
 
 

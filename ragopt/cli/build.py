@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ragopt.cli.options import json_option
-from ragopt.serve.lance_index import LanceType
 
 if TYPE_CHECKING:
     from ragopt.serve.built import Built
@@ -21,13 +20,6 @@ if TYPE_CHECKING:
 @click.option("--trial", default=None, help="A printed trial of RUN instead of the recommended one.")
 @click.option("--corpus", default=None, help="Where the corpus lies now. Default: where RUN found it.")
 @click.option("--with-vectors", is_flag=True, help="Keep the full vectors in the table too: 4 bytes x dimension each.")
-@click.option("--target", type=click.Choice(["faiss", "lancedb"]), default="faiss", show_default=True,
-              help="lancedb: an index of LanceDB's own over the full vectors, tuned on one half of RUN's confirmation "
-              "queries and measured on the other.")  # fmt: skip
-@click.option("--lance-index", type=click.Choice(get_args(LanceType)), default=None,
-              help="Index of --target lancedb. Default: IVF_PQ.")  # fmt: skip
-@click.option("--min-recall", type=float, default=None, help="Least recall_vs_exact@k, lower end of its interval, that "
-              "--target lancedb is tuned to. Default: RUN's limit.")  # fmt: skip
 @click.option("--cache-dir", type=click.Path(path_type=Path), default=None, help="Artifacts of RUN. Default: as sweep.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")
 @json_option
@@ -53,27 +45,13 @@ def _show(built: Built, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**asdict(built), "folder": str(built.folder)}, indent=2, ensure_ascii=False))
         return
-    space = built.trial.partition(" | ")[0]
-    click.echo(f"{built.folder}: {f'{built.lance} over {space}' if built.lance else built.trial}")
+    same = {None: "the run did not build this trial", 0: "the same as in the run for every query"}.get(
+        built.n_different, f"another than in the run for {built.n_different:,} of them"
+    )
+    click.echo(f"{built.folder}: {built.trial}")
     click.echo(f"{built.n_chunks:,} chunks, {format_bytes(built.size_bytes)}, version {built.version}")
     click.echo(
         f"recall_vs_exact@{built.k} {built.recall:.4f} ({built.low:.4f} to {built.high:.4f}) over {built.n_queries:,} "
-        f"queries: {_compared(built)}"
-    )
-    latency = built.latency
-    click.echo(
-        f"p50 {latency.p50:.2f} ms, p95 {latency.p95:.2f} ms, p99 {latency.p99:.2f} ms over {latency.n_queries:,} "
-        f"searches; index {format_bytes(built.index_bytes)} on disk, {format_bytes(built.ram_bytes)} of RAM when opened"
+        f"queries: {same}"
     )
     click.echo(f'Open it: ragopt.open("{built.folder}").search("a question")')
-
-
-def _compared(built: Built) -> str:
-    if built.least_recall is not None:
-        below = built.low < built.least_recall
-        return f"not those it was tuned on{f'; its lower end is below the limit of {built.least_recall}' * below}"
-    if built.n_different is None:
-        return "the run did not build this trial"
-    if built.n_different:
-        return f"another than in the run for {built.n_different:,} of them"
-    return "the same as in the run for every query"

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ragopt.artifacts import ArtifactStore, fsync_folder, storage_errors
-from ragopt.choose import Limits
 from ragopt.errors import InputError
 from ragopt.serve import layout
-from ragopt.serve.built import Built, measure_folder
 from ragopt.serve.generation import remove_other_generations
-from ragopt.serve.lance_parts import LanceParts, with_measured
 from ragopt.serve.locks import hold_writer
 from ragopt.serve.manifest import Manifest, acknowledge, read_manifest, write_manifest
 from ragopt.serve.parts import FaissParts
@@ -25,30 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ragopt.records import Run, Trial
-    from ragopt.serve.lance_index import LanceType
+    from ragopt.serve.built import Built
     from ragopt.sweep.progress import Progress
-
-
-@dataclass(frozen=True, slots=True)
-class LanceTarget:
-    """That LanceDB's own index is to be built, instead of the FAISS index of a trial.
-
-    Attributes:
-        index_type: of LanceDB.
-        min_recall: that the lower 95 % bound of recall_vs_exact@k has to reach; None takes the run's limit.
-    """
-
-    index_type: LanceType = "IVF_PQ"
-    min_recall: float | None = None
-
-    def least_recall(self, run: Run) -> float:
-        """The limit, checked. Raises InputError: there is none, or it lies outside (0, 1]."""
-        given = run.info["arguments"].get("min_recall") if self.min_recall is None else self.min_recall
-        found = Limits(min_recall=given).min_recall
-        if found is None:
-            raise InputError("The run has no limit on recall_vs_exact to tune an index of LanceDB to",
-                             next_step="Give one with --min-recall")  # fmt: skip
-        return found
 
 
 def build_index(  # noqa: PLR0913 - what, where, and from which files
@@ -60,7 +35,6 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     trial: Trial | None = None,
     corpus: str | None = None,
     with_vectors: bool = False,
-    lance: LanceTarget | None = None,
 ) -> Built:
     """Build a trial of a run over its whole corpus, and measure the folder before anybody can open it.
 
@@ -74,41 +48,27 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
         trial: of the run; None takes the recommended one.
         corpus: where the corpus lies now; None where the run found it.
         with_vectors: whether the table holds the full vectors too, 4 bytes times the model's dimension each.
-        lance: builds LanceDB's own index over the full vectors of the trial's model, which the table then holds.
 
     Raises:
-        InputError: no such trial, another corpus than the run's, `out` holds something else, or no index of LanceDB is
-            good enough.
+        InputError: no such trial, another corpus than the run's, or `out` holds something else.
         IndexFormatError: the built index does not find what the run found.
         IndexBusy: somebody writes the index at `out`.
     """
     chosen = chosen_trial(run, trial)
     check_out(out)
-    least_recall = 0.0 if lance is None else lance.least_recall(run)
     settings = settings_of_run(run, cache_dir, corpus=corpus)
     material = material_of_run(run, chosen, settings, progress)
-    report = progress.phase("build", f"Building {lance.index_type if lance else chosen}")
-    if lance is None:
-        # Before the folder is locked, since it may take long; found again below.
-        build_finalist(ArtifactStore(cache_dir), material.data, chosen, material.plan)
+    report = progress.phase("build", f"Building {chosen}")
+    folder = build_finalist(ArtifactStore(cache_dir), material.data, chosen, material.plan)
     report(1, 3)
 
-    def write(root: Path, generation: str, version: int, number: int) -> Manifest:
-        if lance:
-            lance_parts = LanceParts(root, generation, material)
-            manifest = lance_parts.write(run, version, number, chosen, lance.index_type, min_recall=least_recall)
-        else:
-            folder = build_finalist(ArtifactStore(cache_dir), material.data, chosen, material.plan)
-            parts = FaissParts(root, generation, material)
-            manifest = parts.write(run, version, number, chosen, folder, with_vectors=with_vectors)
+    def make(root: Path, generation: str, version: int, number: int) -> tuple[Manifest, Built]:
+        parts = FaissParts(root, generation, material)
+        made = parts.write(run, version, number, chosen, folder, with_vectors=with_vectors)
         report(2, 3)
-        return manifest
+        return made
 
-    def measure(root: Path, manifest: Manifest) -> tuple[Manifest, Built]:
-        built = measure_folder(root, manifest, run, material)
-        return with_measured(manifest, built) if lance else manifest, built
-
-    built = _committed(out, write, measure)
+    built = _committed(out, make)
     report(3, 3)
     return built
 
@@ -138,20 +98,20 @@ def check_out(out: Path) -> None:
                          next_step="Name another folder with --out")  # fmt: skip
 
 
-def _committed(
-    out: Path,
-    write: Callable[[Path, str, int, int], Manifest],
-    measure: Callable[[Path, Manifest], tuple[Manifest, Built]],
-) -> Built:
-    """Write a generation beside what is there, measure it, then make it current in one step."""
+def _committed(out: Path, make: Callable[[Path, str, int, int], tuple[Manifest, Built]]) -> Built:
+    """Write a generation beside what is there, measured, then make it current in one step.
+
+    Args:
+        out: the folder.
+        make: writes into a folder the generation of a name, as a version, with a number.
+    """
     if (out / layout.MANIFEST_FILE).exists():
         with hold_writer(out):
             old = read_manifest(out)
             number = old.generation + 1
             name = layout.generation_name(number)
             remove_other_generations(out, layout.generation_name(old.generation))
-            manifest = write(out, name, old.version + 1, number)
-            manifest, built = measure(out, manifest)
+            manifest, built = make(out, name, old.version + 1, number)
             write_manifest(out, manifest)
             acknowledge(out, manifest.version)
             remove_other_generations(out, name)
@@ -162,8 +122,7 @@ def _committed(
         beside.mkdir(parents=True)
     try:
         with hold_writer(beside):
-            manifest = write(beside, layout.generation_name(1), 1, 1)
-            manifest, built = measure(beside, manifest)
+            manifest, built = make(beside, layout.generation_name(1), 1, 1)
             write_manifest(beside, manifest)
             acknowledge(beside, 1)
             with storage_errors(out):

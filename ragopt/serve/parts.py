@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from ragopt.index.coding_error import coding_errors
 from ragopt.index.compacted import template_of
 from ragopt.serve import layout
 from ragopt.serve.arrays import write_array
+from ragopt.serve.built import Built, compared_with_run
 from ragopt.serve.canaries import DEPTH, N_CANARIES
 from ragopt.serve.generation import (
     BASE_LINES,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
     from ragopt.corpus.metadata import ColumnKind
     from ragopt.records import Run, Trial
+    from ragopt.serve.lance_index import LanceIndex
+    from ragopt.serve.manifest import Engine
     from ragopt.serve.run_material import RunMaterial
 
 N_CODING = 2048
@@ -49,6 +52,22 @@ N_CODING = 2048
 (1.96 * 0.5 / sqrt(2048))."""
 
 NO_CODING = Coding(0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFiles:
+    """What an engine wrote, in the terms of a `Manifest`; `index` is that of the base segment."""
+
+    engine: Engine
+    trial: Trial
+    index: str
+    template: str
+    rotation: str
+    table_version: int
+    columns: dict[str, ColumnKind]
+    with_vectors: bool
+    coding: Coding
+    lance: LanceIndex | None = None
 
 
 class Parts:
@@ -67,17 +86,17 @@ class Parts:
             rows = np.array([line.row for line in lines], np.int64)
             yield batch_of(lines, columns, self.material.data.vectors.rows(rows) if with_vectors else None)
 
-    def manifest(self, run: Run, version: int, number: int, **own: Any) -> Manifest:
-        """Write the rest, flush everything, and say what it is; `own` are the engine's fields."""
+    def manifest(self, version: int, number: int, own: EngineFiles, about: dict[str, Any]) -> Manifest:
+        """Write the rest, flush everything, and say what it is."""
         data, settings = self.material.data, self.material.settings
         questions = self._canaries()
         nothing = (np.empty(0, np.int64), np.empty(0, np.uint64))
         state = write_state(self.root, self.names, version, dead=nothing, canaries=self._neighbours())
-        about = about_run(run, own.pop("chosen"))
-        index = own.pop("index")
         return Manifest(
             version=version,
             generation=number,
+            engine=own.engine,
+            trial=str(own.trial),
             metric=settings.metric,
             k=settings.k,
             n_results=self.material.plan.n_results,
@@ -85,15 +104,21 @@ class Parts:
             seed=settings.seed,
             model=dict(self.material.embedder.identity) if self.material.embedder else {},
             chunk=settings.chunk,
-            segments=(Segment(index, self.names.of(BASE_LINES), data.vectors.n),),
+            segments=(Segment(own.index, self.names.of(BASE_LINES), data.vectors.n),),
             state=state,
+            template=own.template,
+            rotation=own.rotation,
             canaries=self.names.of("canaries.npy"),
             questions=questions,
             table=table_name(self.names.generation),
+            table_version=own.table_version,
+            columns=own.columns,
+            with_vectors=own.with_vectors,
+            coding=own.coding,
             coding_added=NO_CODING,
+            lance=own.lance,
             files=flushed_entries(self.root, self.names.generation),
             about=about,
-            **own,
         )
 
     def _canaries(self) -> str:
@@ -116,28 +141,22 @@ class Parts:
 class FaissParts(Parts):
     """A trial's index, built already, with what appended rows are encoded with."""
 
-    def write(self, run: Run, version: int, number: int, trial: Trial, built: Path, *, with_vectors: bool) -> Manifest:
-        """Write every file and say what they are."""
+    def write(
+        self, run: Run, version: int, number: int, trial: Trial, built: Path, *, with_vectors: bool
+    ) -> tuple[Manifest, Built]:
+        """Write every file; what they are, and what was measured of them.
+
+        Raises:
+            IndexFormatError: they do not find what the run found.
+        """
         template, rotation = self._index(built)
         columns = metadata_columns(self.material)
         dim = self.material.data.vectors.dim if with_vectors else 0
         table, _ = write_table(self.folder, schema_of(columns, dim), self.batches(columns, with_vectors=with_vectors))
-        return self.manifest(
-            run,
-            version,
-            number,
-            chosen=trial,
-            engine="faiss",
-            trial=str(trial),
-            index=self.names.of(layout.INDEX_FILE),
-            template=template,
-            rotation=rotation,
-            table_version=table.version,
-            columns=columns,
-            with_vectors=with_vectors,
-            coding=self._coding(trial),
-            lance=None,
-        )
+        own = EngineFiles("faiss", trial, self.names.of(layout.INDEX_FILE), template, rotation, table.version, columns,
+                          with_vectors, self._coding(trial))  # fmt: skip
+        manifest = self.manifest(version, number, own, about_run(run, trial))
+        return manifest, compared_with_run(self.root, manifest, run, self.material)
 
     def _index(self, built: Path) -> tuple[str, str]:
         """Copy the built index, and write its empty template and its rotation."""
