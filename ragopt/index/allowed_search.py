@@ -68,7 +68,7 @@ def allowed_search(
     Returns:
         Scores float32 (m, k) as FAISS gives them (inner products, or squared distances for l2), best first, and rows
         int64 (m, k). Places beyond the allowed rows hold -1 with minus infinity, or infinity for l2; so do those that
-        the index's own search leaves empty where every row is allowed.
+        the index's own search leaves empty where `allowed` is None.
 
     Raises:
         InputError: `queries` or `allowed` has another shape or type than this index takes, or k is below 1.
@@ -83,12 +83,14 @@ def allowed_search(
     n_allowed = outer.ntotal if allowed is None else int(np.count_nonzero(allowed))
     if not n_allowed or not len(queries):
         return scores, rows
+    wanted = min(k, n_allowed)
+    lacking = np.arange(len(queries))
     if allowed is None or n_allowed == outer.ntotal:
         scores, rows = outer.search(queries, k)
-    else:
-        wanted = min(k, n_allowed)
-        found = _found(outer, np.ascontiguousarray(queries), wanted, _Task(allowed, n_allowed, search))
-        scores[:, :wanted], rows[:, :wanted] = found
+        lacking = np.flatnonzero(rows[:, wanted - 1] < 0)
+    if allowed is not None and len(lacking):
+        found = _found(outer, np.ascontiguousarray(queries[lacking]), wanted, _Task(allowed, n_allowed, search))
+        scores[lacking, :wanted], rows[lacking, :wanted] = found
     scores[rows < 0] = worst
     return scores, rows
 
@@ -105,7 +107,7 @@ def _check(index: Any, queries: NDArray[np.float32], k: int, allowed: NDArray[np
 
 
 def _found(index: Any, queries: NDArray[np.float32], k: int, task: _Task) -> Found:
-    """Search one index under a mask that allows at least k rows and forbids some."""
+    """Search one index under a mask that allows at least k rows."""
     import faiss  # noqa: PLC0415 - loaded when first used
 
     if isinstance(index, faiss.IndexRefine):
