@@ -11,6 +11,7 @@ from ragopt.artifacts import ArtifactStore, fsync_folder, storage_errors
 from ragopt.errors import InputError
 from ragopt.serve import layout
 from ragopt.serve.generation import remove_other_generations
+from ragopt.serve.lance_build import LanceParts, check_enough_queries
 from ragopt.serve.locks import hold_writer
 from ragopt.serve.manifest import Manifest, acknowledge, read_manifest, write_manifest
 from ragopt.serve.parts import FaissParts
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from ragopt.records import Run, Trial
     from ragopt.serve.built import Built
+    from ragopt.serve.lance_build import LanceTarget
     from ragopt.sweep.progress import Progress
 
 
@@ -35,6 +37,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     trial: Trial | None = None,
     corpus: str | None = None,
     with_vectors: bool = False,
+    lance: LanceTarget | None = None,
 ) -> Built:
     """Build a trial of a run over its whole corpus, and measure the folder before anybody can open it.
 
@@ -48,23 +51,33 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
         trial: of the run; None takes the recommended one.
         corpus: where the corpus lies now; None where the run found it.
         with_vectors: whether the table holds the full vectors too, 4 bytes times the model's dimension each.
+        lance: builds LanceDB's own index over the full vectors of the trial's model, which the table then holds.
 
     Raises:
-        InputError: no such trial, another corpus than the run's, or `out` holds something else.
+        InputError: no such trial, another corpus than the run's, `out` holds something else, or no index of LanceDB is
+            good enough.
         IndexFormatError: the built index does not find what the run found.
         IndexBusy: somebody writes the index at `out`.
     """
     chosen = chosen_trial(run, trial)
     check_out(out)
     settings = settings_of_run(run, cache_dir, corpus=corpus)
+    min_recall = lance.least_recall(run) if lance else 0.0
     material = material_of_run(run, chosen, settings, progress)
-    report = progress.phase("build", f"Building {chosen}")
-    folder = build_finalist(ArtifactStore(cache_dir), material.data, chosen, material.plan)
+    report = progress.phase("build", f"Building {lance.index_type if lance else chosen}")
+    if lance:
+        check_enough_queries(len(material.data.confirm_queries), min_recall, material.plan.seed)
+    else:
+        folder = build_finalist(ArtifactStore(cache_dir), material.data, chosen, material.plan)
     report(1, 3)
 
     def make(root: Path, generation: str, version: int, number: int) -> tuple[Manifest, Built]:
-        parts = FaissParts(root, generation, material)
-        made = parts.write(run, version, number, chosen, folder, with_vectors=with_vectors)
+        if lance:
+            lance_parts = LanceParts(root, generation, material, lance.index_type, min_recall)
+            made = lance_parts.write(run, version, number, chosen)
+        else:
+            parts = FaissParts(root, generation, material)
+            made = parts.write(run, version, number, chosen, folder, with_vectors=with_vectors)
         report(2, 3)
         return made
 

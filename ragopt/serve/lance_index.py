@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 LanceType = Literal["IVF_FLAT", "IVF_SQ", "IVF_PQ", "IVF_RQ", "IVF_HNSW_FLAT", "IVF_HNSW_SQ", "IVF_HNSW_PQ"]
 """Every vector index over float32 vectors that lancedb 0.40 builds, under the name that its `create_index` takes."""
 
+LANCE_TYPES = get_args(LanceType)
+
 CONFIGS = {
     "IVF_FLAT": "IvfFlat", "IVF_SQ": "IvfSq", "IVF_PQ": "IvfPq", "IVF_RQ": "IvfRq", "IVF_HNSW_FLAT": "HnswFlat",
     "IVF_HNSW_SQ": "HnswSq", "IVF_HNSW_PQ": "HnswPq",
@@ -21,15 +23,19 @@ CONFIGS = {
 """Class of lancedb.index for each."""
 
 BUILD_KEYS = ("num_partitions", "num_sub_vectors", "num_bits", "m", "ef_construction")
+"""Arguments that ragopt gives, in the order in which they are printed."""
 DISTANCES: dict[Metric, str] = {"cosine": "cosine", "ip": "dot", "l2": "l2"}
 """Lance's name of each metric."""
 
 GRAPH_ROWS = 1_048_576
 """Vectors of one graph: Lance's own `target_partition_size` for HNSW (lancedb 0.40, docstring of HnswSq)."""
-SUB_VECTOR_DIMS = (16, 8, 4)
-"""Dimensions that a PQ code of 8 bits stands for: Lance's default of 16, and two and four times as many bytes."""
-RQ_BITS = (1, 4)
-"""Bits per dimension of RaBitQ: Lance's default, and a code that needs little rescoring."""
+SUB_VECTOR_DIMS = (16, 8, 4, 2, 1)
+"""Dimensions that a PQ code of 8 bits stands for: Lance's default of 16, and less where they do not divide."""
+RQ_BITS = 1
+"""Bits per dimension of RaBitQ: Lance's default."""
+PARTITION_ROWS = 256
+"""Lance trains no more partitions of IVF_PQ than it has so many vectors for (its default `sample_rate`; lancedb 0.40
+warns and takes fewer): a printed number of partitions would not be that of the index."""
 MOST_VALUE = 2**40
 
 
@@ -59,7 +65,8 @@ class LanceIndex:
 
     Attributes:
         index_type: its kind.
-        build: arguments of lancedb's index class besides the distance.
+        build: arguments of lancedb's index class besides the distance; a compaction that leaves few vectors takes
+            fewer partitions.
         search: chosen on queries of the run.
 
     >>> str(LanceIndex("IVF_PQ", {"num_partitions": 10, "num_sub_vectors": 16, "num_bits": 8}, LanceSearch(4, 2)))
@@ -72,15 +79,15 @@ class LanceIndex:
 
     def __str__(self) -> str:
         """Return the printed form."""
-        build = ",".join(f"{name}={value}" for name, value in self.build.items())
+        build = ",".join(f"{name}={self.build[name]}" for name in BUILD_KEYS if name in self.build)
         return f"{self.index_type}({build}) | {self.search}"
 
     @classmethod
     def parsed(cls, value: Any) -> LanceIndex:
         """Read a manifest's table. Raises KeyError, TypeError or ValueError: it cannot be."""
         kind = value["index_type"]
-        if kind not in get_args(LanceType):
-            raise ValueError(f"{kind!r} is not one of {', '.join(get_args(LanceType))}")
+        if kind not in LANCE_TYPES:
+            raise ValueError(f"{kind!r} is not one of {', '.join(LANCE_TYPES)}")
         build = dict(value["build"])
         search = dict(value["search"])
         counts = {**build, **search}
@@ -103,31 +110,33 @@ def keeps_vectors(index_type: LanceType) -> bool:
     return index_type.endswith("FLAT")
 
 
-def build_candidates(index_type: LanceType, n_vectors: int, dim: int) -> list[dict[str, int]]:
-    """Arguments of the indexes to try, smallest codes first.
+def build_arguments(index_type: LanceType, n_vectors: int, dim: int) -> dict[str, int]:
+    """Arguments of the index to build: codes, m and ef_construction by LanceDB's own defaults.
 
-    Partitions are LanceDB's documented defaults, the root of the number of vectors, and one graph up to a million;
-    m and ef_construction are its defaults.
+    Partitions are the root of the number of vectors, LanceDB's documented default, and one graph up to a million.
+    Codes are not widened: the rescoring with full vectors makes up for what they lose, at a cost that is tuned.
 
-    >>> build_candidates("IVF_PQ", 10_000, 32)
-    [{'num_partitions': 100, 'num_sub_vectors': 2, 'num_bits': 8}, \
-{'num_partitions': 100, 'num_sub_vectors': 4, 'num_bits': 8}, \
-{'num_partitions': 100, 'num_sub_vectors': 8, 'num_bits': 8}]
+    >>> build_arguments("IVF_PQ", 10_000, 32)
+    {'num_partitions': 39, 'num_sub_vectors': 2, 'num_bits': 8}
     """
     if is_graph(index_type):
         first = {"num_partitions": -(-n_vectors // GRAPH_ROWS), "m": 20, "ef_construction": 300}
     else:
-        first = {"num_partitions": max(1, round(math.sqrt(n_vectors)))}
+        first = {"num_partitions": max(1, min(round(math.sqrt(n_vectors)), n_vectors // PARTITION_ROWS))}
     if index_type.endswith("PQ"):
-        widths = [width for width in SUB_VECTOR_DIMS if dim % width == 0] or [1]
-        return [{**first, "num_sub_vectors": dim // width, "num_bits": 8} for width in widths]
-    if index_type.endswith("RQ"):
-        return [{**first, "num_bits": bits} for bits in RQ_BITS]
-    return [first]
+        width = next(width for width in SUB_VECTOR_DIMS if dim % width == 0)
+        return {**first, "num_sub_vectors": dim // width, "num_bits": 8}
+    return {**first, "num_bits": RQ_BITS} if index_type.endswith("RQ") else first
 
 
-def create_lance_index(table: Any, index_type: LanceType, build: Mapping[str, int], metric: Metric) -> str:
-    """Build an index over the table's vectors, in the place of one that it has; the name of the folder of its files.
+def create_lance_index(table: Any, index_type: LanceType, build: Mapping[str, int], metric: Metric) -> None:
+    """Build an index over the table's vectors.
+
+    Args:
+        table: of lancedb, at its newest version.
+        index_type: its kind.
+        build: arguments; fewer partitions are made where the table has fewer than `PARTITION_ROWS` vectors for each.
+        metric: of the vectors.
 
     Raises:
         ValueError, RuntimeError: LanceDB refuses the arguments.
@@ -136,9 +145,10 @@ def create_lance_index(table: Any, index_type: LanceType, build: Mapping[str, in
 
     from ragopt.serve.table import VECTOR  # noqa: PLC0415 - numpy is loaded when first used
 
-    config = getattr(lancedb.index, CONFIGS[index_type])(distance_type=DISTANCES[metric], **build)
+    most = max(1, table.count_rows() // PARTITION_ROWS)
+    arguments = {**build, "num_partitions": min(build["num_partitions"], most)}
+    config = getattr(lancedb.index, CONFIGS[index_type])(distance_type=DISTANCES[metric], **arguments)
     table.create_index(VECTOR, config=config, replace=True)
-    return str(index_of(table).index_uuid)
 
 
 def index_of(table: Any) -> Any:

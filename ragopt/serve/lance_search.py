@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,14 @@ DISTANCE, QUERY = "_distance", "query_index"
 
 BATCH_QUERIES = 64
 """Queries handed to LanceDB at once: it searches them side by side; a plan of thousands is slow to make."""
+
+
+class _Found(NamedTuple):
+    """Results of one query: float32 scores and int64 rows, each row once; lines that LanceDB gave."""
+
+    scores: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    n_lines: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,39 +62,34 @@ class TableSearch:
         """
         scores = np.full((len(queries), n_results), -np.inf, np.float32)
         rows = np.full((len(queries), n_results), NOTHING, np.int64)
-        for start in range(0, len(queries), BATCH_QUERIES):
-            batch = queries[start : start + BATCH_QUERIES]
-            for number, (some, places) in enumerate(self._found(batch, n_results), start):
-                if len(places) < n_results:
-                    some, places = self._more(queries[number], n_results)  # noqa: PLW2901 - the same query's
-                rows[number, : len(places)], scores[number, : len(places)] = places[:n_results], some[:n_results]
+        lacking, limit, exact = list(range(len(queries))), n_results, False
+        while lacking:
+            again, more = list[int](), False
+            for start in range(0, len(lacking), BATCH_QUERIES):
+                numbers = lacking[start : start + BATCH_QUERIES]
+                for number, found in zip(numbers, self._found(queries[numbers], limit, exact=exact), strict=True):
+                    n = min(len(found.rows), n_results)
+                    scores[number, :n], rows[number, :n] = found.scores[:n], found.rows[:n]
+                    if n < n_results:
+                        again.append(number)
+                        more = more or found.n_lines == limit
+            if not more and exact:
+                break
+            lacking, limit, exact = again, 2 * limit, exact or not more
         return scores, rows
 
-    def _more(self, query: NDArray[np.float32], n_results: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Ask for twice as many lines until the rows suffice; the second time without the index."""
-        for exact in (False, True):
-            limit = 2 * n_results
-            while True:
-                found = self._query(query, limit, exact=exact)
-                scores, rows = self._distinct(found)
-                if len(rows) >= n_results:
-                    return scores, rows
-                if found.num_rows < limit:
-                    break
-                limit *= 2
-        return scores, rows
-
-    def _found(self, queries: NDArray[np.float32], limit: int) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    def _found(self, queries: NDArray[np.float32], limit: int, *, exact: bool) -> list[_Found]:
+        """Results of each query."""
         if len(queries) == 1:
-            return [self._distinct(self._query(queries[0], limit))]
-        found = self._query(list(queries), limit)
+            return [self._distinct(self._query(queries[0], limit, exact=exact))]
+        found = self._query(list(queries), limit, exact=exact)
         numbers = found[QUERY].to_numpy()
         order = np.argsort(numbers, kind="stable")
         ends = np.searchsorted(numbers[order], np.arange(len(queries) + 1))
         taken = found.take(order)
         return [self._distinct(taken.slice(first, end - first)) for first, end in pairwise(ends)]
 
-    def _query(self, query: Any, limit: int, *, exact: bool = False) -> Any:
+    def _query(self, query: Any, limit: int, *, exact: bool) -> Any:
         """Ask LanceDB: one vector, or a list of them."""
         asked = self.table.search(query, vector_column_name=VECTOR).distance_type(DISTANCES[self.metric])
         asked = asked.select([ROW, DISTANCE]).limit(limit)
@@ -103,12 +106,12 @@ class TableSearch:
             asked = asked.ef(max(self.search.ef, limit * max(self.search.refine_factor, 1)))
         return asked.to_arrow()
 
-    def _distinct(self, found: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores and rows of one query, best first, each row once."""
+    def _distinct(self, found: Any) -> _Found:
+        """Results of one query, best first, each row once."""
         distances = found[DISTANCE].to_numpy().astype(np.float32)
         rows = found[ROW].to_numpy().astype(np.int64)
         _, first = np.unique(rows, return_index=True)
         first.sort()
         # Lance's cosine and dot distances are 1 minus the similarity.
         scores = -distances if self.metric == "l2" else 1 - distances
-        return scores[first], rows[first]
+        return _Found(scores[first], rows[first], len(rows))
