@@ -17,11 +17,15 @@ from ragopt.cli.build import command
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.measure.neighbours import Neighbours
 from ragopt.serve.build import build_index
+from ragopt.serve.canaries import exact_scores
 from ragopt.serve.lance_build import LanceTarget, check_enough_queries
 from ragopt.serve.lance_index import LANCE_TYPES, LanceIndex, LanceSearch, build_arguments
+from ragopt.serve.lance_search import TableSearch
 from ragopt.serve.lance_tuning import MOST_TUNING, efforts, halves, least
 from ragopt.serve.run_material import material_of_run, settings_of_run
+from ragopt.serve.table import lance
 from ragopt.sweep.progress import Silent
+from ragopt.sweep.settings import ReadyVectors
 from tests.served import documents, swept, write_queries
 from tests.test_serve_search import predicate
 
@@ -236,6 +240,19 @@ def test_questions_in_a_list_are_answered_like_single_ones(built):
     assert index.search([], 3) == []
 
 
+@pytest.mark.parametrize("where", [None, "year >= 2000"])
+def test_a_setting_searches_as_many_partitions_as_it_says(built, where):
+    """One of three partitions holds some lines, two hold more, three all: a higher limit does not search further."""
+    index = ragopt.open(built("IVF_FLAT").folder)
+    query = index.embed_queries(["bator celin dimas"])[0]
+    found = []
+    for nprobes in (1, 2, 3):
+        search = TableSearch(index.as_lancedb(), "cosine", LanceSearch(nprobes), where)
+        found.append(search.query(query, N, exact=False).num_rows)
+        assert (search.nearest(query[None], index.n_chunks)[1] >= 0).all()
+    assert 0 < found[0] < found[1] < found[2] == N
+
+
 def test_documents_of_equal_text_count_once(built):
     """A row with two lines fills one place, and as many others are found as were asked for."""
     index = ragopt.open(built("IVF_FLAT").folder)
@@ -299,6 +316,15 @@ def test_a_corpus_too_small_for_codes_is_an_error(tmp_path):
     built = ragopt.build(run, out=tmp_path / "index", target="lancedb", lance_index="IVF_FLAT", min_recall=0.5,
                          cache_dir=tmp_path / "cache")  # fmt: skip
     assert (built.recall, set(built.lance.quality)) == (1.0, {"recall_vs_exact@10"})
+
+
+def test_what_lancedb_refuses_is_an_error(run, tmp_path, monkeypatch):
+    """Its reason comes through with the way out; nothing is written."""
+    monkeypatch.setattr("ragopt.serve.lance_index.RQ_BITS", 77)
+    with pytest.raises(InputError, match=r"LanceDB cannot build IVF_RQ over these vectors: .*77"):
+        ragopt.build(run, out=tmp_path / "index", target="lancedb", lance_index="IVF_RQ", min_recall=MIN_RECALL,
+                     cache_dir=cache_of(run))  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -378,3 +404,46 @@ def test_a_manifest_with_another_index_is_refused(value):
     """Kinds, arguments and numbers that ragopt does not write are no index."""
     with pytest.raises(ValueError, match=r"is not one of|are no parameters"):
         LanceIndex.parsed(value)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_ready_vectors_of_every_metric_are_searched_by_it(tmp_path, rng, metric):
+    """Scores of ready vectors are those of the metric, and recall that of brute force by it."""
+    vectors = (rng.standard_normal((700, 16)) * rng.uniform(0.5, 2, (700, 1))).astype(np.float32)
+    np.save(tmp_path / "v.npy", vectors)
+    np.save(tmp_path / "q.npy", rng.standard_normal((160, 16)).astype(np.float32))
+    (tmp_path / "ids.txt").write_text("".join(f"v{number}\n" for number in range(700)))
+    (tmp_path / "grid.toml").write_text('about = "x"\n[[grid]]\nspaces = ["full"]\nfactories = ["Flat"]\n')
+    names = (str(tmp_path / name) for name in ("v.npy", "q.npy", "ids.txt"))
+    run = ragopt.sweep(ready=ReadyVectors(*names), grid=str(tmp_path / "grid.toml"), metric=metric, n_queries=60,
+                       limits={"min_recall": 0.8}, confirm_queries=100, cost_model="scan", out=tmp_path / "run",
+                       cache_dir=tmp_path / "c")  # fmt: skip
+    said = ragopt.build(run, out=tmp_path / "index", target="lancedb", lance_index="IVF_SQ", cache_dir=tmp_path / "c")
+    index = ragopt.open(tmp_path / "index")
+    settings = settings_of_run(run, tmp_path / "c")
+    queries = material_of_run(run, index.manifest.parsed_trial, settings, Silent()).data.confirm_queries
+    queries = queries[halves(100, index.manifest.seed)[1]]
+    scores, rows = index.nearest(queries, 10)
+    exact = exact_scores(queries, rows_of(index).astype(np.float32), metric)
+    assert np.allclose(scores, np.take_along_axis(exact, rows, axis=1), atol=1e-4)
+    best = np.argsort(-exact, axis=1, kind="stable")[:, :10]
+    shared = [len(set(some) & set(other)) / 10 for some, other in zip(rows.tolist(), best.tolist(), strict=True)]
+    assert said.recall == pytest.approx(np.mean(shared), abs=1e-6)
+    assert (said.n_queries, said.lance.min_recall) == (50, 0.8)
+    assert index.search(queries[:1], 1)[0][0].id == f"v{rows[0, 0]}"
+
+
+def test_what_a_killed_writer_left_in_the_table_is_undone(copied):
+    """Lines appended and deleted behind the manifest's version are neither found nor missed, and the index stays."""
+    index = copied("IVF_PQ")
+    table = lance().connect(str(index.folder / "gen-000001")).open_table("chunks")
+    table.add(table.to_arrow().slice(0, 3))
+    table.delete("id = 'd5'")
+    assert index.search(text_of(GIVEN[5]), 1)[0].document == "d5"
+    index.add([ragopt.Document("a1", "", "zebra stripes quagga")])
+    for opened in (index, ragopt.open(index.folder)):
+        assert opened.search(text_of(GIVEN[5]), 1)[0].document == "d5"
+        table = opened.as_lancedb()
+        assert table.count_rows() == N + 1
+        config = next(one for one in table.list_indices() if one.columns == ["vector"])
+        assert (config.num_indexed_rows, config.num_unindexed_rows) == (N, 1)

@@ -12,12 +12,12 @@ from ragopt.measure.neighbours import Neighbours
 from ragopt.records import Quality, Space, Trial
 from ragopt.serve.built import Built, LanceMeasured, index_bytes, size_bytes
 from ragopt.serve.generation import write_table
-from ragopt.serve.lance_index import LANCE_TYPES, LanceIndex, build_arguments, create_lance_index, index_of
+from ragopt.serve.lance_index import LANCE_TYPES, OTHER_INDEX, LanceIndex, build_arguments, create_lance_index, index_of
 from ragopt.serve.lance_tuning import Questions, halves, tuned
 from ragopt.serve.lines_of_run import metadata_columns
 from ragopt.serve.manifest import Engine
 from ragopt.serve.parts import NO_CODING, EngineFiles, Parts, about_run
-from ragopt.serve.table import first_line, schema_of
+from ragopt.serve.table import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,16 +196,11 @@ def check_enough_queries(n: int, min_recall: float, seed: int) -> None:
 
 def _create(table: Any, index_type: LanceType, build: Mapping[str, int], metric: Metric) -> None:
     """Build the index. Raises InputError: LanceDB refuses, or leaves vectors out because they are too few."""
-    next_step = "Take --lance-index IVF_FLAT, which trains no codes, or build with --target faiss"
-    try:
-        create_lance_index(table, index_type, build, metric)
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"LanceDB cannot build {index_type} over this corpus: {first_line(error)}",
-                         next_step=next_step) from error  # fmt: skip
+    create_lance_index(table, index_type, build, metric)
     left_out = index_of(table).num_unindexed_rows
     if left_out:
         raise InputError(
             f"LanceDB left {left_out:,} of {table.count_rows():,} vectors out of {index_type}: too few to train it",
             allowed="256 vectors or more for codes of 8 bits (lancedb 0.40)",
-            next_step=next_step,
+            next_step=OTHER_INDEX,
         )

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from ragopt.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,6 +39,7 @@ PARTITION_ROWS = 256
 """Lance trains no more partitions of IVF_PQ than it has so many vectors for (its default `sample_rate`; lancedb 0.40
 warns and takes fewer): a printed number of partitions would not be that of the index."""
 MOST_VALUE = 2**40
+OTHER_INDEX = "Build with --lance-index IVF_FLAT, which trains no codes, or with --target faiss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class LanceSearch:
     """How an index is searched.
 
     Attributes:
-        nprobes: partitions searched; more where they hold too few results.
+        nprobes: partitions searched; where they hold too few results, every vector is compared.
         refine_factor: times the number of results, vectors rescored exactly; 0 where the index keeps vectors whole.
         ef: candidates of a graph's search per partition; 0 where there is no graph.
     """
@@ -139,16 +142,20 @@ def create_lance_index(table: Any, index_type: LanceType, build: Mapping[str, in
         metric: of the vectors.
 
     Raises:
-        ValueError, RuntimeError: LanceDB refuses the arguments.
+        InputError: LanceDB refuses.
     """
     import lancedb.index  # noqa: PLC0415 - loaded when first used
 
-    from ragopt.serve.table import VECTOR  # noqa: PLC0415 - numpy is loaded when first used
+    from ragopt.serve.table import VECTOR, first_line  # noqa: PLC0415 - numpy is loaded when first used
 
     most = max(1, table.count_rows() // PARTITION_ROWS)
     arguments = {**build, "num_partitions": min(build["num_partitions"], most)}
     config = getattr(lancedb.index, CONFIGS[index_type])(distance_type=DISTANCES[metric], **arguments)
-    table.create_index(VECTOR, config=config, replace=True)
+    try:
+        table.create_index(VECTOR, config=config, replace=True)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"LanceDB cannot build {index_type} over these vectors: {first_line(error)}",
+                         next_step=OTHER_INDEX) from error  # fmt: skip
 
 
 def index_of(table: Any) -> Any:

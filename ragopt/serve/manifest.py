@@ -168,7 +168,7 @@ def read_manifest(root: Path) -> Manifest:
             next_step="Open it with the version of ragopt that wrote it",
         )
     try:
-        manifest = parsed_manifest(content)
+        manifest = _parsed(content)
     except (RagoptError, KeyError, TypeError, ValueError) as error:
         raise IndexFormatError(
             f"{path} cannot be read: {type(error).__name__}: {error}",
@@ -182,8 +182,8 @@ def read_manifest(root: Path) -> Manifest:
     return manifest
 
 
-def parsed_manifest(content: Mapping[str, Any]) -> Manifest:
-    """Check every value. Raises RagoptError, ValueError, KeyError or TypeError: one cannot be."""
+def _parsed(content: Mapping[str, Any]) -> Manifest:
+    """Check every value; any other raises ValueError, KeyError or TypeError."""
     files = {_text(name): FileEntry(_sha(one["sha256"]), _count(one["size_bytes"]))
              for name, one in _table(content["files"]).items()}  # fmt: skip
     segments = tuple(Segment(_text(one["index"]), _text(one["lines"]), _count(one["n_rows"], MOST_ROWS))
@@ -209,7 +209,7 @@ def parsed_manifest(content: Mapping[str, Any]) -> Manifest:
         with_vectors=bool(content["with_vectors"]),
         coding=_coding(content["coding"]),
         coding_added=_coding(content["coding_added"]),
-        lance=None if content.get("lance") is None else LanceIndex.parsed(content["lance"]),
+        lance=None if content["lance"] is None else LanceIndex.parsed(content["lance"]),
         files=files,
         about=_table(content["about"]),
     )
@@ -217,6 +217,8 @@ def parsed_manifest(content: Mapping[str, Any]) -> Manifest:
         raise ValueError(f"{len(segments)} segments of {manifest.n_rows} rows")
     if (manifest.engine == "lancedb") != (manifest.lance is not None):
         raise ValueError(f"engine {manifest.engine} with the LanceDB index {manifest.lance}")
+    if any((manifest.engine == "faiss") != bool(segment.index) for segment in segments):
+        raise ValueError(f"engine {manifest.engine} with the segments {segments}")
     for name in named_files(manifest):
         if name not in files:
             raise ValueError(f"no checksum of {name}")
