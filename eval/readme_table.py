@@ -1,7 +1,8 @@
 """Write the README's tables from eval/results/.
 
 Usage: python eval/readme_table.py. The text between `<!-- measured -->` and `<!-- /measured -->` is replaced, and so is
-that between `<!-- frontier -->` and `<!-- /frontier -->` where a README has it.
+that between `<!-- frontier -->` and `<!-- /frontier -->` and between `<!-- serve -->` and `<!-- /serve -->` where a
+README has them.
 """
 
 import json
@@ -69,10 +70,20 @@ def tables() -> str:
 
 
 def frontier() -> str:
-    """The README's comparison with peers, from the newest result."""
-    *_, path = sorted(RESULTS.glob("*-frontier.json"))
+    """The README's comparison with what peers choose, from the newest result."""
+    return of_plan("frontier")
+
+
+def serve() -> str:
+    """The README's comparison with peers that serve, from the newest result."""
+    return of_plan("serve")
+
+
+def of_plan(name: str) -> str:
+    """Make a plan's table, `<name>_table` of `<name>_table.py`, from its newest result."""
+    *_, path = sorted(RESULTS.glob(f"*-{name}.json"))
     # By path: the folder of these scripts is on no import path when a test loads this file.
-    table = runpy.run_path(str(Path(__file__).parent / "frontier_table.py"))["frontier_table"]
+    table = runpy.run_path(str(Path(__file__).parent / f"{name}_table.py"))[f"{name}_table"]
     return str(table(json.loads(path.read_text(encoding="utf-8"))))
 
 
@@ -134,7 +145,7 @@ def replaced(readme: str, name: str, make: Callable[[], str]) -> str:
 
 def readme_with_tables(readme: str) -> str:
     """Give the README with its measured parts made anew."""
-    for name, make in (("measured", tables), ("speed", speed), ("frontier", frontier)):
+    for name, make in (("measured", tables), ("speed", speed), ("frontier", frontier), ("serve", serve)):
         readme = replaced(readme, name, make)
     return readme
 

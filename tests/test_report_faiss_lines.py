@@ -8,6 +8,7 @@ import pytest
 
 from ragopt.embed.spaces import fit_joint_rotation, project
 from ragopt.index.build import use_reservoirs
+from ragopt.index.seeding import release_training, seed_training
 from ragopt.records import Space, Trial
 from ragopt.report.faiss_lines import plain_faiss_lines
 
@@ -67,7 +68,10 @@ def by_hand(vectors: np.ndarray, queries: np.ndarray, metric: str) -> np.ndarray
 def search_by_hand(factory: str, search: str = "") -> tuple[np.ndarray, np.ndarray]:
     vectors, queries = (unit(x) for x in data())
     index = faiss.index_factory(DIM, factory, faiss.METRIC_INNER_PRODUCT)
+    held = seed_training(index, 0)
     index.train(vectors[np.sort(np.random.default_rng(0).choice(len(vectors), 1000, replace=False, shuffle=False))])
+    release_training(index)
+    del held
     index.add(vectors)
     use_reservoirs(index)
     faiss.ParameterSpace().set_index_parameters(index, search)
@@ -125,7 +129,21 @@ def test_rescored_lines_set_the_search_parameters():
 
 @pytest.mark.parametrize(
     "factory",
-    ["SQ8", "PQ8x4fs", "RaBitQ", "IVF8,PQ8np", "RaBitQfs2", "RQ8x4fs", "PCAR16,PRQ2x2x8", "SQtqmse2", "OPQ4_8,SQ8"],
+    [
+        "SQ8",
+        "PQ8x4fs",
+        "RaBitQ",
+        "IVF8,PQ8np",
+        "RaBitQfs2",
+        "RQ8x4fs",
+        "PCAR16,PRQ2x2x8",
+        "SQtqmse2",
+        "OPQ4_8,SQ8",
+        "OPQ4_8,PQ4np,Refine(PQ16np)",
+        "PRQ2x2x4fs",
+        "RQ2x8",
+        "IVF8,PQ8x4fs,Refine(SQ8)",
+    ],
 )
 def test_default_codecs_run(factory):
     """Codecs of the default grid answer as the same index built by hand on unit vectors does."""

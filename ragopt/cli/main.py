@@ -15,6 +15,7 @@ COMMANDS = {
     "sweep": ("ragopt.cli.sweep", "Measure every index on a corpus and recommend the cheapest that finds enough."),
     "recommend": ("ragopt.cli.recommend", "Decide again from a finished run, with other limits; measures nothing."),
     "build": ("ragopt.cli.build", "Build the recommended index into a folder that a service opens."),
+    "export": ("ragopt.cli.export", "Print the plain FAISS lines that rebuild an index without ragopt."),
     "bill": ("ragopt.cli.bill", "What an index costs per month at every target, line by line."),
     "decide": ("ragopt.cli.decide", "Buy or build, spot, storage tier, how many chunks, when to move."),
     "bench-serve": ("ragopt.cli.bench_serve", "Which batch size answers the most questions within a latency limit."),

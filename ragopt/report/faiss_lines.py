@@ -4,11 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ragopt.errors import ArtifactError
 from ragopt.index.build import RESERVOIRS
 from ragopt.index.factory import parse_factory
+from ragopt.sweep.billed import result_of
+from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS
 
 if TYPE_CHECKING:
-    from ragopt.records import Metric, Trial
+    from ragopt.index.factory import Factory
+    from ragopt.records import Metric, Run, Trial
+
+
+def lines_of_run(run: Run, trial: str | None = None) -> str:
+    """Write the lines that rebuild a trial of a finished run as its finalists are built: see `plain_faiss_lines`.
+
+    Args:
+        run: a finished run.
+        trial: a printed trial of it; None is the recommended one.
+
+    Raises:
+        InputError: the run has no such trial.
+        ArtifactError: ``run.json`` does not list the trial's model.
+    """
+    chosen = result_of(run, trial).trial
+    models = [model for model in run.info["models"] if model["name"] == chosen.space.model]
+    if not models:
+        raise ArtifactError(
+            f"The run {run.folder} has a trial of the model {chosen.space.model}, which its run.json does not list",
+            next_step="Run the sweep again: the run folder does not fit together",
+        )
+    model = models[0]
+    return plain_faiss_lines(
+        chosen,
+        full_dim=int(model["dim"]),
+        metric=run.info["arguments"]["metric"],
+        n_train=min(CONFIRM_TRAIN_ROWS, int(model["n_vectors"])),
+        seed=int(run.info["arguments"].get("seed", 0)),
+        k=int(run.info["k"]),
+    )
 
 
 def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: int, seed: int = 0, k: int = 10) -> str:
@@ -22,7 +55,7 @@ def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: i
         full_dim: dimension of the model's own vectors.
         metric: `cosine` normalises and takes inner products.
         n_train: rows that train the reduction and the codec at most.
-        seed: of the run: it draws the training rows that the run drew.
+        seed: of the run: it draws the training rows that the run drew, and is that of every random start.
         k: results asked for.
     """
     unit = metric == "cosine"
@@ -32,13 +65,14 @@ def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: i
         "import numpy as np",
         "",
         f"# vectors: float32 (n, {full_dim}), queries: float32 (m, {full_dim}), from {trial.space.model!a}",
-        "# The k-means inside starts from FAISS's own seed: the index is equivalent, its codes are not the same bytes.",
+        "# Random starts are seeded as in the run: the codes are its codes, but for rounding.",
         f"n_train = min(len(vectors), {n_train})",
         f"drawn = np.random.default_rng({seed}).choice(len(vectors), size=n_train, replace=False, shuffle=False)",
         "picked = np.sort(drawn)",
         "sample = vectors[picked]",
         *_reduction_lines(trial, unit=unit),
         f"index = faiss.index_factory({trial.space.dim}, {trial.factory!a}, faiss.{faiss_metric})",
+        *_seed_lines(trial, seed),
         "index.train(to_space(sample))",
         "index.add(to_space(vectors))",
     ]
@@ -49,17 +83,50 @@ def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: i
     return "\n".join(lines) + "\n"
 
 
-def _reservoir_lines(trial: Trial) -> list[str]:
-    factory = parse_factory(trial.factory, trial.space.dim)
-    if not factory.codec.is_fast_scan or factory.nlist:
-        return []
+def _path_lines(factory: Factory) -> list[str]:
+    """From `index` to `codes`, the index of the first search, past a rescoring tier and a transform."""
     lines = ["codes = faiss.downcast_index(index)"]
     if factory.refine:
         lines.append("codes = faiss.downcast_index(codes.base_index)")
     if factory.transform:
         lines.append("codes = faiss.downcast_index(codes.index)")
+    return lines
+
+
+def _seed_lines(trial: Trial, seed: int) -> list[str]:
+    """Give k-means, OPQ and graphs the seed of the run, as `ragopt.index.seeding.seed_training` does."""
+    factory = parse_factory(trial.factory, trial.space.dim)
+    family, lines = factory.codec.family.removesuffix("fs"), []
+    if factory.transform and factory.transform.kind == "OPQ":
+        outer = "faiss.downcast_index(faiss.downcast_index(index).base_index)" if factory.refine else "index"
+        lines += [
+            f"opq = faiss.downcast_VectorTransform(faiss.downcast_index({outer}).chain.at(0))",
+            "seeded = faiss.ProductQuantizer(opq.d_out, opq.M, 8)",
+            f"seeded.cp.seed = {seed}",
+            "opq.pq = seeded",
+        ]
+    if factory.nlist:
+        lines.append(f"codes.cp.seed = {seed}")
+    if factory.is_graph:
+        lines += [f"codes.hnsw.rng = faiss.RandomGenerator({seed})", "codes = faiss.downcast_index(codes.storage)"]
+    if family in ("PQ", "RQ"):
+        lines.append(f"codes.{family.lower()}.cp.seed = {seed}")
+    if family == "PRQ":
+        lines += [
+            "for split in range(codes.prq.nsplits):",
+            f"    faiss.downcast_AdditiveQuantizer(codes.prq.subquantizer(split)).cp.seed = {seed}",
+        ]
+    if factory.refine and factory.refine.family == "PQ":
+        lines.append(f"faiss.downcast_index(faiss.downcast_index(index).refine_index).pq.cp.seed = {seed}")
+    return [*_path_lines(factory), *lines] if lines else []
+
+
+def _reservoir_lines(trial: Trial) -> list[str]:
+    factory = parse_factory(trial.factory, trial.space.dim)
+    if not factory.codec.is_fast_scan or factory.nlist:
+        return []
     return [
-        *lines,
+        *_path_lines(factory),
         f"codes.implem = {RESERVOIRS}  # FAISS 1.15.1 can lose results of a batch with its default up to k = 20",
     ]
 

@@ -16,10 +16,9 @@ from markupsafe import Markup, escape
 
 from ragopt.artifacts import write_atomically
 from ragopt.choose import cheapest_bill
-from ragopt.errors import ArtifactError
 from ragopt.report import palette, words
 from ragopt.report.charts import frontier_chart
-from ragopt.report.faiss_lines import plain_faiss_lines
+from ragopt.report.faiss_lines import lines_of_run
 from ragopt.report.frame import caption
 from ragopt.report.info import (
     CostAxis,
@@ -32,7 +31,6 @@ from ragopt.report.info import (
     quality_names,
 )
 from ragopt.report.pictures import svg_text
-from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
@@ -128,7 +126,7 @@ def _context(run: Run) -> dict[str, Any]:
         "zero": Decimal(0),
         "all_trials": _rows(run),
         "n_trials": len(run.trials),
-        "faiss_lines": _faiss_lines(run),
+        "faiss_lines": lines_of_run(run),
         "command": words.reproduce_command(run),
         "palette": palette,
         "twins": palette.dark_twins([point.space for point in points]),
@@ -177,22 +175,3 @@ def _rows(run: Run) -> list[tuple[TrialResult, Any]]:
     rows = [(result, cheapest_bill(result)) for result in run.trials]
     rows.sort(key=lambda row: (row[1] is None, row[1].usd_per_month if row[1] else 0, str(row[0].trial)))
     return rows[:SHOWN_TRIALS]
-
-
-def _faiss_lines(run: Run) -> str:
-    trial = run.recommendation.trial
-    models = [model for model in run.info["models"] if model["name"] == trial.space.model]
-    if not models:
-        raise ArtifactError(
-            f"The run {run.folder} recommends the model {trial.space.model}, which its run.json does not list",
-            next_step="Run the sweep again: the run folder does not fit together",
-        )
-    model = models[0]
-    return plain_faiss_lines(
-        trial,
-        full_dim=int(model["dim"]),
-        metric=run.info["arguments"]["metric"],
-        n_train=min(CONFIRM_TRAIN_ROWS, int(model["n_vectors"])),
-        seed=int(run.info["arguments"].get("seed", 0)),
-        k=int(run.info["k"]),
-    )

@@ -50,7 +50,7 @@ class Built:
         recall: recall_vs_exact@k measured on what was written; low and high are its 95 % interval, over n_queries
             confirmation queries of the run.
         n_different: queries whose recall_vs_exact is another than in the run; None where the run did not build it.
-        size_bytes: of all files. lance: of LanceDB's index; None for FAISS.
+        size_bytes: of the files that the manifest names. lance: of LanceDB's index; None for FAISS.
     """
 
     folder: Path
@@ -97,7 +97,7 @@ def compared_with_run(root: Path, manifest: Manifest, run: Run, material: RunMat
 
 
 def size_bytes(manifest: Manifest) -> int:
-    """Bytes of all files of a version."""
+    """Bytes of the files that the manifest of a version names."""
     return sum(entry.size_bytes for entry in manifest.files.values())
 
 

@@ -1,0 +1,88 @@
+"""`ragopt build` and `ragopt bench-serve` as a user types them: what they print, write and refuse."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+import ragopt
+from tests.cli import ragopt as run_ragopt
+from tests.served import swept
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a finished run of two trials, `run`, and its artifacts."""
+    folder = tmp_path_factory.mktemp("built")
+    swept(folder, ["Flat", "SQ8"], n=120)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(folder):
+    """What `ragopt build` printed as JSON; the index lies in `index`."""
+    done = run_ragopt("build", "run", "--out", "index", "--cache-dir", "cache", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_json_is_what_the_verb_returns(folder, built):
+    """--json prints the record of `ragopt.build`, and only that; the folder says the same of itself."""
+    again = asdict(ragopt.build(folder / "run", out=folder / "again", cache_dir=folder / "cache"))
+    del again["folder"]
+    # Lance names files by chance, so lengths of its manifests may differ; all else is the same.
+    assert {name: built[name] for name in again if name != "size_bytes"} == {
+        name: value for name, value in again.items() if name != "size_bytes"
+    }
+    manifest = ragopt.open(folder / "index").manifest
+    assert built["size_bytes"] == sum((folder / "index" / name).stat().st_size for name in manifest.files)
+    assert built["trial"] == manifest.trial
+
+
+def test_text_names_the_trial_the_quality_and_the_next_step(folder):
+    """Without --json people read the trial, the interval, whether it is the run's, and how to open it."""
+    done = run_ragopt("build", "run", "--out", "other", "--trial", "wordllama@256:none | SQ8", "--cache-dir", "cache",
+                      "--with-vectors", cwd=folder)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "other: wordllama@256:none | SQ8"
+    assert lines[1].startswith("117 chunks, ")
+    assert lines[2].endswith("over 100 queries: the same as in the run for every query")
+    assert lines[3] == 'Open it: ragopt.open("other").search("a question")'
+    assert "vector" in ragopt.open(folder / "other").as_lancedb().schema.names
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["run", "--out", "cache"], "--out cache holds something else than an index of ragopt"),
+    (["run", "--out", "x", "--trial", "wordllama@256:none | SQ4"], "has no trial 'wordllama@256:none | SQ4'"),
+    (["run", "--out", "x", "--trial", "SQ4 or so"], "SQ4 or so"),
+    (["run", "--out", "x", "--corpus", "elsewhere"], "elsewhere"),
+    (["nowhere", "--out", "x"], "nowhere"),
+])  # fmt: skip
+def test_what_cannot_be_built_is_one_message_and_leaves_nothing(folder, arguments, words):
+    """Exit code 1, a message that names the value, and no new folder, for every mistake."""
+    before = sorted(path.name for path in folder.iterdir())
+    done = run_ragopt("build", *arguments, "--cache-dir", "cache", "--quiet", cwd=folder)
+    assert done.returncode == 1
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@pytest.mark.usefixtures("built")
+def test_bench_serve_measures_the_folder(folder):
+    """Every batch size up to the callers is measured on the canaries' questions, and the chart is a picture."""
+    done = run_ragopt("bench-serve", "index", "--seconds", "0.2", "--concurrency", "4", "--k", "3", "--json", "--chart",
+                      "serve.png", "--quiet", cwd=folder)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    bench = json.loads(done.stdout)
+    assert {one["batch_size"] for one in bench["callers"]} >= {1, 2, 4}
+    assert (folder / "serve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bench_serve_refuses_what_is_no_index(folder):
+    """A folder that ragopt did not build is an error that names it."""
+    done = run_ragopt("bench-serve", "cache", cwd=folder)
+    assert done.returncode == 1
+    assert "cache" in done.stderr
+    assert "Traceback" not in done.stderr
