@@ -45,17 +45,18 @@ def key_of(recipe: Mapping[str, Any]) -> str:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Flush a folder's entries, so that a rename survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Flush a folder's entries, so that a rename survives a power cut. Raises StorageError: a disk full or broken."""
+    with storage_errors(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def fsync_file(path: Path) -> None:
-    """Flush a file's bytes to the disk."""
-    with path.open("rb") as handle:
+    """Flush a file's bytes to the disk. Raises StorageError: the disk is full or broken."""
+    with storage_errors(path), path.open("rb") as handle:
         os.fsync(handle.fileno())
 
 
@@ -72,7 +73,16 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"Cannot write {path}: {os.strerror(error.errno or 0)}",
                 next_step="Free some space or choose another disk with --cache-dir or --out; finished steps are kept",
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+        if error.errno in (
+            errno.EACCES,
+            errno.EROFS,
+            errno.EPERM,
+            errno.EIO,
+            errno.ENOTDIR,
+            errno.EEXIST,
+            errno.ENOENT,
+            errno.ELOOP,
+        ):
             raise StorageError(
                 f"Cannot write {path}: {os.strerror(error.errno)}",
                 next_step="Choose a folder that you may write to with --cache-dir or --out",
@@ -80,25 +90,41 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
+@contextlib.contextmanager
+def prepared(path: Path, data: bytes | memoryview | str) -> Iterator[Callable[[], None]]:
+    """Write a file's next content beside it, flushed; the function that is given puts it in the file's place.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+
+    def put() -> None:
+        with storage_errors(path):
+            temporary.replace(path)
+            fsync_folder(path.parent)
+
+    try:
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as handle:
+                handle.write(data.encode() if isinstance(data, str) else data)
+                handle.flush()
+                os.fsync(handle.fileno())
+        yield put
+    finally:
+        with contextlib.suppress(OSError):  # the error that counts is the one before: not there, or no folder at all
+            temporary.unlink()
+
+
+def write_atomically(path: Path, data: bytes | memoryview | str) -> None:
     """Write a whole file or nothing: temporary name in the same folder, flush, rename.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written.
     """
-    blob = data.encode() if isinstance(data, str) else data
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with temporary.open("wb") as handle:
-                handle.write(blob)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        fsync_folder(path.parent)
+    with prepared(path, data) as put:
+        put()
 
 
 class ArtifactStore:

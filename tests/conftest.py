@@ -1,6 +1,8 @@
 """Fixtures that more than one test file uses."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -28,3 +30,23 @@ def shared():
     if not folder:
         pytest.skip("RAGOPT_SHARED is not set")
     return Path(folder)
+
+
+@pytest.fixture
+def ram(tmp_path):
+    """A folder in memory where there is one: a flush to a disk takes milliseconds, and SIGKILL loses none of them."""
+    memory = Path("/dev/shm")  # noqa: S108 - shm_overview(7)
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(prefix="ragopt-", dir=memory))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """The folder of a small finished run: see `small_served.small_run`."""
+    from tests.small_served import small_run  # noqa: PLC0415 - loaded when first used
+
+    return small_run(tmp_path_factory.mktemp("small"))

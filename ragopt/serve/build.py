@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from ragopt.artifacts import ArtifactStore, fsync_folder, storage_errors
 from ragopt.errors import InputError
 from ragopt.serve import layout
-from ragopt.serve.generation import remove_other_generations
 from ragopt.serve.lance_build import LanceParts, check_enough_queries
+from ragopt.serve.leftovers import remove_other_generations
 from ragopt.serve.locks import hold_writer
-from ragopt.serve.manifest import Manifest, acknowledge, read_manifest, write_manifest
+from ragopt.serve.manifest import Manifest, make_current
+from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.parts import FaissParts
 from ragopt.serve.run_material import material_of_run, settings_of_run
 from ragopt.sweep.built_finalist import build_finalist
@@ -125,8 +126,7 @@ def _committed(out: Path, make: Callable[[Path, str, int, int], tuple[Manifest, 
             name = layout.generation_name(number)
             remove_other_generations(out, layout.generation_name(old.generation))
             manifest, built = make(out, name, old.version + 1, number)
-            write_manifest(out, manifest)
-            acknowledge(out, manifest.version)
+            make_current(out, manifest)
             remove_other_generations(out, name)
             return built
     beside = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
@@ -136,8 +136,7 @@ def _committed(out: Path, make: Callable[[Path, str, int, int], tuple[Manifest, 
     try:
         with hold_writer(beside):
             manifest, built = make(beside, layout.generation_name(1), 1, 1)
-            write_manifest(beside, manifest)
-            acknowledge(beside, 1)
+            make_current(beside, manifest)
             with storage_errors(out):
                 beside.rename(out)
                 fsync_folder(out.parent)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ragopt.artifacts import fsync_folder
 from ragopt.serve.file_checks import entries_of, files_under
 from ragopt.serve.layout import TABLE_NAME, generation_name, safe_path
-from ragopt.serve.manifest import Manifest, acknowledge, named_files, write_manifest
+from ragopt.serve.manifest import Manifest, make_current, named_files
 from ragopt.serve.table import lance
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def commit(root: Path, manifest: Manifest, *, before: Manifest | None = None) ->
         manifest = replace(manifest, files=entries_of(own, known))
         for folder in (*(one for one in generation.rglob("*") if one.is_dir()), generation):
             fsync_folder(folder)
-    write_manifest(root, manifest)
-    acknowledge(root, manifest.version)
+    make_current(root, manifest)
     if before is not None:
         for name in set(before.files) - set(manifest.files):
             with contextlib.suppress(OSError):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragopt.artifacts import fsync_file, fsync_folder, storage_errors
+from ragopt.artifacts import fsync_folder, write_atomically
 from ragopt.serve.arrays import write_array
 from ragopt.serve.file_checks import entries_of, files_under
+from ragopt.serve.lance_writes import lance_writes
 from ragopt.serve.layout import GENERATION_LOCK, TABLE_FOLDER
-from ragopt.serve.locks import unread
 from ragopt.serve.manifest import State
 from ragopt.serve.table import create_table, lines_where, rows_and_ids
 
@@ -44,16 +43,20 @@ def write_faiss(index: faiss.Index, path: Path) -> None:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     # Through memory: FAISS only prints an error of its last buffer (faiss/impl/io.cpp, 1.15.1).
-    blob = faiss.serialize_index(index)
-    with storage_errors(path), path.open("wb") as handle:
-        handle.write(blob.data)
-    fsync_file(path)
+    # By renaming: a reader may have mapped a file of this name.
+    write_atomically(path, faiss.serialize_index(index).data)
 
 
 def write_table(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> tuple[Any, NDArray[np.uint64]]:
-    """Write the table and the file of its lines; the table and uint64 (n, 2), row and row id, sorted by row."""
-    table = create_table(folder, schema, batches)
-    pairs = rows_and_ids(lines_where(table, None))
+    """Write the table and the file of its lines; the table and uint64 (n, 2), row and row id, sorted by row.
+
+    Raises:
+        StorageError: the disk is full.
+        RagoptError: of `batches`.
+    """
+    with lance_writes(folder / TABLE_FOLDER):
+        table = create_table(folder, schema, batches)
+        pairs = rows_and_ids(lines_where(table, None))
     write_array(folder / BASE_LINES, pairs)
     return table, pairs
 
@@ -89,16 +92,3 @@ def flushed_entries(root: Path, generation: str) -> dict[str, FileEntry]:
 def table_name(generation: str) -> str:
     """Name of a generation's table."""
     return f"{generation}/{TABLE_FOLDER}"
-
-
-def remove_other_generations(root: Path, keep: str) -> None:
-    """Remove generations that are no longer current and that nobody reads; the writer's lock has to be held."""
-    for folder in root.glob("gen-*"):
-        if folder.name == keep or not folder.is_dir():
-            continue
-        lock = unread(folder)
-        if lock is None and (folder / GENERATION_LOCK).exists():
-            continue  # somebody reads it: the next writer removes it
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            lock.close()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ragopt.records import LatencyMs, Metric, Run
+    from ragopt.records import LatencyMs, Run
     from ragopt.serve.lance_index import LanceSearch, LanceType
     from ragopt.serve.manifest import Manifest
     from ragopt.serve.run_material import RunMaterial
@@ -109,7 +109,7 @@ class LanceParts(Parts):
         columns = metadata_columns(self.material)
         table, _ = write_table(self.folder, schema_of(columns, vectors.dim), self.batches(columns, with_vectors=True))
         build = build_arguments(self._index_type, vectors.n, vectors.dim)
-        _create(table, self._index_type, build, self.material.settings.metric)
+        self._create(table, build)
         chosen = self._chosen(table, build)
         latency = self._questions(self._rows).latency(table, chosen.search, most_timed=N_TIMED)
         exact = Trial(Space(trial.space.model, vectors.dim, "none"), "Flat")
@@ -118,6 +118,18 @@ class LanceParts(Parts):
                           lance=lance)  # fmt: skip
         manifest = self.manifest(version, number, own, self._about(run, trial, chosen, latency))
         return manifest, self._built(manifest, chosen, latency)
+
+    def _create(self, table: Any, build: Mapping[str, int]) -> None:
+        """Build the index. Raises InputError: LanceDB refuses, or leaves vectors out because they are too few."""
+        create_lance_index(table, self.folder, self._index_type, build, self.material.settings.metric)
+        left_out = index_of(table).num_unindexed_rows
+        if left_out:
+            raise InputError(
+                f"LanceDB left {left_out:,} of {table.count_rows():,} vectors out of {self._index_type}: too few to "
+                "train it",
+                allowed="256 vectors or more for codes of 8 bits (lancedb 0.40)",
+                next_step=OTHER_INDEX,
+            )
 
     def _questions(self, rows: NDArray[np.int64]) -> Questions:
         data, plan = self.material.data, self.material.plan
@@ -191,16 +203,4 @@ def check_enough_queries(n: int, min_recall: float, seed: int) -> None:
             allowed="a limit that half of the confirmation queries can show",
             next_step=f"Sweep with more --confirm-queries, or give a lower --min-recall, {int(most * 1000) / 1000} at "
             "most",
-        )
-
-
-def _create(table: Any, index_type: LanceType, build: Mapping[str, int], metric: Metric) -> None:
-    """Build the index. Raises InputError: LanceDB refuses, or leaves vectors out because they are too few."""
-    create_lance_index(table, index_type, build, metric)
-    left_out = index_of(table).num_unindexed_rows
-    if left_out:
-        raise InputError(
-            f"LanceDB left {left_out:,} of {table.count_rows():,} vectors out of {index_type}: too few to train it",
-            allowed="256 vectors or more for codes of 8 bits (lancedb 0.40)",
-            next_step=OTHER_INDEX,
         )

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from ragopt.errors import InputError
+from ragopt.serve.lance_writes import first_line, lance_writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ragopt.records import Metric
 
@@ -132,27 +134,32 @@ def build_arguments(index_type: LanceType, n_vectors: int, dim: int) -> dict[str
     return {**first, "num_bits": RQ_BITS} if index_type.endswith("RQ") else first
 
 
-def create_lance_index(table: Any, index_type: LanceType, build: Mapping[str, int], metric: Metric) -> None:
+def create_lance_index(
+    table: Any, folder: Path, index_type: LanceType, build: Mapping[str, int], metric: Metric
+) -> None:
     """Build an index over the table's vectors.
 
     Args:
         table: of lancedb, at its newest version.
+        folder: where it lies.
         index_type: its kind.
         build: arguments; fewer partitions are made where the table has fewer than `PARTITION_ROWS` vectors for each.
         metric: of the vectors.
 
     Raises:
         InputError: LanceDB refuses.
+        StorageError: the disk is full.
     """
     import lancedb.index  # noqa: PLC0415 - loaded when first used
 
-    from ragopt.serve.table import VECTOR, first_line  # noqa: PLC0415 - numpy is loaded when first used
+    from ragopt.serve.table import VECTOR  # noqa: PLC0415 - numpy is loaded when first used
 
     most = max(1, table.count_rows() // PARTITION_ROWS)
     arguments = {**build, "num_partitions": min(build["num_partitions"], most)}
     config = getattr(lancedb.index, CONFIGS[index_type])(distance_type=DISTANCES[metric], **arguments)
     try:
-        table.create_index(VECTOR, config=config, replace=True)
+        with lance_writes(folder):
+            table.create_index(VECTOR, config=config, replace=True)
     except (ValueError, RuntimeError) as error:
         raise InputError(f"LanceDB cannot build {index_type} over these vectors: {first_line(error)}",
                          next_step=OTHER_INDEX) from error  # fmt: skip

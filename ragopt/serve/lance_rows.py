@@ -61,11 +61,11 @@ class LanceRows:
         """The last segment's lines."""
         return TableSegment.of(snapshot)
 
-    def write_base(self, before: Snapshot, folder: Path, table: Any) -> str:  # noqa: ARG002 - written with the table
+    def write_base(self, before: Snapshot, folder: Path, table: Any) -> str:
         """Train the index anew, with the same parameters, over the rewritten table."""
         manifest = before.manifest
         lance = lance_of(manifest)
-        create_lance_index(table, lance.index_type, lance.build, manifest.metric)
+        create_lance_index(table, folder, lance.index_type, lance.build, manifest.metric)
         return ""
 
 

@@ -13,6 +13,9 @@ from ragopt.serve.layout import GENERATION_LOCK, WRITER_LOCK
 if TYPE_CHECKING:
     from pathlib import Path
 
+OWN_FILE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""How a lock's file is opened: no link is followed, and a pipe in its place does not block (open(2))."""
+
 
 class HeldLock:
     """An open file with an flock(2) on it; the lock goes when it is closed or the process ends, however it ends."""
@@ -49,7 +52,8 @@ def hold_writer(root: Path) -> HeldLock:
     """
     path = root / WRITER_LOCK
     with storage_errors(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Without following a link: the lock's file is emptied and written.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OWN_FILE, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -60,9 +64,15 @@ def hold_writer(root: Path) -> HeldLock:
             allowed="one writer at a time; any number of readers",
             next_step="Wait until it has closed the index, or write through that process",
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return HeldLock(descriptor)
+    held = HeldLock(descriptor)
+    try:
+        with storage_errors(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BaseException:
+        held.close()  # the error's traceback keeps `held`: whoever handles it may want to write again
+        raise
+    return held
 
 
 def hold_generation(generation: Path) -> HeldLock:
@@ -71,7 +81,7 @@ def hold_generation(generation: Path) -> HeldLock:
     Raises:
         OSError: the generation is gone.
     """
-    descriptor = os.open(generation / GENERATION_LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(generation / GENERATION_LOCK, os.O_RDONLY | OWN_FILE)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return HeldLock(descriptor)
 
@@ -79,7 +89,7 @@ def hold_generation(generation: Path) -> HeldLock:
 def unread(generation: Path) -> HeldLock | None:
     """Hold a generation alone, so that it can be removed; None while somebody reads it."""
     try:
-        descriptor = os.open(generation / GENERATION_LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(generation / GENERATION_LOCK, os.O_RDONLY | OWN_FILE)
     except OSError:
         return None
     try:

@@ -1,30 +1,26 @@
-"""The manifest of a served folder: what belongs to one version, read with every value checked."""
+"""The manifest of a served folder: what belongs to one version."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
-from ragopt.corpus.metadata import ColumnKind
-from ragopt.corpus.splitting import ChunkOptions
-from ragopt.errors import IndexFormatError, RagoptError
+from ragopt.artifacts import prepared
 from ragopt.records import Metric, Trial
-from ragopt.serve.lance_index import LanceIndex
 from ragopt.serve.layout import ACKNOWLEDGED_FILE, MANIFEST_FILE
-from ragopt.serve.sealed_json import read_sealed, write_sealed
+from ragopt.serve.sealed_json import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ragopt.corpus.metadata import ColumnKind
+    from ragopt.corpus.splitting import ChunkOptions
+    from ragopt.serve.lance_index import LanceIndex
+
 SCHEMA = 1
 FORMAT = "ragopt-index"
 Engine = Literal["faiss", "lancedb"]
-MOST_ROWS = 2**40
-"""More vectors than any one machine holds: a count beyond it is damage."""
-MOST_DIM = 2**16
-"""Eight times the largest embedding that is sold (facts of models, 2026-07: 8,192 dimensions)."""
-HASH_CHARS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class Segment:
     """Rows that were added together: a FAISS file and the lines of the table that they stand for.
 
     Attributes:
-        index: file of the FAISS index; empty for an index that lives in the table.
+        index: file of the FAISS index; empty for vectors that LanceDB searches in the table.
         lines: file of uint64 (n_lines, 2): row, row id of the table.
         n_rows: vectors.
     """
@@ -137,135 +133,35 @@ class Manifest:
         return Trial.parse(self.trial)
 
 
-def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Make a version the folder's current one: the commit point of every change."""
-    write_sealed(root / MANIFEST_FILE, {"schema": SCHEMA, "format": FORMAT, **asdict(manifest)})
+def make_current(root: Path, manifest: Manifest) -> None:
+    """Make a version the folder's current one, the commit point of every change, and acknowledge it.
 
-
-def acknowledge(root: Path, version: int) -> None:
-    """Note that a caller was told of a version: from now on an older manifest is damage."""
-    write_sealed(root / ACKNOWLEDGED_FILE, {"schema": SCHEMA, "version": version})
-
-
-def read_manifest(root: Path) -> Manifest:
-    """Read the current version.
+    From then on an older manifest is damage. Both files are written before either is put in its place: on a full disk
+    nothing has changed.
 
     Raises:
-        IndexFormatError: no served index there, one of a newer schema, a value that cannot be, or a manifest that is
-            older than a version that was acknowledged.
+        StorageError: the disk is full.
     """
-    path = root / MANIFEST_FILE
-    if not path.is_file():
-        raise IndexFormatError(f"{root} is no served index: it has no {MANIFEST_FILE}",
-                               next_step="Build one: ragopt build RUN --out DIR")  # fmt: skip
-    # The acknowledged version first: a writer moves the manifest on before it.
-    told = read_sealed(root / ACKNOWLEDGED_FILE).get("version")
-    content = read_sealed(path)
-    if content.get("format") != FORMAT or content.get("schema") != SCHEMA:
-        raise IndexFormatError(
-            f"{path} has format {content.get('format')!r}, schema {content.get('schema')!r}",
-            allowed=f"{FORMAT}, schema {SCHEMA}",
-            next_step="Open it with the version of ragopt that wrote it",
-        )
-    try:
-        manifest = _parsed(content)
-    except (RagoptError, KeyError, TypeError, ValueError) as error:
-        raise IndexFormatError(
-            f"{path} cannot be read: {type(error).__name__}: {error}",
-            next_step="Build the index again, or restore the folder from a copy",
-        ) from error
-    if not isinstance(told, int) or told > manifest.version:
-        raise IndexFormatError(
-            f"{path} is version {manifest.version}, but version {told} was acknowledged: the manifest was put back",
-            next_step="Restore the whole folder from one copy, or build the index again",
-        )
-    return manifest
+    content = {"schema": SCHEMA, "format": FORMAT, **asdict(manifest)}
+    told = {"schema": SCHEMA, "version": manifest.version}
+    with (
+        prepared(root / MANIFEST_FILE, sealed(content)) as put_manifest,
+        prepared(root / ACKNOWLEDGED_FILE, sealed(told)) as put_acknowledged,
+    ):
+        put_manifest()
+        put_acknowledged()
 
 
-def _parsed(content: Mapping[str, Any]) -> Manifest:
-    """Check every value; any other raises ValueError, KeyError or TypeError."""
-    files = {_text(name): FileEntry(_sha(one["sha256"]), _count(one["size_bytes"]))
-             for name, one in _table(content["files"]).items()}  # fmt: skip
-    segments = tuple(Segment(_text(one["index"]), _text(one["lines"]), _count(one["n_rows"], MOST_ROWS))
-                     for one in content["segments"])  # fmt: skip
-    chunk = _table(content["chunk"])
-    manifest = Manifest(
-        version=_count(content["version"]),
-        generation=_count(content["generation"]),
-        engine=cast("Engine", _one_of(content["engine"], get_args(Engine))),
-        trial=str(Trial.parse(_text(content["trial"]))),
-        metric=cast("Metric", _one_of(content["metric"], get_args(Metric))),
-        k=_count(content["k"], MOST_ROWS),
-        n_results=_count(content["n_results"], MOST_ROWS),
-        full_dim=_count(content["full_dim"], MOST_DIM),
-        seed=_count(content["seed"]),
-        model={_text(name): value for name, value in _table(content["model"]).items()},
-        chunk=ChunkOptions(**chunk),
-        segments=segments,
-        state=State(**{name: _text(value) for name, value in _table(content["state"]).items()}),
-        **{name: _text(content[name]) for name in ("template", "rotation", "canaries", "questions", "table")},
-        table_version=_count(content["table_version"]),
-        columns={_text(name): _kind(kind) for name, kind in _table(content["columns"]).items()},
-        with_vectors=bool(content["with_vectors"]),
-        coding=_coding(content["coding"]),
-        coding_added=_coding(content["coding_added"]),
-        lance=None if content["lance"] is None else LanceIndex.parsed(content["lance"]),
-        files=files,
-        about=_table(content["about"]),
-    )
-    if not segments or manifest.n_rows > MOST_ROWS:
-        raise ValueError(f"{len(segments)} segments of {manifest.n_rows} rows")
-    if (manifest.engine == "lancedb") != (manifest.lance is not None):
-        raise ValueError(f"engine {manifest.engine} with the LanceDB index {manifest.lance}")
-    if any((manifest.engine == "faiss") != bool(segment.index) for segment in segments):
-        raise ValueError(f"engine {manifest.engine} with the segments {segments}")
-    for name in named_files(manifest):
-        if name not in files:
-            raise ValueError(f"no checksum of {name}")
-    return manifest
+def table_versions(manifest: Manifest) -> set[str]:
+    """What Lance calls the file of a version, in its second and its first scheme of naming (lancedb 0.40)."""
+    folder = f"{manifest.table}/_versions"
+    return {f"{folder}/{2**64 - 1 - manifest.table_version}.manifest", f"{folder}/{manifest.table_version}.manifest"}
 
 
 def named_files(manifest: Manifest) -> list[str]:
     """Files that a manifest names itself; those of the table stand only under `files`."""
     state = asdict(manifest.state).values()
-    parts = [name for segment in manifest.segments for name in (segment.index, segment.lines)]
-    single = (manifest.template, manifest.rotation, manifest.canaries, manifest.questions)
-    return [name for name in (*parts, *state, *single) if name]
-
-
-def _coding(value: Any) -> Coding:
-    return Coding(_count(value["n"], MOST_ROWS), float(value["mean"]), float(value["variance"]))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _sha(value: Any) -> str:
-    if not (isinstance(value, str) and len(value) == HASH_CHARS):
-        raise ValueError(f"{value!r} is no SHA-256")
-    return value
-
-
-def _count(value: Any, most: int = 2**63) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise ValueError(f"{value!r} is no count up to {most}")
-    return value
-
-
-def _kind(value: Any) -> ColumnKind:
-    return cast("ColumnKind", _one_of(value, get_args(ColumnKind)))
-
-
-def _one_of(value: Any, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
-    return str(value)
-
-
-def _table(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{str(value)[:40]!r} is no table")
-    return value
+    required = [segment.lines for segment in manifest.segments] + [*state, manifest.canaries]
+    if manifest.engine == "faiss":
+        required += [segment.index for segment in manifest.segments] + [manifest.template]
+    return [*required, *(name for name in (manifest.rotation, manifest.questions) if name)]

@@ -13,7 +13,7 @@ from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import project
 from ragopt.index import saved
 from ragopt.index.coding_error import coding_errors
-from ragopt.index.compacted import template_of
+from ragopt.index.template import template_of
 from ragopt.serve import layout
 from ragopt.serve.arrays import write_array
 from ragopt.serve.built import Built, compared_with_run

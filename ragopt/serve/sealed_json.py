@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from ragopt.artifacts import canonical_json, write_atomically
+from ragopt.artifacts import canonical_json
 from ragopt.errors import IndexFormatError
 
 if TYPE_CHECKING:
@@ -14,19 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEAL = "sha256"
-MOST_BYTES = 256 << 20
-"""A manifest names every file of its folder in some 150 bytes each: a million files stay below this."""
+MOST_BYTES = 64 << 20
+"""A manifest names every file of its folder in some 150 bytes each: four hundred thousand files stay below this, and
+what JSON of this length can hold at most, empty tables, takes 2 GB as objects of Python."""
 
 
 def sealed(content: Mapping[str, Any]) -> str:
     """Write content as canonical JSON with the SHA-256 of the rest under `sha256`."""
     body = {name: value for name, value in content.items() if name != SEAL}
     return canonical_json({**body, SEAL: hashlib.sha256(canonical_json(body).encode()).hexdigest()})
-
-
-def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a file by sealed content, whole or not at all. Raises StorageError: the disk is full."""
-    write_atomically(path, sealed(content))
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
@@ -36,6 +32,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
         IndexFormatError: the file is missing, too large, no JSON, or not byte for byte what was written.
     """
     try:
+        if not path.is_file():
+            raise _damaged(path, "is missing or no file")
         with path.open("rb") as handle:
             raw = handle.read(MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:

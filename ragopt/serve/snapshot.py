@@ -12,16 +12,20 @@ from ragopt.embed.spaces import Rotation
 from ragopt.errors import IndexFormatError
 from ragopt.index.build import faiss_metric, set_search, use_reservoirs
 from ragopt.serve.arrays import read_array
+from ragopt.serve.consistency import check_consistency
 from ragopt.serve.file_checks import Verify, check_files
 from ragopt.serve.layout import generation_name, safe_path
+from ragopt.serve.leftovers import removed_leftovers
 from ragopt.serve.locks import HeldLock, hold_generation
-from ragopt.serve.manifest import Manifest, read_manifest
+from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.table import open_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from ragopt.serve.manifest import Manifest
 
 TRIES = 10
 """Openings that meet a writer's commit in the middle try again: a commit takes milliseconds, so ten in a row do not."""
@@ -32,7 +36,7 @@ class Part:
     """A segment, opened.
 
     Attributes:
-        index: FAISS index, memory-mapped, with the trial's search parameters; None for vectors that live in the table.
+        index: FAISS index, memory-mapped, with the trial's search parameters; None for vectors that LanceDB searches.
         first_row: number of its first row. n_rows: vectors in it.
         lines: uint64 (n_lines, 2), row and row id of the table, sorted by row.
     """
@@ -90,9 +94,18 @@ class Snapshot:
         """The table at this version, opened when first needed."""
         with self._table_lock:
             if not self._table:
-                folder = safe_path(self.root, self.manifest.table)
-                self._table.append(open_table(folder.parent, self.manifest.table_version))
+                self._table.append(self._opened_table())
             return self._table[0]
+
+    def _opened_table(self) -> Any:
+        folder = safe_path(self.root, self.manifest.table).parent
+        try:
+            return open_table(folder, self.manifest.table_version)
+        except IndexFormatError:
+            # Lance reads its newest version first, which may be half of one that never was this index's.
+            if not removed_leftovers(self.root):
+                raise
+            return open_table(folder, self.manifest.table_version)
 
 
 def open_snapshot(root: Path, verify: Verify) -> Snapshot:
@@ -106,7 +119,7 @@ def open_snapshot(root: Path, verify: Verify) -> Snapshot:
         try:
             lease = hold_generation(safe_path(root, generation_name(manifest.generation)))
             check_files(root, manifest.files, verify=verify)
-            return opened_version(root, manifest, lease)
+            return _checked(opened_version(root, manifest, lease), verify)
         except (OSError, IndexFormatError) as error:
             # A writer that committed meanwhile has removed files of the version that was being opened.
             if attempt + 1 < TRIES and read_manifest(root).version != manifest.version:
@@ -119,6 +132,12 @@ def open_snapshot(root: Path, verify: Verify) -> Snapshot:
             ) from error
     raise IndexFormatError(f"{root} changed {TRIES} times while it was opened",
                            next_step="Open it again when the writer is less busy")  # fmt: skip
+
+
+def _checked(snapshot: Snapshot, verify: Verify) -> Snapshot:
+    if verify == "full":
+        check_consistency(snapshot)
+    return snapshot
 
 
 def opened_version(root: Path, manifest: Manifest, lease: HeldLock) -> Snapshot:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragopt.artifacts import canonical_json, storage_errors
+from ragopt.artifacts import canonical_json
 from ragopt.corpus.metadata import ColumnKind, column_value
 from ragopt.errors import IndexFormatError, InputError
+from ragopt.serve.lance_writes import first_line
 from ragopt.serve.layout import TABLE_NAME
 
 if TYPE_CHECKING:
@@ -93,12 +94,25 @@ def batch_of(
 
 
 def create_table(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Any:
-    """Write a new table, streaming. Raises StorageError: the disk is full."""
+    """Write a new table, streaming; an error of `batches` comes through as it is. Use inside `lance_writes`."""
     import pyarrow as pa  # noqa: PLC0415 - loaded when first used
 
-    with storage_errors(folder):
-        reader = pa.RecordBatchReader.from_batches(schema, batches)
+    failures: list[Exception] = []
+
+    def watched() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    reader = pa.RecordBatchReader.from_batches(schema, watched())
+    try:
         return lance().connect(str(folder)).create_table(TABLE_NAME, reader, schema=schema)
+    except (RuntimeError, ValueError, OSError):
+        if failures:
+            raise failures[0] from None  # Lance gives only its text
+        raise
 
 
 def lance() -> Any:
@@ -122,14 +136,12 @@ def open_table(folder: Path, version: int) -> Any:
         IndexFormatError: there is no such table or version.
     """
     try:
-        table = lance().connect(str(folder)).open_table(TABLE_NAME)
-        table.checkout(version)
+        return lance().connect(str(folder)).open_table(TABLE_NAME, version=version)
     except (ValueError, RuntimeError, OSError) as error:
         raise IndexFormatError(
             f"The table in {folder} has no version {version}: {first_line(error)}",
             next_step="Restore the folder from a copy, or build the index again",
         ) from error
-    return table
 
 
 def lines_where(table: Any, where: str | None, columns: Sequence[str] = (ROW,)) -> pa.Table:
@@ -137,15 +149,24 @@ def lines_where(table: Any, where: str | None, columns: Sequence[str] = (ROW,)) 
 
     Raises:
         InputError: the filter cannot be read or compares a column with a value of another kind.
+        IndexFormatError: the table cannot be read.
     """
     if where is not None and not where.strip():
         raise _bad_filter(table, where, ValueError("it is empty"))
     query = table.search().select(list(columns)).with_row_id(True).limit(None)
     try:
         found = (query.where(where) if where else query).to_arrow()
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
+        if where is None or "LanceError(IO)" in str(error):
+            raise unreadable(first_line(error)) from error
         raise _bad_filter(table, where, error) from error
     return found.sort_by(ROWID)
+
+
+def unreadable(why: str) -> IndexFormatError:
+    """The error of a table that cannot be read, or does not hold what the index says."""
+    return IndexFormatError(f"The table of the index is damaged: {why}",
+                            next_step="Restore the folder from a copy, or build the index again")  # fmt: skip
 
 
 def _bad_filter(table: Any, where: str | None, error: Exception) -> InputError:
@@ -157,11 +178,6 @@ def _bad_filter(table: Any, where: str | None, error: Exception) -> InputError:
     )
 
 
-def first_line(error: Exception) -> str:
-    """The reason that Lance gives, without the place in its source that it adds."""
-    return re.sub(r",?\s*/?\S*\.rs:\d+.*", "", str(error).splitlines()[0] if str(error) else type(error).__name__)
-
-
 def rows_and_ids(found: pa.Table) -> NDArray[np.uint64]:
     """uint64 (n, 2), row and row id of lines, sorted by row."""
     pairs = np.stack([found[ROW].to_numpy().astype(np.uint64), found[ROWID].to_numpy().astype(np.uint64)], axis=1)
@@ -169,12 +185,15 @@ def rows_and_ids(found: pa.Table) -> NDArray[np.uint64]:
 
 
 def take_lines(table: Any, row_ids: NDArray[np.uint64]) -> dict[int, Line]:
-    """Read lines by row id; one that is deleted is left out."""
+    """Read lines by row id; one that is deleted is left out. Raises IndexFormatError: the table cannot be read."""
     if not len(row_ids):
         return {}
     names = [ROW, ID, DOCUMENT, TITLE, TEXT, METADATA]
     wanted = np.unique(row_ids)
-    found = table.take_row_ids(wanted.tolist()).select(names).with_row_id().to_arrow()
+    try:
+        found = table.take_row_ids(wanted.tolist()).select(names).with_row_id().to_arrow()
+    except (ValueError, RuntimeError, OSError) as error:
+        raise unreadable(first_line(error)) from error
     values = zip(*(found[name].to_pylist() for name in (ROWID, *names)), strict=True)
     return {
         row_id: Line(row, name, document, title, text, json.loads(metadata))

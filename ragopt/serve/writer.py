@@ -10,8 +10,10 @@ import numpy as np
 from ragopt.errors import InputError
 from ragopt.serve.canaries import exact_scores, with_rows
 from ragopt.serve.commit import commit, table_at
-from ragopt.serve.generation import Names, remove_other_generations, write_state
+from ragopt.serve.generation import Names, write_state
+from ragopt.serve.lance_writes import lance_writes
 from ragopt.serve.layout import generation_name
+from ragopt.serve.leftovers import remove_leftovers, remove_other_generations
 from ragopt.serve.locks import hold_writer
 from ragopt.serve.new_rows import NewRows, check_ids, prepared
 from ragopt.serve.row_store import row_store
@@ -67,14 +69,20 @@ class Writer:
         self._index = index
         self._lock = hold_writer(index.folder)
         self._segment: GrowingSegment | None = None
+        self._failed = False
         try:
-            newest = open_snapshot(index.folder, "quick")
-            if newest.manifest.version != index.version:
-                index.serve(newest)
-            remove_other_generations(index.folder, generation_name(newest.manifest.generation))
+            self._follow()
+            remove_other_generations(index.folder, generation_name(index.manifest.generation))
+            remove_leftovers(index.folder, index.manifest)
         except BaseException:
             self._lock.close()
             raise
+
+    def _follow(self) -> None:
+        """Serve what the folder's manifest says now: a change that failed behind its commit point has come about."""
+        newest = open_snapshot(self._index.folder, "quick")
+        if newest.manifest.version != self._index.version:
+            self._index.serve(newest)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -142,11 +150,15 @@ class Writer:
         new = prepared(self._index, documents, split=split)
         if not new.lines and not len(dead.row_ids):
             return Changed(before.manifest.version)
+        if self._failed:
+            remove_leftovers(before.root, before.manifest)
+            self._failed = False
         try:
             manifest = self._written(before, new, dead)
             commit(before.root, manifest, before=before.manifest)
         except BaseException:
-            self._segment = None  # what it holds in memory may not be what is on the disk
+            self._segment, self._failed = None, True  # what it holds in memory may not be what is on the disk
+            self._follow()
             raise
         self._index.serve(open_snapshot(before.root, "quick"))
         return Changed(manifest.version, len(new.lines), len(dead.row_ids))
@@ -155,15 +167,16 @@ class Writer:
         """Write every file of the next version; nobody sees them before the manifest names them."""
         old = before.manifest
         version = old.version + 1
-        table = table_at(before)
         manifest = old
-        if len(dead.row_ids):
-            for where in _row_id_filters(dead.row_ids):
-                table.delete(where)
-        if new.lines:
-            if self._segment is None:
-                self._segment = row_store(old.engine).growing_segment(before)
-            manifest = self._segment.added(before, new, table, version)
+        if new.lines and self._segment is None:
+            self._segment = row_store(old.engine).growing_segment(before)
+        with lance_writes(before.root / old.table):
+            table = table_at(before)
+            if len(dead.row_ids):
+                for where in _row_id_filters(dead.row_ids):
+                    table.delete(where)
+            if new.lines and self._segment is not None:
+                manifest = self._segment.added(before, new, table, version)
         state = self._state(before, new, dead, version)
         return replace(
             manifest,
