@@ -256,7 +256,7 @@ class Index:
         return self._write(lambda writer: writer.delete(ids))
 
     def compact(self) -> Changed:
-        """Rewrite the folder without what is deleted, as one segment; FAISS codes are copied, LanceDB's index trained anew.
+        """Rewrite the folder without what is deleted, as one segment; codes are copied; LanceDB's are made anew.
 
         Raises:
             IndexBusy: another process is writing.
