@@ -51,7 +51,7 @@ class Questions:
         """Float32 scores and int64 rows, (n, n_results), as a served folder finds them."""
         return TableSearch(table, self.metric, search).nearest(self.vectors, self.n_results)
 
-    def latency(self, table: Any, search: LanceSearch, *, most_timed: int = N_TIMED) -> LatencyMs:
+    def latency(self, table: Any, search: LanceSearch, *, most_timed: int) -> LatencyMs:
         """Wall time of one search after the other; LanceDB uses as many threads as it likes."""
         asked = TableSearch(table, self.metric, search)
         timed = self.vectors[: most_timed + N_WARMUP]
@@ -96,7 +96,7 @@ def tuned(table: Any, index_type: LanceType, n_partitions: int, questions: Quest
         if place is not None:
             found.append(settings[place])
             most = place
-    found.sort(key=lambda search: questions.latency(table, search).p50)
+    found.sort(key=lambda search: questions.latency(table, search, most_timed=N_TIMED).p50)
     strongest = ladders[-1][-1]
     return [*(search for search in found if search != strongest), strongest]
 
