@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from ragopt.bill.tornado import Swing
     from ragopt.corpus.records import Document
     from ragopt.embed.embedder import Embedder
-    from ragopt.serve.build import Built
+    from ragopt.serve.built import Built
     from ragopt.serve.check_records import Checked
+    from ragopt.serve.lance_index import LanceType
+    from ragopt.serve.manifest import Engine
 
 
 def default_cache_dir() -> Path:
@@ -256,6 +258,9 @@ def build(  # noqa: PLR0913 - what, where, and from which files
     trial: Trial | str | None = None,
     corpus: str | Path | None = None,
     with_vectors: bool = False,
+    target: Engine = "faiss",
+    lance_index: LanceType | None = None,
+    min_recall: float | None = None,
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Built:
@@ -267,6 +272,11 @@ def build(  # noqa: PLR0913 - what, where, and from which files
         trial: printed, of this run; None takes the recommended one.
         corpus: where the corpus lies now; None where the run found it.
         with_vectors: whether the table keeps the full vectors too, 4 bytes times the model's dimension each.
+        target: `faiss` builds the trial; `lancedb` an index of LanceDB's own over the full vectors of the trial's
+            model, which the table then keeps, tuned on one half of the run's confirmation queries and measured on the
+            other.
+        lance_index: kind of that index; None is IVF_PQ.
+        min_recall: that the lower bound of its recall_vs_exact@k has to reach; None takes the run's limit.
         cache_dir: artifact store of the run; None takes the default one.
         progress: told of every phase; None is silent.
 
@@ -277,6 +287,7 @@ def build(  # noqa: PLR0913 - what, where, and from which files
         ``ragopt.build("ragopt-run", out="index"); ragopt.open("index").search("how do I sort a list?")``
     """
     from ragopt.serve.build import build_index  # noqa: PLC0415 - loaded when first used
+    from ragopt.serve.lance_build import lance_target  # noqa: PLC0415 - loaded when first used
 
     finished = run if isinstance(run, Run) else read_run(Path(run))
     return build_index(
@@ -287,6 +298,7 @@ def build(  # noqa: PLR0913 - what, where, and from which files
         trial=Trial.parse(trial) if isinstance(trial, str) else trial,
         corpus=None if corpus is None else str(corpus),
         with_vectors=with_vectors,
+        lance=lance_target(target, lance_index, min_recall),
     )
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ragopt.cli.options import json_option
+from ragopt.serve.lance_index import LANCE_TYPES
 
 if TYPE_CHECKING:
-    from ragopt.serve.build import Built
+    from ragopt.serve.built import Built, LanceMeasured
 
 
 @click.command("build")
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 @click.option("--trial", default=None, help="A printed trial of RUN instead of the recommended one.")
 @click.option("--corpus", default=None, help="Where the corpus lies now. Default: where RUN found it.")
 @click.option("--with-vectors", is_flag=True, help="Keep the full vectors in the table too: 4 bytes x dimension each.")
+@click.option("--target", type=click.Choice(["faiss", "lancedb"]), default="faiss", show_default=True,
+              help="lancedb: an index of LanceDB's own over the full vectors, tuned on one half of RUN's confirmation "
+              "queries and measured on the other.")  # fmt: skip
+@click.option("--lance-index", type=click.Choice(LANCE_TYPES), default=None,
+              help="Index of --target lancedb. Default: IVF_PQ.")  # fmt: skip
+@click.option("--min-recall", type=float, default=None, help="Least recall_vs_exact@k, lower end of its interval, of "
+              "--target lancedb. Default: RUN's limit.")  # fmt: skip
 @click.option("--cache-dir", type=click.Path(path_type=Path), default=None, help="Artifacts of RUN. Default: as sweep.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")
 @json_option
@@ -45,13 +53,36 @@ def _show(built: Built, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**asdict(built), "folder": str(built.folder)}, indent=2, ensure_ascii=False))
         return
-    same = {None: "the run did not build this trial", 0: "the same as in the run for every query"}.get(
-        built.n_different, f"another than in the run for {built.n_different:,} of them"
-    )
-    click.echo(f"{built.folder}: {built.trial}")
+    what = f"LanceDB {built.lance.index} over {built.trial.partition(' | ')[0]}" if built.lance else built.trial
+    click.echo(f"{built.folder}: {what}")
     click.echo(f"{built.n_chunks:,} chunks, {format_bytes(built.size_bytes)}, version {built.version}")
     click.echo(
         f"recall_vs_exact@{built.k} {built.recall:.4f} ({built.low:.4f} to {built.high:.4f}) over {built.n_queries:,} "
-        f"queries: {same}"
+        f"queries: {_compared(built)}"
     )
+    if built.lance:
+        _show_lance(built.lance, f"recall_vs_exact@{built.k}")
     click.echo(f'Open it: ragopt.open("{built.folder}").search("a question")')
+
+
+def _compared(built: Built) -> str:
+    if built.lance:
+        return f"none of the {built.lance.n_tuning:,} that it was tuned on"
+    if built.n_different is None:
+        return "the run did not build this trial"
+    if built.n_different:
+        return f"another than in the run for {built.n_different:,} of them"
+    return "the same as in the run for every query"
+
+
+def _show_lance(lance: LanceMeasured, shown: str) -> None:
+    """What was measured besides, instead of what the run measured of a trial."""
+    from ragopt.units import format_bytes  # noqa: PLC0415 - loaded when first used
+
+    for name, figure in lance.quality.items():
+        if name != shown:
+            click.echo(f"{name} {figure.value:.4f} ({figure.low:.4f} to {figure.high:.4f})")
+    latency = lance.latency
+    click.echo(f"index of {format_bytes(lance.index_bytes)} beside texts and full vectors")
+    click.echo(f"p50 {latency.p50:.2f} ms, p95 {latency.p95:.2f} ms, p99 {latency.p99:.2f} ms a search, threads of "
+               "LanceDB's choice")  # fmt: skip

@@ -11,7 +11,7 @@ from ragopt.measure.intervals import MIN_QUERIES, mean_interval
 from ragopt.measure.neighbours import Neighbours, recall_vs_exact
 from ragopt.serve.canaries import alive_neighbours
 from ragopt.serve.manifest import CanaryRecall
-from ragopt.serve.nearest import nearest_rows
+from ragopt.serve.row_store import row_store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,8 @@ def replay_canaries(snapshot: Snapshot) -> Replayed:
     known = np.asarray((alive_neighbours(rows, dead, k)[0] >= 0).all(axis=1))
     found = np.full(len(rows), np.nan)
     if known.any():
-        results = nearest_rows(snapshot, snapshot.canaries()[known], max(manifest.n_results, k))[1]
+        store = row_store(manifest.engine)
+        results = store.nearest(snapshot, snapshot.canaries()[known], max(manifest.n_results, k))[1]
         found[known] = hits_of_k(results, Neighbours(exact.ids[known], exact.scores[known]), k) / k
     return Replayed(found, known)
 

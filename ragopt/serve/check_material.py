@@ -53,7 +53,9 @@ def with_check_material(root: Path, manifest: Manifest, run: Run, material: RunM
         snapshot = opened_version(root, manifest, lease)
         recall = canary_recall(snapshot)
         held_out = _held_out(snapshot, material)
-    about = {**manifest.about, "check": billed_in_run(run, manifest.trial)}
+    # The run billed FAISS indexes: LanceDB's own was not among them.
+    billed = billed_in_run(run, manifest.trial) if manifest.engine == "faiss" else {"trials": [], "given": []}
+    about = {**manifest.about, "check": billed}
     return replace(manifest, canary_recall=recall, coding_held_out=held_out, about=about)
 
 

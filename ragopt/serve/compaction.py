@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,25 +11,27 @@ import numpy as np
 
 from ragopt.artifacts import storage_errors
 from ragopt.errors import IndexFormatError
-from ragopt.index.compacted import compacted
 from ragopt.serve.canaries import DELETED
 from ragopt.serve.generation import (
     BASE_LINES,
     Names,
     flushed_entries,
     table_name,
-    write_faiss,
     write_state,
     write_table,
 )
-from ragopt.serve.layout import INDEX_FILE, generation_name, safe_path
+from ragopt.serve.layout import generation_name, safe_path
 from ragopt.serve.manifest import Manifest, Segment
-from ragopt.serve.snapshot import Snapshot, open_faiss
+from ragopt.serve.row_store import row_store
 from ragopt.serve.table import BATCH_LINES, ROW
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from ragopt.serve.snapshot import Snapshot
 
 COPIED = ("template", "rotation", "canaries", "questions")
 """Files that a new generation takes over as they are."""
@@ -39,7 +40,7 @@ COPIED = ("template", "rotation", "canaries", "questions")
 def compacted_version(before: Snapshot) -> Manifest:
     """Write the next generation and say what it is; the caller commits it.
 
-    The codes of every segment are read into memory, rescoring tier included.
+    The codes of every FAISS segment are read into memory, rescoring tier included; an index of LanceDB is made anew.
 
     Raises:
         StorageError: the disk is full.
@@ -54,8 +55,8 @@ def compacted_version(before: Snapshot) -> Manifest:
         folder.mkdir()
     new_rows = _new_rows(before)
     n_alive = int((new_rows >= 0).sum())
-    write_faiss(compacted(_parts(before)), folder / INDEX_FILE)
     table, _ = write_table(folder, before.table.schema, _renumbered(before.table, new_rows))
+    index = row_store(old.engine).write_base(before, folder, table)
     copied = {part: names.of(Path(getattr(old, part)).name) for part in COPIED if getattr(old, part)}
     for part, target in copied.items():
         with storage_errors(before.root / target):
@@ -63,7 +64,7 @@ def compacted_version(before: Snapshot) -> Manifest:
     rows, scores = before.canary_neighbours()
     nothing = (np.empty(0, np.int64), np.empty(0, np.uint64))
     state = write_state(before.root, names, version, dead=nothing, canaries=(renumbered(rows, new_rows), scores))
-    segment = Segment(names.of(INDEX_FILE), names.of(BASE_LINES), n_alive)
+    segment = Segment(names.of(index) if index else "", names.of(BASE_LINES), n_alive)
     of_copies = {part: copied.get(part, "") for part in COPIED}
     return replace(
         old,
@@ -86,16 +87,6 @@ def _new_rows(before: Snapshot) -> NDArray[np.int64]:
     alive = np.ones(before.manifest.n_rows, dtype=bool)
     alive[before.dead_rows] = False
     return np.where(alive, np.cumsum(alive) - 1, DELETED)
-
-
-def _parts(before: Snapshot) -> list[tuple[Any, NDArray[np.bool_]]]:
-    dead = np.zeros(before.manifest.n_rows, dtype=bool)
-    dead[before.dead_rows] = True
-    return [
-        (open_faiss(safe_path(before.root, segment.index), before.manifest, part.n_rows, mapped=False),
-         dead[part.first_row : part.first_row + part.n_rows])
-        for segment, part in zip(before.manifest.segments, before.parts, strict=True)
-    ]  # fmt: skip
 
 
 def _renumbered(table: Any, new_rows: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:

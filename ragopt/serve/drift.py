@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ragopt.measure.intervals import Interval, mean_interval
 from ragopt.measure.neighbours import exact_neighbours, recall_vs_exact
 from ragopt.serve.check_records import CodingDrift, RecallNow
-from ragopt.serve.nearest import nearest_rows, query_vectors
+from ragopt.serve.nearest import query_vectors
+from ragopt.serve.row_store import row_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,6 @@ def fresh_recall(
     asked = query_vectors(snapshot, queries)
     neighbours = exact_neighbours(exact.blocks(), asked, k=k, n=len(exact.rows), metric=manifest.metric,
                                   gather=exact.gather, progress=progress)  # fmt: skip
-    rows = nearest_rows(snapshot, asked, max(manifest.n_results, k))[1]
+    rows = row_store(manifest.engine).nearest(snapshot, asked, max(manifest.n_results, k))[1]
     scores = recall_vs_exact(exact.numbers_of(rows), neighbours, k=k)
     return RecallNow(mean_interval(scores), 0, None, None, exact.source)

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from ragopt.corpus.metadata import ColumnKind
     from ragopt.corpus.splitting import ChunkOptions
+    from ragopt.serve.lance_index import LanceIndex
 
 SCHEMA = 1
 FORMAT = "ragopt-index"
-Engine = Literal["faiss"]
+Engine = Literal["faiss", "lancedb"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Segment:
     """Rows that were added together: a FAISS file and the lines of the table that they stand for.
 
     Attributes:
-        index: file of the FAISS index.
+        index: file of the FAISS index; empty for vectors that LanceDB searches in the table.
         lines: file of uint64 (n_lines, 2): row, row id of the table.
         n_rows: vectors.
     """
@@ -90,8 +91,10 @@ class Manifest:
 
     Attributes:
         version: from 1, one more with every change. generation: from 1, one more with every rewriting of the whole.
-        engine: where vectors are searched. trial: printed form. metric: of the vectors. k: that quality was measured
-            at. n_results: that every search of the run asked for. full_dim: of the model's vectors. seed: of the run.
+        engine: where vectors are searched. trial: printed form; for LanceDB, whose indexes are no trials, exact search
+            over the full vectors of the model, which is what its results are compared with. metric: of the vectors.
+        k: that quality was measured at. n_results: that every search of the run asked for.
+        full_dim: of the model's vectors. seed: of the run.
         model: what the vectors depend on, an embedder's `identity`; empty for ready vectors.
         chunk: how documents are cut.
         segments: base first. n_rows: vectors in all of them, deleted ones included.
@@ -101,6 +104,7 @@ class Manifest:
         columns: metadata columns that can be filtered by, with their kinds.
         with_vectors: whether the table holds the full vectors.
         coding: of the base's training sample. coding_added: of the rows that were added since the build.
+        lance: index in the table and how it is searched; None for FAISS.
         files: by name, every file.
         about: for people and for `check`: run, workload, recommendation, versions, quality of the trial.
         canary_recall: at the build; None where fewer than k vectors, or fewer than two canaries, were there.
@@ -130,6 +134,7 @@ class Manifest:
     with_vectors: bool
     coding: Coding
     coding_added: Coding
+    lance: LanceIndex | None
     files: Mapping[str, FileEntry]
     about: Mapping[str, Any]
     canary_recall: CanaryRecall | None = None
@@ -174,6 +179,7 @@ def table_versions(manifest: Manifest) -> set[str]:
 def named_files(manifest: Manifest) -> list[str]:
     """Files that a manifest names itself; those of the table stand only under `files`."""
     state = asdict(manifest.state).values()
-    parts = [name for segment in manifest.segments for name in (segment.index, segment.lines)]
-    required = (*parts, *state, manifest.template, manifest.canaries)
+    required = [segment.lines for segment in manifest.segments] + [*state, manifest.canaries]
+    if manifest.engine == "faiss":
+        required += [segment.index for segment in manifest.segments] + [manifest.template]
     return [*required, *(name for name in (manifest.rotation, manifest.questions) if name)]

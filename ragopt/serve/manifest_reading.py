@@ -10,6 +10,7 @@ from ragopt.corpus.metadata import ColumnKind
 from ragopt.corpus.splitting import ChunkOptions
 from ragopt.errors import IndexFormatError, RagoptError
 from ragopt.records import Metric, Trial
+from ragopt.serve.lance_index import LanceIndex
 from ragopt.serve.layout import ACKNOWLEDGED_FILE, MANIFEST_FILE, TABLE_FOLDER, generation_name, safe_path
 from ragopt.serve.manifest import (
     FORMAT,
@@ -103,6 +104,7 @@ def _parsed(content: Mapping[str, Any]) -> Manifest:
         with_vectors=_flag(content["with_vectors"]),
         coding=_coding(content["coding"]),
         coding_added=_coding(content["coding_added"]),
+        lance=None if content["lance"] is None else LanceIndex.parsed(content["lance"]),
         files=files,
         about=_table(content["about"]),
         canary_recall=_canary_recall(content["canary_recall"], content["k"]),
@@ -114,7 +116,9 @@ def _parsed(content: Mapping[str, Any]) -> Manifest:
 
 def _check_names(manifest: Manifest) -> None:
     """Refuse files outside the generation, or without a checksum."""
-    segments = manifest.segments
+    segments, is_faiss = manifest.segments, manifest.engine == "faiss"
+    if is_faiss != (manifest.lance is None) or any(is_faiss != bool(segment.index) for segment in segments):
+        raise ValueError(f"engine {manifest.engine} with the LanceDB index {manifest.lance} and segments {segments}")
     if not segments or manifest.n_rows > MOST_ROWS:
         raise ValueError(f"{len(segments)} segments of {manifest.n_rows} rows")
     own = f"{generation_name(manifest.generation)}/"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,13 @@ from ragopt.corpus.text_files import clean
 from ragopt.embed.spaces import project
 from ragopt.embed.stored_rows import stored_rows
 from ragopt.errors import InputError
-from ragopt.index.coding_error import coding_errors
 from ragopt.serve.manifest import Coding
+from ragopt.serve.row_store import row_store
 from ragopt.serve.table import Line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ragopt.corpus.records import Document
@@ -32,7 +33,8 @@ class NewRows:
 
     Attributes:
         lines: one per row. vectors: float32 (n, full dimension), of unit length for cosine.
-        projected: float32 (n, dim), the same in the trial's space. errors: float64 (n,) coding errors.
+        projected: float32 (n, dim), the same in the trial's space. errors: float64 (n,) coding
+            errors; empty where rows are kept whole.
     """
 
     lines: Sequence[Line]
@@ -81,8 +83,7 @@ def prepared(index: Index, documents: Sequence[Document], *, split: bool) -> New
     vectors = stored_rows(index.embedder.embed_documents(texts), manifest.metric,
                           describe=lambda row: f"the chunk {lines[row].id!r}")  # fmt: skip
     projected = project(vectors, trial.space, rotation=snapshot.rotation, metric=manifest.metric)
-    template = snapshot.template()
-    return NewRows(lines, vectors, projected, coding_errors(template, projected))
+    return NewRows(lines, vectors, projected, row_store(manifest.engine).coding_errors(snapshot, projected))
 
 
 def _lines(index: Index, documents: Sequence[Document], *, split: bool) -> list[Line]:

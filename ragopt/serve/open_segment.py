@@ -58,7 +58,7 @@ class OpenSegment:
         if self.index is None:
             self.index = before.template()
         self.index.add(new.projected)
-        columns = _appended(table, manifest, new)
+        columns = append_lines(table, manifest, new)
         found = lines_where(table, f"{ROW} >= {manifest.n_rows}")
         self.lines = np.concatenate([self.lines, rows_and_ids(found)])
         names = Names(generation_name(manifest.generation))
@@ -69,7 +69,7 @@ class OpenSegment:
         return replace(manifest, segments=(*kept, Segment(index, lines, int(self.index.ntotal))), columns=columns)
 
 
-def _appended(table: Any, manifest: Manifest, new: NewRows) -> dict[str, ColumnKind]:
+def append_lines(table: Any, manifest: Manifest, new: NewRows) -> dict[str, ColumnKind]:
     """Append lines, with a new column for every new key of metadata; the columns there are now."""
     import pyarrow as pa  # noqa: PLC0415 - loaded when first used
 

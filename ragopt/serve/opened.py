@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -15,11 +14,14 @@ from ragopt.embed.stored_rows import stored_rows
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.serve.hits import Hit, hits_of
 from ragopt.serve.layout import safe_path
-from ragopt.serve.nearest import nearest_rows, query_vectors
+from ragopt.serve.nearest import query_vectors
+from ragopt.serve.row_store import row_store
 from ragopt.serve.snapshot import Snapshot, open_snapshot
 from ragopt.serve.table import lines_where, open_table, rows_and_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
 
     from ragopt.corpus.records import Document
@@ -131,7 +133,9 @@ class Index:
         one = isinstance(queries, str)
         vectors = self._vectors(snapshot, [queries] if one else queries)
         allowed, matching = self._allowed(snapshot, where)
-        scores, rows = nearest_rows(snapshot, vectors, _checked(k), allowed)
+        scores, rows = row_store(snapshot.manifest.engine).nearest(
+            snapshot, vectors, _checked(k), where=where, allowed=allowed
+        )
         hits = hits_of(snapshot, scores, rows, matching)
         return hits[0] if one else hits
 
@@ -148,7 +152,9 @@ class Index:
         """
         snapshot = self._snapshot
         queries = query_vectors(snapshot, vectors)
-        return nearest_rows(snapshot, queries, _checked(k), self._allowed(snapshot, where)[0])
+        allowed = self._allowed(snapshot, where)[0]
+        store = row_store(snapshot.manifest.engine)
+        return store.nearest(snapshot, queries, _checked(k), where=where, allowed=allowed)
 
     def _vectors(self, snapshot: Snapshot, queries: Any) -> NDArray[np.float32]:
         if isinstance(queries, np.ndarray):
@@ -250,7 +256,7 @@ class Index:
         return self._write(lambda writer: writer.delete(ids))
 
     def compact(self) -> Changed:
-        """Rewrite the folder without what is deleted, as one segment; codes are copied, not made again.
+        """Rewrite the folder without what is deleted, as one segment; codes are copied; LanceDB's are made anew.
 
         Where every row is ranked, hits and scores stay what they were, up to the order of equal scores. What is
         searched in part (a few lists, a graph, a rescoring depth) was searched so in every segment, and then is once.

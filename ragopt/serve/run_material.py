@@ -14,7 +14,9 @@ from ragopt.corpus.records import ReadOptions
 from ragopt.corpus.splitting import ChunkOptions
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.errors import ArtifactError, InputError
+from ragopt.measure.judged import Judge
 from ragopt.sweep.corpus_stage import Corpus, load_corpus, split_queries, usable_rows
+from ragopt.sweep.judging import Judging
 from ragopt.sweep.kept_run import results_of_a_search
 from ragopt.sweep.material import READY_MODEL
 from ragopt.sweep.model_stage import ModelData, embed_corpus, embed_queries, find_exact, open_ready
@@ -22,7 +24,9 @@ from ragopt.sweep.run_folder import DAMAGE, RUN_FILE
 from ragopt.sweep.settings import ReadyVectors, SearchPlan, SweepSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from ragopt.embed.embedder import Embedder
     from ragopt.records import Run, Trial
@@ -41,6 +45,7 @@ class RunMaterial:
         vector_ids: by row, of ready vectors; empty otherwise.
         embedder: None for ready vectors.
         questions: text of each confirmation query; empty for ready vectors.
+        query_ids: of the confirmation queries. qrels: judgements, or None.
     """
 
     settings: SweepSettings
@@ -50,6 +55,19 @@ class RunMaterial:
     vector_ids: Sequence[str]
     embedder: Embedder | None
     questions: Sequence[str]
+    query_ids: Sequence[str]
+    qrels: Mapping[str, Mapping[str, int]] | None
+
+    def judging(self, rows: NDArray[np.int64]) -> Judging:
+        """What the confirmation queries of these row numbers are judged by, in this order."""
+        chunks = self.corpus.chunks if self.corpus else None
+        return Judging(
+            [self.query_ids[row] for row in rows.tolist()],
+            chunks.document_ids() if chunks else self.vector_ids,
+            chunks.duplicates() if chunks else {},
+            Judge(self.qrels, k=self.plan.k) if self.qrels else None,
+            self.plan.k,
+        )
 
 
 def settings_of_run(run: Run, cache_dir: Path, *, corpus: str | None = None) -> SweepSettings:
@@ -108,7 +126,9 @@ def _texts(run: Run, trial: Trial, settings: SweepSettings, store: ArtifactStore
     fit = queries[np.searchsorted(rows, split.fit)]
     data = _data(store, settings, embedder, vectors, confirm, fit)
     questions = [corpus.queries.texts[row] for row in split.confirm.tolist()]
-    return RunMaterial(settings, _plan(run, settings), data, corpus, (), embedder, questions)
+    query_ids = [corpus.queries.ids[row] for row in split.confirm.tolist()]
+    return RunMaterial(settings, _plan(run, settings), data, corpus, (), embedder, questions, query_ids,
+                       corpus.queries.qrels)  # fmt: skip
 
 
 def _ready(run: Run, settings: SweepSettings, store: ArtifactStore, progress: Progress) -> RunMaterial:
@@ -126,7 +146,8 @@ def _ready(run: Run, settings: SweepSettings, store: ArtifactStore, progress: Pr
     split = split_queries(usable_rows(tuple(opened.query_ids), qrels), settings)
     data = _data(store, settings, None, opened.vectors, opened.queries.rows(split.confirm),
                  opened.queries.rows(split.fit))  # fmt: skip
-    return RunMaterial(settings, _plan(run, settings), data, None, opened.vector_ids, None, ())
+    query_ids = [opened.query_ids[row] for row in split.confirm.tolist()]
+    return RunMaterial(settings, _plan(run, settings), data, None, opened.vector_ids, None, (), query_ids, qrels)
 
 
 def _data(

@@ -36,7 +36,7 @@ class Part:
     """A segment, opened.
 
     Attributes:
-        index: FAISS index, memory-mapped, with the trial's search parameters.
+        index: FAISS index, memory-mapped, with the trial's search parameters; None for vectors that LanceDB searches.
         first_row: number of its first row. n_rows: vectors in it.
         lines: uint64 (n_lines, 2), row and row id of the table, sorted by row.
     """
@@ -144,7 +144,7 @@ def opened_version(root: Path, manifest: Manifest, lease: HeldLock) -> Snapshot:
     """Open the files that a manifest names; they have been checked."""
     parts, first_row = [], 0
     for segment in manifest.segments:
-        index = open_faiss(safe_path(root, segment.index), manifest, segment.n_rows)
+        index = open_faiss(safe_path(root, segment.index), manifest, segment.n_rows) if segment.index else None
         lines = read_array(safe_path(root, segment.lines), np.uint64, (None, 2), mapped=True)
         parts.append(Part(index, first_row, segment.n_rows, lines))
         first_row += segment.n_rows

@@ -116,16 +116,16 @@ def create_table(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
 
 
 def lance() -> Any:
-    """The module lancedb, quiet: Lance would log a warning about every new table (its logger reads LANCE_LOG once)."""
+    """The module lancedb, quiet: it would log about new tables and few vectors (its logger reads LANCEDB_LOG once)."""
     import os  # noqa: PLC0415 - loaded when first used
 
-    before = os.environ.get("LANCE_LOG")
-    os.environ.setdefault("LANCE_LOG", "error")
+    before = os.environ.get("LANCEDB_LOG")
+    os.environ.setdefault("LANCEDB_LOG", "error")
     try:
         import lancedb  # noqa: PLC0415 - loaded when first used
     finally:
         if before is None:
-            os.environ.pop("LANCE_LOG", None)
+            os.environ.pop("LANCEDB_LOG", None)
     return lancedb
 
 

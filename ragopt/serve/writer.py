@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,16 +17,19 @@ from ragopt.serve.layout import generation_name
 from ragopt.serve.leftovers import remove_leftovers, remove_other_generations
 from ragopt.serve.locks import hold_writer
 from ragopt.serve.new_rows import NewRows, check_ids, prepared
-from ragopt.serve.open_segment import OpenSegment
+from ragopt.serve.row_store import row_store
 from ragopt.serve.snapshot import open_snapshot
 from ragopt.serve.table import DOCUMENT, ID, ROW, ROWID, id_filters, lines_where
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
 
     from ragopt.corpus.records import Document
     from ragopt.serve.manifest import Manifest, State
     from ragopt.serve.opened import Index
+    from ragopt.serve.row_store import GrowingSegment
     from ragopt.serve.snapshot import Snapshot
 
 
@@ -67,7 +69,7 @@ class Writer:
         """Become the writer. Raises IndexBusy: another process is."""
         self._index = index
         self._lock = hold_writer(index.folder)
-        self._segment: OpenSegment | None = None
+        self._segment: GrowingSegment | None = None
         self._failed = False
         try:
             self._follow()
@@ -174,7 +176,7 @@ class Writer:
         version = old.version + 1
         manifest = old
         if new.lines and self._segment is None:
-            self._segment = OpenSegment.of(before)
+            self._segment = row_store(old.engine).growing_segment(before)
         with lance_writes(before.root / old.table):
             table = table_at(before)
             if len(dead.row_ids):
