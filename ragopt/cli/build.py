@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragopt.cli.options import json_option
 from ragopt.serve.lance_index import LANCE_TYPES
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
               "--target lancedb. Default: RUN's limit.")  # fmt: skip
 @click.option("--cache-dir", type=click.Path(path_type=Path), default=None, help="Artifacts of RUN. Default: as sweep.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print what was built and measured as JSON, and nothing else.")
 def command(run_folder: Path, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: FBT001 - click's names
     """Build the recommended index of the finished run in the folder RUN, measured again before it can be opened.
 
