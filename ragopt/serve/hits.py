@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragopt.serve.lance_reads import unreadable
 from ragopt.serve.nearest import NOTHING
 from ragopt.serve.table import Line, take_lines
 
@@ -66,6 +67,9 @@ def hits_of(
         scores: float32 (m, k).
         rows: int64 (m, k), `NOTHING` where there is none.
         matching: row ids that a filter let through; None for all.
+
+    Raises:
+        IndexFormatError: a row has no line, or the table not the line that it should have.
     """
     lines = row_ids_of(snapshot, rows)
     if matching is not None:
@@ -73,7 +77,12 @@ def hits_of(
     taken = take_lines(snapshot.table, lines[:, 1])
     by_row: dict[int, list[Line]] = {}
     for row, row_id in lines.tolist():
+        if row_id not in taken:
+            raise unreadable(f"it has no line {row_id}")
         by_row.setdefault(row, []).append(taken[row_id])
+    missing = set(rows[rows != NOTHING].tolist()) - set(by_row)
+    if missing:
+        raise unreadable(f"it has no line of row {min(missing)}")
     return [
         [_hit(by_row[row], score) for row, score in zip(some_rows, some, strict=True) if row != NOTHING]
         for some_rows, some in zip(rows.tolist(), scores.tolist(), strict=True)
