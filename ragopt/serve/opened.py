@@ -13,11 +13,12 @@ import numpy as np
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.embed.stored_rows import stored_rows
 from ragopt.errors import IndexFormatError, InputError
+from ragopt.serve.filters import allowed_rows
 from ragopt.serve.hits import Hit, hits_of
 from ragopt.serve.layout import safe_path
 from ragopt.serve.nearest import nearest_rows, query_vectors
 from ragopt.serve.snapshot import Snapshot, open_snapshot
-from ragopt.serve.table import lines_where, open_table, rows_and_ids
+from ragopt.serve.table import open_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,7 +131,7 @@ class Index:
         snapshot = self._snapshot
         one = isinstance(queries, str)
         vectors = self._vectors(snapshot, [queries] if one else queries)
-        allowed, matching = self._allowed(snapshot, where)
+        allowed, matching = allowed_rows(snapshot, where)
         scores, rows = nearest_rows(snapshot, vectors, _checked(k), allowed)
         hits = hits_of(snapshot, scores, rows, matching)
         return hits[0] if one else hits
@@ -148,7 +149,7 @@ class Index:
         """
         snapshot = self._snapshot
         queries = query_vectors(snapshot, vectors)
-        return nearest_rows(snapshot, queries, _checked(k), self._allowed(snapshot, where)[0])
+        return nearest_rows(snapshot, queries, _checked(k), allowed_rows(snapshot, where)[0])
 
     def _vectors(self, snapshot: Snapshot, queries: Any) -> NDArray[np.float32]:
         if isinstance(queries, np.ndarray):
@@ -196,16 +197,6 @@ class Index:
                 f"{self.manifest.full_dim} dimensions",
                 next_step="Install that version of the model, or build the index again",
             )  # fmt: skip
-
-    @staticmethod
-    def _allowed(snapshot: Snapshot, where: str | None) -> tuple[NDArray[np.bool_] | None, NDArray[np.uint64] | None]:
-        """Rows that a condition lets through, and the row ids of its lines; None for both without one."""
-        if where is None:
-            return None, None
-        pairs = rows_and_ids(lines_where(snapshot.table, where))
-        allowed = np.zeros(snapshot.manifest.n_rows, dtype=bool)
-        allowed[pairs[:, 0].astype(np.int64)] = True
-        return allowed, pairs[:, 1]
 
     def canary_questions(self) -> list[str]:
         """Texts of the canaries; empty for an index of ready vectors."""
