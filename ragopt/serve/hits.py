@@ -39,7 +39,11 @@ class Hit:
 
 
 def row_ids_of(snapshot: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """uint64 (n, 2), row and row id of every line of some rows that is not deleted, sorted by row."""
+    """uint64 (n, 2), row and row id of every line of some rows that is not deleted, sorted by row.
+
+    Raises:
+        IndexFormatError: a row has no line.
+    """
     wanted = np.unique(rows[rows != NOTHING])
     found = []
     for part in snapshot.parts:
@@ -48,6 +52,8 @@ def row_ids_of(snapshot: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.uint64
             column = part.lines[:, 0]
             starts, ends = np.searchsorted(column, own, "left"), np.searchsorted(column, own, "right")
             counts = ends - starts
+            if (counts < 1).any():
+                raise unreadable(f"there is no line of row {own[np.argmin(counts)]}")
             places = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
             found.append(np.asarray(part.lines[places]))
     lines = np.concatenate(found) if found else np.empty((0, 2), np.uint64)
@@ -82,7 +88,7 @@ def hits_of(
         by_row.setdefault(row, []).append(taken[row_id])
     missing = set(rows[rows != NOTHING].tolist()) - set(by_row)
     if missing:
-        raise unreadable(f"it has no line of row {min(missing)}")
+        raise unreadable(f"there is no line of row {min(missing)}")
     return [
         [_hit(by_row[row], score) for row, score in zip(some_rows, some, strict=True) if row != NOTHING]
         for some_rows, some in zip(rows.tolist(), scores.tolist(), strict=True)

@@ -41,7 +41,8 @@ def open_index(
     Args:
         folder: the folder.
         verify: `full` compares the SHA-256 of every file, and whether table, rows and canaries are of each other;
-            `quick` lengths, and hashes of small files, which takes milliseconds at any size.
+            `quick` lengths, and hashes of small files, which takes milliseconds at any size: a changed byte of a large
+            file may give other results, or end the process within Lance.
         embedder: turns questions into vectors; None opens the model that the manifest names when first needed.
         model: where that model lies now, a folder for example; None takes the manifest's name.
 
