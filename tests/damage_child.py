@@ -34,7 +34,7 @@ def damage(root: Path, kind: str, name: str, argument: object) -> None:
     """Do one change to a file."""
     path = root / name
     old = path.read_bytes() if path.is_file() else b""
-    rng = random.Random(f"{name} {argument}")
+    rng = random.Random(f"{kind} {argument}")  # not the name: Lance draws those of its files
     if kind == "flip":
         place = rng.randrange(len(old))
         path.write_bytes(old[:place] + bytes([old[place] ^ 1 << rng.randrange(8)]) + old[place + 1 :])

@@ -64,7 +64,7 @@ def test_a_writer_killed_at_any_step_leaves_the_state_before_or_after(name, writ
         found.append(whole(ram / "index", states[1:] if ended.n_done else states, compact=not number % 3))
         landed += [ended.steps[-1]] if ended.steps and not ended.n_done else []
     # Most kills land inside the operation, at many places, on both sides of the commit point.
-    assert len(landed) >= STEP_KILLS
+    assert len(landed) > STEP_KILLS / 2
     assert len({step.split()[0] for step in landed}) >= 4
     assert all(state in found for state in states)
 
@@ -125,7 +125,7 @@ def test_a_trial_with_a_rotation_survives_kills_too(writers, small, ram):
     for operation in operations:
         states.append(after(states[-1], operation))
     ended = writers.run(copy_of(out, ram / "index"), operations)
-    for kill in kills(ended, 6, 0, 0)[1:]:
+    for kill in kills(ended, 7, 0, 0)[1:-1]:
         ended = writers.run(copy_of(out, ram / "index"), operations, **kill)
         assert ended.killed
         whole(ram / "index", states[ended.n_done : ended.n_done + 2], compact=False)

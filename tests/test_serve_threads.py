@@ -204,3 +204,35 @@ def test_threads_that_write_through_one_handle_take_turns(folder, ram):
     assert (index.version, index.n_chunks) == (41, 340)
     index.close()
     assert opened(ram / "index").n_chunks == 340
+
+
+OPEN = """
+import sys
+from pathlib import Path
+from tests.small_served import opened
+versions, index = set(), None
+for number in range(30):
+    index = opened(Path(sys.argv[1]), "quick" if number % 2 else "full")
+    versions.add(index.version)
+    assert index.search("title x text of x", 1)[0].id == "x"
+assert index.refresh() >= index.version
+print(len(versions))
+"""
+
+
+def test_another_process_opens_while_one_changes(folder, ram):
+    """Opening and verifying thirty times beside adding, deleting and compacting: always one whole version."""
+    with opened(copy_of(folder, ram / "index")) as index:
+        index.add(documents(["x"]), split=False)
+        reader = subprocess.Popen([sys.executable, "-c", OPEN, str(ram / "index")], stdout=subprocess.PIPE, text=True,
+                                  cwd=ROOT, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})  # fmt: skip
+        number = 0
+        while reader.poll() is None:
+            index.add(documents([f"y{number}"]), split=False)
+            index.delete([f"y{number}"])
+            if not number % 5:
+                index.compact()
+            number += 1
+    n_versions = int(reader.communicate()[0])
+    assert reader.returncode == 0
+    assert n_versions > 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
+
+
+UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError, RecursionError)
+"""What numpy raises over a header, which it reads as a literal of Python (numpy/lib/_format_impl.py, 2.4)."""
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
@@ -40,7 +45,7 @@ def read_array(path: Path, dtype: DTypeLike, shape: tuple[int | None, ...], *, m
     """
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise _other(path, "no array that can be read", dtype, shape) from error
     fits = isinstance(found, np.memmap) and found.dtype == np.dtype(dtype) and len(found.shape) == len(shape)
     if not fits or any(want not in (None, has) for want, has in zip(shape, found.shape, strict=True)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragopt.serve.lance_reads import unreadable
 from ragopt.serve.nearest import NOTHING
 from ragopt.serve.table import Line, take_lines
 
@@ -38,7 +39,11 @@ class Hit:
 
 
 def row_ids_of(snapshot: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """uint64 (n, 2), row and row id of every line of some rows that is not deleted, sorted by row."""
+    """uint64 (n, 2), row and row id of every line of some rows that is not deleted, sorted by row.
+
+    Raises:
+        IndexFormatError: a row has no line.
+    """
     wanted = np.unique(rows[rows != NOTHING])
     found = []
     for part in snapshot.parts:
@@ -47,6 +52,8 @@ def row_ids_of(snapshot: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.uint64
             column = part.lines[:, 0]
             starts, ends = np.searchsorted(column, own, "left"), np.searchsorted(column, own, "right")
             counts = ends - starts
+            if (counts < 1).any():
+                raise unreadable(f"there is no line of row {own[np.argmin(counts)]}")
             places = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
             found.append(np.asarray(part.lines[places]))
     lines = np.concatenate(found) if found else np.empty((0, 2), np.uint64)
@@ -66,6 +73,9 @@ def hits_of(
         scores: float32 (m, k).
         rows: int64 (m, k), `NOTHING` where there is none.
         matching: row ids that a filter let through; None for all.
+
+    Raises:
+        IndexFormatError: a row has no line, or the table not the line that it should have.
     """
     lines = row_ids_of(snapshot, rows)
     if matching is not None:
@@ -73,7 +83,12 @@ def hits_of(
     taken = take_lines(snapshot.table, lines[:, 1])
     by_row: dict[int, list[Line]] = {}
     for row, row_id in lines.tolist():
+        if row_id not in taken:
+            raise unreadable(f"it has no line {row_id}")
         by_row.setdefault(row, []).append(taken[row_id])
+    missing = set(rows[rows != NOTHING].tolist()) - set(by_row)
+    if missing:
+        raise unreadable(f"there is no line of row {min(missing)}")
     return [
         [_hit(by_row[row], score) for row, score in zip(some_rows, some, strict=True) if row != NOTHING]
         for some_rows, some in zip(rows.tolist(), scores.tolist(), strict=True)

@@ -12,12 +12,13 @@ import numpy as np
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.embed.stored_rows import stored_rows
 from ragopt.errors import IndexFormatError, InputError
+from ragopt.serve.filters import allowed_rows
 from ragopt.serve.hits import Hit, hits_of
 from ragopt.serve.layout import safe_path
 from ragopt.serve.nearest import query_vectors
 from ragopt.serve.row_store import row_store
 from ragopt.serve.snapshot import Snapshot, open_snapshot
-from ragopt.serve.table import lines_where, open_table, rows_and_ids
+from ragopt.serve.table import open_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,7 +43,8 @@ def open_index(
     Args:
         folder: the folder.
         verify: `full` compares the SHA-256 of every file, and whether table, rows and canaries are of each other;
-            `quick` lengths, and hashes of small files, which takes milliseconds at any size.
+            `quick` lengths, and hashes of small files, which takes milliseconds at any size: a changed byte of a large
+            file may give other results, or end the process within Lance.
         embedder: turns questions into vectors; None opens the model that the manifest names when first needed.
         model: where that model lies now, a folder for example; None takes the manifest's name.
 
@@ -132,7 +134,7 @@ class Index:
         snapshot = self._snapshot
         one = isinstance(queries, str)
         vectors = self._vectors(snapshot, [queries] if one else queries)
-        allowed, matching = self._allowed(snapshot, where)
+        allowed, matching = allowed_rows(snapshot, where)
         scores, rows = row_store(snapshot.manifest.engine).nearest(
             snapshot, vectors, _checked(k), where=where, allowed=allowed
         )
@@ -152,7 +154,7 @@ class Index:
         """
         snapshot = self._snapshot
         queries = query_vectors(snapshot, vectors)
-        allowed = self._allowed(snapshot, where)[0]
+        allowed = allowed_rows(snapshot, where)[0]
         store = row_store(snapshot.manifest.engine)
         return store.nearest(snapshot, queries, _checked(k), where=where, allowed=allowed)
 
@@ -202,16 +204,6 @@ class Index:
                 f"{self.manifest.full_dim} dimensions",
                 next_step="Install that version of the model, or build the index again",
             )  # fmt: skip
-
-    @staticmethod
-    def _allowed(snapshot: Snapshot, where: str | None) -> tuple[NDArray[np.bool_] | None, NDArray[np.uint64] | None]:
-        """Rows that a condition lets through, and the row ids of its lines; None for both without one."""
-        if where is None:
-            return None, None
-        pairs = rows_and_ids(lines_where(snapshot.table, where))
-        allowed = np.zeros(snapshot.manifest.n_rows, dtype=bool)
-        allowed[pairs[:, 0].astype(np.int64)] = True
-        return allowed, pairs[:, 1]
 
     def canary_questions(self) -> list[str]:
         """Texts of the canaries; empty for an index of ready vectors."""

@@ -150,7 +150,7 @@ def opened_version(root: Path, manifest: Manifest, lease: HeldLock) -> Snapshot:
         first_row += segment.n_rows
     dead_rows = read_array(safe_path(root, manifest.state.dead_rows), np.int64, (None,))
     dead_lines = read_array(safe_path(root, manifest.state.dead_lines), np.uint64, (None,))
-    if len(dead_rows) and not (dead_rows[0] >= 0 and dead_rows[-1] < first_row):
+    if len(dead_rows) and not (dead_rows.min() >= 0 and dead_rows.max() < first_row):
         raise IndexFormatError(f"{root} has deleted rows beyond its {first_row:,}", next_step="Build the index again")
     alive = None
     if len(dead_rows):

@@ -13,6 +13,7 @@ import numpy as np
 from ragopt.artifacts import canonical_json
 from ragopt.corpus.metadata import ColumnKind, column_value
 from ragopt.errors import IndexFormatError, InputError
+from ragopt.serve.lance_reads import lance_reads, unreadable
 from ragopt.serve.lance_writes import first_line
 from ragopt.serve.layout import TABLE_NAME
 
@@ -136,7 +137,8 @@ def open_table(folder: Path, version: int) -> Any:
         IndexFormatError: there is no such table or version.
     """
     try:
-        return lance().connect(str(folder)).open_table(TABLE_NAME, version=version)
+        with lance_reads():
+            return lance().connect(str(folder)).open_table(TABLE_NAME, version=version)
     except (ValueError, RuntimeError, OSError) as error:
         raise IndexFormatError(
             f"The table in {folder} has no version {version}: {first_line(error)}",
@@ -155,18 +157,13 @@ def lines_where(table: Any, where: str | None, columns: Sequence[str] = (ROW,)) 
         raise _bad_filter(table, where, ValueError("it is empty"))
     query = table.search().select(list(columns)).with_row_id(True).limit(None)
     try:
-        found = (query.where(where) if where else query).to_arrow()
+        with lance_reads():
+            found = (query.where(where) if where else query).to_arrow()
     except (ValueError, RuntimeError, OSError) as error:
         if where is None or "LanceError(IO)" in str(error):
             raise unreadable(first_line(error)) from error
         raise _bad_filter(table, where, error) from error
     return found.sort_by(ROWID)
-
-
-def unreadable(why: str) -> IndexFormatError:
-    """The error of a table that cannot be read, or does not hold what the index says."""
-    return IndexFormatError(f"The table of the index is damaged: {why}",
-                            next_step="Restore the folder from a copy, or build the index again")  # fmt: skip
 
 
 def _bad_filter(table: Any, where: str | None, error: Exception) -> InputError:
@@ -191,7 +188,8 @@ def take_lines(table: Any, row_ids: NDArray[np.uint64]) -> dict[int, Line]:
     names = [ROW, ID, DOCUMENT, TITLE, TEXT, METADATA]
     wanted = np.unique(row_ids)
     try:
-        found = table.take_row_ids(wanted.tolist()).select(names).with_row_id().to_arrow()
+        with lance_reads():
+            found = table.take_row_ids(wanted.tolist()).select(names).with_row_id().to_arrow()
     except (ValueError, RuntimeError, OSError) as error:
         raise unreadable(first_line(error)) from error
     values = zip(*(found[name].to_pylist() for name in (ROWID, *names)), strict=True)
