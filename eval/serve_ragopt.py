@@ -40,7 +40,7 @@ class Ragopt(Row):
     """
 
     name, label = "ragopt", "ragopt"
-    modules = ("faiss", "ragopt.serve.opened")
+    modules = ("faiss", "ragopt.serve.opened", "lancedb", "pyarrow")
     distributions = ("ragopt", "faiss-cpu")
 
     def __init__(self) -> None:

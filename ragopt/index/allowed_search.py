@@ -80,21 +80,28 @@ def allowed_search(
     outer: Any = faiss.downcast_index(index)
     _check(outer, queries, k, allowed)
     worst = np.float32(np.inf if outer.metric_type == faiss.METRIC_L2 else -np.inf)
-    scores = np.full((len(queries), k), worst, dtype=np.float32)
-    rows = np.full((len(queries), k), -1, dtype=np.int64)
     n_allowed = outer.ntotal if allowed is None else int(np.count_nonzero(allowed))
     if not n_allowed or not len(queries):
-        return scores, rows
-    wanted, lacking = min(k, n_allowed), np.arange(len(queries))
-    if allowed is None or n_allowed == outer.ntotal:
+        return _nothing(len(queries), k, worst)
+    wanted = min(k, n_allowed)
+    if n_allowed == outer.ntotal:
         scores, rows = outer.search(queries, k)
+        if k == wanted and (rows[:, -1] >= 0).all():
+            return scores, rows
         lacking = np.flatnonzero(rows[:, wanted - 1] < 0)
+    else:
+        scores, rows = _nothing(len(queries), k, worst)
+        lacking = np.arange(len(queries))
     if len(lacking):
         task = _Task(np.ones(outer.ntotal, dtype=bool) if allowed is None else allowed, n_allowed, search)
         found = _found(outer, np.ascontiguousarray(queries[lacking]), wanted, task)
         scores[lacking, :wanted], rows[lacking, :wanted] = found
     scores[rows < 0] = worst
     return scores, rows
+
+
+def _nothing(n_queries: int, k: int, worst: np.float32) -> Found:
+    return np.full((n_queries, k), worst, dtype=np.float32), np.full((n_queries, k), -1, dtype=np.int64)
 
 
 def _check(index: Any, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -85,6 +86,12 @@ class CanaryRecall:
     hits: tuple[int, ...]
 
 
+@functools.lru_cache(maxsize=64)
+def _parsed(trial: str) -> Trial:
+    """Parse once what every search asks for: a handful of folders are open at a time."""
+    return Trial.parse(trial)
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """One version of a served index.
@@ -148,7 +155,7 @@ class Manifest:
     @property
     def parsed_trial(self) -> Trial:
         """The trial."""
-        return Trial.parse(self.trial)
+        return _parsed(self.trial)
 
 
 def make_current(root: Path, manifest: Manifest) -> None:
