@@ -119,8 +119,8 @@ def _after(result: dict[str, Any]) -> str:
         "RAM is anonymous memory plus resident pages of mapped index files after 1,000 warm queries, less the "
         "anonymous memory before the index was opened, which is that of the interpreter and the imported libraries "
         "(imports); the pages of a rescoring tier are apart. ragopt imports LanceDB and Arrow too, for texts and full "
-        "verification. LanceDB rescores through the kernel's page cache, which is in neither column. Files were in that "
-        "cache when opened."
+        "verification. LanceDB rescores through the kernel's page cache, which is in neither column. Files were in "
+        "that cache when opened."
     )
     versions = ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
     words.append(f"Load average at most {machine['load_average_max']}. Versions: {versions}.")
