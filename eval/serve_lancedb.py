@@ -43,7 +43,7 @@ class LanceDB(Row):
         import pyarrow as pa  # noqa: PLC0415 - loaded when first used
 
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(corpus.ravel()), corpus.shape[1])
-        table = pa.table({"row": pa.array(np.arange(len(corpus))), "vector": vectors})
+        table = pa.table({"vector": vectors})
         opened = lancedb.connect(str(folder)).create_table("corpus", table)
         opened.create_index("vector", config=lancedb.index.IvfPq(distance_type="cosine"))
         (index,) = opened.list_indices()
@@ -62,17 +62,20 @@ class LanceDB(Row):
 
     def answer(self, query: NDArray[Any]) -> Any:
         """Row numbers and distances as an Arrow table."""
-        # Without `_distance` among the columns every query logs a deprecation warning.
-        wanted = self._table.search(query[0], vector_column_name="vector").limit(K).select(["row", "_distance"])
-        wanted = wanted.nprobes(self._setting["nprobes"]).refine_factor(self._setting["refine_factor"])
+        # Row ids are row numbers in a table that was written once; reading a column of them takes 8 % longer. Without
+        # `_distance` among the columns every query logs a deprecation warning.
+        wanted = self._table.search(query[0], vector_column_name="vector").limit(K).select(["_distance"])
+        wanted = (
+            wanted.with_row_id(True).nprobes(self._setting["nprobes"]).refine_factor(self._setting["refine_factor"])
+        )
         return wanted.to_arrow()
 
     def rows_of(self, answer: Any) -> NDArray[Any]:
-        """The column of row numbers; a list of tables is a batch."""
+        """The row ids; a list of tables is a batch."""
         tables = answer if isinstance(answer, list) else [answer]
         found = np.full((len(tables), K), -1, np.int64)
         for number, table in enumerate(tables):
-            found[number, : len(table)] = table["row"].to_numpy()
+            found[number, : len(table)] = table["_rowid"].to_numpy()
         return found
 
     def answer_batch(self, queries: NDArray[Any], n_threads: int) -> Any:

@@ -68,6 +68,14 @@ def standing(rows: list[dict[str, Any]]) -> dict[str, float] | None:
             "qps_share_2": share("two_threads")}  # fmt: skip
 
 
+def shares_of_rounds(rows: list[dict[str, Any]], threads: str) -> tuple[float, float]:
+    """Least and largest of ragopt's queries per second over the most of the others', both of the same round."""
+    compared = [row for row in rows if "error" not in row and reaches(row)]
+    qps = {row["name"]: [one[threads]["qps"] for one in row["rounds"]] for row in compared}
+    shares = [own / max(qps[name][number] for name in qps if name != RAGOPT) for number, own in enumerate(qps[RAGOPT])]
+    return min(shares), max(shares)
+
+
 def _about(result: dict[str, Any]) -> str:
     data, machine = result["data"], result["machine"]
     return (
@@ -106,15 +114,20 @@ def _after(result: dict[str, Any]) -> str:
     stands, machine = standing(result["rows"]), result["machine"]
     words = []
     if stands:
+        one, two = (shares_of_rounds(result["rows"], threads) for threads in ("one_thread", "two_threads"))
         words.append(
             f"Beside the best of the other rows that reach the recall, ragopt needs {stands['ram_share']:.2f} times "
-            f"the least RAM and answers {stands['qps_share_1']:.2f} times the most queries per second with one caller, "
-            f"{stands['qps_share_2']:.2f} times with two."
+            f"the least RAM and answers {stands['qps_share_1']:.2f} times the most queries per second with one caller "
+            f"({one[0]:.2f} to {one[1]:.2f} by round), {stands['qps_share_2']:.2f} times with two ({two[0]:.2f} to "
+            f"{two[1]:.2f})."
         )
     command = next((row["details"]["command"] for row in result["rows"]
                     if row["name"] == RAGOPT and "error" not in row), "")  # fmt: skip
     if command:
-        words.append(f"ragopt's row is what `{command}` recommends.")
+        words.append(
+            f"ragopt's row is what `{command}` recommends, built by `ragopt build`. Its latency limit was set with the "
+            "graphs in view, whose p99 is about that; without one the fewest bytes are bought with time."
+        )
     words.append(
         "RAM is anonymous memory plus resident pages of mapped index files after 1,000 warm queries, less the "
         "anonymous memory before the index was opened, which is that of the interpreter and the imported libraries "

@@ -73,7 +73,12 @@ def tune(row: Row, work: Path, index: Path) -> dict[str, Any]:
         return interval.value, interval.low
 
     search = KnobSearch(measure, TARGET)
-    reached = search.best(row.knobs) if row.knobs else {}
+    if row.knobs:
+        reached = search.best(row.knobs)
+    else:
+        value, low = measure({})
+        reached = {} if low >= TARGET else None
+        search.tried.append({"setting": {}, "mean": value, "low": low})
     best = max(search.tried, key=lambda record: record["low"], default={"setting": {}})
     return {"reached": reached is not None, "setting": best["setting"] if reached is None else reached,
             "tried": search.tried}  # fmt: skip

@@ -20,7 +20,7 @@ def row(name, ram_bytes, qps, *, reached=True):
            "first_answer_ms": 4.0, "one_thread": threads, "two_threads": {**threads, "qps": 2 * qps},
            "batch_qps": {"1": 10.0, "2": 20.0}}  # fmt: skip
     return {"name": name, "label": name, "build_seconds": 6.0, "tuning": {"reached": reached, "setting": {"ef": 7}},
-            "summary": TABLE["summary_of"]([one]), "details": {"command": "ragopt sweep"},
+            "rounds": [one], "summary": TABLE["summary_of"]([one]), "details": {"command": "ragopt sweep"},
             "recall_vs_exact@10": {"value": 0.96, "low": 0.95, "high": 0.97}}  # fmt: skip
 
 
@@ -65,6 +65,14 @@ def test_standing_is_against_the_best_that_reach_the_recall():
             row("cheat", 1e6, 9000, reached=False), {"name": "broken", "error": "no"}]  # fmt: skip
     assert TABLE["standing"](rows) == pytest.approx({"ram_share": 0.5, "qps_share_1": 0.8, "qps_share_2": 0.8})
     assert TABLE["standing"](rows[1:]) is None
+
+
+def test_shares_are_of_the_same_round():
+    """80 of 100 in one round, 90 of 60 in the next: from 0.8 to 1.5, not from the least to the most of all rounds."""
+    rows = [row("ragopt", 1, 80), row("fast", 1, 100), row("cheat", 1, 900, reached=False)]
+    for one, qps in zip(rows, (90, 60, 900), strict=True):
+        one["rounds"].append({"one_thread": {"qps": qps}})
+    assert TABLE["shares_of_rounds"](rows, "one_thread") == (0.8, 1.5)
 
 
 def test_the_table_orders_by_ram_and_says_who_missed_or_failed():
