@@ -36,7 +36,7 @@ KEPT = ("trial", "embedding", "index", "quality", "latency_ms", "why")
 class Ragopt(Row):
     """`ragopt sweep` over the same vectors with the choosing queries alone, `ragopt build`, `ragopt.open`.
 
-    `Index.nearest` answers row numbers and scores, as the other rows do; texts lie in the table, which it does not read.
+    `Index.nearest` answers row numbers and scores, as the other rows do; it does not read texts.
     """
 
     name, label = "ragopt", "ragopt"
