@@ -61,6 +61,10 @@ def _show(built: Built, *, as_json: bool) -> None:
     )
     if built.lance:
         _show_lance(built.lance, f"recall_vs_exact@{built.k}")
+    if built.columns:
+        click.echo(f"Metadata to filter by: {', '.join(built.columns)}")
+    if built.replaced_version is not None:
+        click.echo(f"Replaced version {built.replaced_version}: what was added to it or deleted from it is not in here")
     click.echo(f'Open it: ragopt.open("{built.folder}").search("a question")')
 
 

@@ -35,6 +35,27 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return (rows / scale[:, None]).astype(np.float32)
 
 
+def embedded_rows(
+    block: NDArray[Any], shape: tuple[int, int], metric: Metric, *, describe: Callable[[int], str]
+) -> NDArray[np.float32]:
+    """Check that an embedder gave one vector a text, of its own dimension, and bring them into their stored form.
+
+    Args:
+        block: what it gave.
+        shape: number of texts, and the model's full dimension.
+        metric: as `stored_rows`.
+        describe: likewise.
+
+    Raises:
+        InputError: another shape, or as `stored_rows`.
+    """
+    found = np.shape(block)
+    if found != shape:
+        raise InputError(f"The embedder gave an array of shape {found} for {shape[0]:,} texts", allowed=f"{shape}",
+                         next_step="Give an embedder that returns one vector a text, in their order")  # fmt: skip
+    return stored_rows(block, metric, describe=describe)
+
+
 def stored_rows(block: NDArray[Any], metric: Metric, *, describe: Callable[[int], str]) -> NDArray[np.float32]:
     """Bring a block into its stored form.
 

@@ -85,7 +85,7 @@ def allowed_search(
         return _nothing(len(queries), k, worst)
     wanted = min(k, n_allowed)
     if n_allowed == outer.ntotal:
-        scores, rows = outer.search(queries, k)
+        scores, rows = _all_in_parts(outer, queries, k, search)
         if k == wanted and (rows[:, -1] >= 0).all():
             return scores, rows
         lacking = np.flatnonzero(rows[:, wanted - 1] < 0)
@@ -182,6 +182,16 @@ def _in_parts(index: Any, queries: NDArray[np.float32], k: int, params: Any = No
         index.search(queries[first : first + at_once], k, params=params) for first in range(0, len(queries), at_once)
     ]
     return np.concatenate([scores for scores, _ in found]), np.concatenate([rows for _, rows in found])
+
+
+def _all_in_parts(index: Any, queries: NDArray[np.float32], k: int, search: str) -> Found:
+    """As `_in_parts`, under the index's own parameters: a rescoring tier holds k_factor times as many results."""
+    at_once = max(1, MOST_RESULTS // (k * search_value(search, "k_factor_rf")))
+    if len(queries) <= at_once:
+        found: Found = index.search(queries, k)
+        return found
+    parts = [index.search(queries[first : first + at_once], k) for first in range(0, len(queries), at_once)]
+    return np.concatenate([scores for scores, _ in parts]), np.concatenate([rows for _, rows in parts])
 
 
 def _widened(search: Callable[[NDArray[np.float32], int], Found], queries: NDArray[np.float32], most: int) -> Found:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import shutil
 import uuid
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.artifacts import ArtifactStore, fsync_folder, storage_errors
@@ -22,7 +25,6 @@ from ragopt.sweep.built_finalist import build_finalist
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ragopt.records import Run, Trial
     from ragopt.serve.built import Built
@@ -62,7 +64,8 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
         IndexBusy: somebody writes the index at `out`.
     """
     chosen = chosen_trial(run, trial)
-    check_out(out)
+    place = out.resolve()
+    check_out(place)
     settings = settings_of_run(run, cache_dir, corpus=corpus)
     min_recall = lance.least_recall(run) if lance else 0.0
     material = material_of_run(run, chosen, settings, progress)
@@ -83,9 +86,9 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
         report(2, 3)
         return with_check_material(root, manifest, run, material), built
 
-    built = _committed(out, make)
+    built = _committed(place, make)
     report(3, 3)
-    return built
+    return replace(built, folder=out)
 
 
 def chosen_trial(run: Run, trial: Trial | None) -> Trial:
@@ -106,11 +109,31 @@ def chosen_trial(run: Run, trial: Trial | None) -> Trial:
 
 
 def check_out(out: Path) -> None:
-    """Refuse a folder that holds something else than a served index. Raises InputError."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / layout.MANIFEST_FILE).exists()):
-        raise InputError(f"--out {out} holds something else than an index of ragopt",
-                         allowed="a new folder, an empty one, or an index that is to be replaced",
-                         next_step="Name another folder with --out")  # fmt: skip
+    """Refuse a place where nothing can be built, before anything is.
+
+    Raises:
+        InputError: it holds something else than a served index.
+        IndexFormatError: the index that stands there is damaged. IndexBusy: somebody writes it.
+        StorageError: its parent cannot be made.
+    """
+    if (out / layout.MANIFEST_FILE).exists():
+        read_manifest(out)
+        with hold_writer(out):
+            return
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise _something_else(out)
+    if out == Path.cwd():
+        raise InputError("--out is the folder that you are in: it would be replaced under your feet",
+                         allowed="a folder that is made new, or renamed over",
+                         next_step="Name a folder in it, like --out index")  # fmt: skip
+    with storage_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _something_else(out: Path) -> InputError:
+    return InputError(f"--out {out} holds something else than an index of ragopt",
+                      allowed="a new folder, an empty one, or an index that is to be replaced",
+                      next_step="Name another folder with --out")  # fmt: skip
 
 
 def _committed(out: Path, make: Callable[[Path, str, int, int], tuple[Manifest, Built]]) -> Built:
@@ -129,7 +152,7 @@ def _committed(out: Path, make: Callable[[Path, str, int, int], tuple[Manifest, 
             manifest, built = make(out, name, old.version + 1, number)
             make_current(out, manifest)
             remove_other_generations(out, name)
-            return built
+            return replace(built, columns=tuple(manifest.columns), replaced_version=old.version)
     beside = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
     with storage_errors(out):
         _remove_leftovers(out)
@@ -139,18 +162,27 @@ def _committed(out: Path, make: Callable[[Path, str, int, int], tuple[Manifest, 
             manifest, built = make(beside, layout.generation_name(1), 1, 1)
             make_current(beside, manifest)
             with storage_errors(out):
-                beside.rename(out)
+                _put_in_place(beside, out)
                 fsync_folder(out.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return replace(built, folder=out)
+    return replace(built, columns=tuple(manifest.columns))
+
+
+def _put_in_place(beside: Path, out: Path) -> None:
+    try:
+        beside.rename(out)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise _something_else(out) from error  # another build of the same folder was faster
+        raise
 
 
 def _remove_leftovers(out: Path) -> None:
     """Remove what killed builds of the same folder left; a build at work holds its own lock."""
     from ragopt.errors import IndexBusy  # noqa: PLC0415 - beside its use
 
-    for folder in out.parent.glob(f".{out.name}.*.tmp"):
+    for folder in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
         try:
             with hold_writer(folder):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -51,6 +51,8 @@ class Built:
             confirmation queries of the run.
         n_different: queries whose recall_vs_exact is another than in the run; None where the run did not build it.
         size_bytes: of the files that the manifest names. lance: of LanceDB's index; None for FAISS.
+        columns: of metadata, that can be filtered by.
+        replaced_version: of the index that stood there; None where none did.
     """
 
     folder: Path
@@ -65,6 +67,8 @@ class Built:
     n_different: int | None
     size_bytes: int
     lance: LanceMeasured | None = None
+    columns: tuple[str, ...] = ()
+    replaced_version: int | None = None
 
 
 def compared_with_run(root: Path, manifest: Manifest, run: Run, material: RunMaterial) -> Built:

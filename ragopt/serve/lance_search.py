@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ragopt.serve.conditions import whole
 from ragopt.serve.lance_index import DISTANCES, LanceSearch
 from ragopt.serve.nearest import NOTHING
 from ragopt.serve.table import ROW, VECTOR
@@ -95,7 +96,7 @@ class TableSearch:
         asked = self.table.search(query, vector_column_name=VECTOR).distance_type(DISTANCES[self.metric])
         asked = asked.select([ROW, DISTANCE]).limit(limit)
         if self.where is not None:
-            asked = asked.where(self.where, prefilter=True)
+            asked = asked.where(whole(self.where), prefilter=True)
         if exact:
             return asked.bypass_vector_index().to_arrow()
         # Not a minimum with a higher maximum: a minimum of 1 with a maximum of 20 found what 20 found, without any

@@ -12,7 +12,7 @@ from ragopt.corpus.metadata import metadata_of
 from ragopt.corpus.splitting import TextSplitter
 from ragopt.corpus.text_files import clean
 from ragopt.embed.spaces import project
-from ragopt.embed.stored_rows import stored_rows
+from ragopt.embed.stored_rows import embedded_rows
 from ragopt.errors import InputError
 from ragopt.serve.manifest import Coding
 from ragopt.serve.row_store import row_store
@@ -80,8 +80,8 @@ def prepared(index: Index, documents: Sequence[Document], *, split: bool) -> New
         return NewRows((), np.empty((0, dim), np.float32), np.empty((0, trial.space.dim), np.float32), np.empty(0))
     lines = _lines(index, documents, split=split)
     texts = [embed_text(line.title, line.text) for line in lines]
-    vectors = stored_rows(index.embedder.embed_documents(texts), manifest.metric,
-                          describe=lambda row: f"the chunk {lines[row].id!r}")  # fmt: skip
+    vectors = embedded_rows(index.embedder.embed_documents(texts), (len(texts), dim), manifest.metric,
+                            describe=lambda row: f"the chunk {lines[row].id!r}")  # fmt: skip
     projected = project(vectors, trial.space, rotation=snapshot.rotation, metric=manifest.metric)
     return NewRows(lines, vectors, projected, row_store(manifest.engine).coding_errors(snapshot, projected))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, get_args, overload
 
 import numpy as np
 
 from ragopt.embed.open_embedder import open_embedder
-from ragopt.embed.stored_rows import stored_rows
+from ragopt.embed.stored_rows import embedded_rows
 from ragopt.errors import IndexFormatError, InputError
+from ragopt.serve.file_checks import Verify
 from ragopt.serve.filters import allowed_rows
 from ragopt.serve.hits import Hit, hits_of
 from ragopt.serve.layout import safe_path
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from ragopt.corpus.records import Document
     from ragopt.embed.embedder import Embedder
-    from ragopt.serve.file_checks import Verify
     from ragopt.serve.manifest import Manifest
     from ragopt.serve.writer import Changed, Writer
 
@@ -49,8 +49,11 @@ def open_index(
         model: where that model lies now, a folder for example; None takes the manifest's name.
 
     Raises:
+        InputError: `verify` is something else.
         IndexFormatError: the folder is damaged, or of another version.
     """
+    if verify not in get_args(Verify):
+        raise InputError(f"verify is {verify!r}", allowed=" or ".join(get_args(Verify)), next_step="Correct verify")
     return Index(open_snapshot(Path(folder), verify), embedder=embedder, model=model)
 
 
@@ -171,8 +174,9 @@ class Index:
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed questions as the run did: float32 (n, full dimension), of unit length for cosine."""
-        found = self.embedder.embed_queries(texts)
-        return stored_rows(found, self.manifest.metric, describe=lambda row: f"the question {texts[row][:60]!r}")
+        shape = (len(texts), self.manifest.full_dim)
+        return embedded_rows(self.embedder.embed_queries(texts), shape, self.manifest.metric,
+                             describe=lambda row: f"the question {texts[row][:60]!r}")  # fmt: skip
 
     @property
     def embedder(self) -> Embedder:
@@ -238,6 +242,9 @@ class Index:
 
     def delete(self, ids: Iterable[str]) -> Changed:
         """Delete documents, or single chunks, by id; searches that begin afterwards do not find them.
+
+        Args:
+            ids: of them; a text is one id.
 
         Returns:
             What was deleted; ids that are not there are listed in `missing`.

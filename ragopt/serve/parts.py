@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,6 @@ from ragopt.sweep.run_info import versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -184,8 +184,13 @@ def about_run(run: Run, trial: Trial) -> dict[str, Any]:
     """What the manifest tells people, and `check`, of the run and of one of its trials."""
     result = next(one for one in run.trials if one.trial == trial)
     recommended = run.recommendation.status == "ok" and run.recommendation.trial == trial
+    corpus, queries = dict(run.info.get("corpus") or {}), dict(run.info.get("queries") or {})
+    # A folder travels: it names the corpus, not where it lay, and needs no row numbers of the run's queries.
+    corpus["source"] = Path(str(corpus.get("source", ""))).name
+    queries.pop("select_rows", None)
     return {
-        "run": {name: run.info.get(name) for name in ("ragopt_version", "corpus", "queries", "machine", "billed_on")},
+        "run": {name: run.info.get(name) for name in ("ragopt_version", "machine", "billed_on")}
+        | {"corpus": corpus, "queries": queries},
         "limits": {name: run.info["arguments"].get(name) for name in ("min_recall", "min_ndcg_ratio", "max_p99_ms")},
         "workload": run.info.get("workload"),
         "own_prices": run.info.get("own_prices", []),

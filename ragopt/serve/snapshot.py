@@ -14,6 +14,7 @@ from ragopt.index.build import faiss_metric, set_search, use_reservoirs
 from ragopt.serve.arrays import read_array
 from ragopt.serve.consistency import check_consistency
 from ragopt.serve.file_checks import Verify, check_files
+from ragopt.serve.filters import KnownFilters
 from ragopt.serve.layout import generation_name, safe_path
 from ragopt.serve.leftovers import removed_leftovers
 from ragopt.serve.locks import HeldLock, hold_generation
@@ -56,7 +57,7 @@ class Snapshot:
         dead_rows: int64, ascending. dead_lines: uint64, ascending.
         alive: bool (n_rows,), None where nothing is deleted.
         rotation: of a pca or joint space.
-        lease: keeps the generation's files.
+        lease: keeps the generation's files. filters: conditions that were asked for.
     """
 
     root: Path
@@ -67,6 +68,7 @@ class Snapshot:
     alive: NDArray[np.bool_] | None
     rotation: Rotation | None
     lease: HeldLock
+    filters: KnownFilters = field(default_factory=KnownFilters)
     _table: list[Any] = field(default_factory=list)
     _table_lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -13,6 +13,7 @@ import numpy as np
 from ragopt.artifacts import canonical_json
 from ragopt.corpus.metadata import ColumnKind, column_value
 from ragopt.errors import IndexFormatError, InputError
+from ragopt.serve.conditions import whole
 from ragopt.serve.lance_reads import lance_reads, unreadable
 from ragopt.serve.lance_writes import first_line
 from ragopt.serve.layout import TABLE_NAME
@@ -153,17 +154,25 @@ def lines_where(table: Any, where: str | None, columns: Sequence[str] = (ROW,)) 
         InputError: the filter cannot be read or compares a column with a value of another kind.
         IndexFormatError: the table cannot be read.
     """
-    if where is not None and not where.strip():
-        raise _bad_filter(table, where, ValueError("it is empty"))
+    condition = None if where is None else _condition(table, where)
     query = table.search().select(list(columns)).with_row_id(True).limit(None)
     try:
         with lance_reads():
-            found = (query.where(where) if where else query).to_arrow()
+            found = (query if condition is None else query.where(condition)).to_arrow()
     except (ValueError, RuntimeError, OSError) as error:
         if where is None or "LanceError(IO)" in str(error):
             raise unreadable(first_line(error)) from error
         raise _bad_filter(table, where, error) from error
     return found.sort_by(ROWID)
+
+
+def _condition(table: Any, where: str) -> str:
+    try:
+        if not isinstance(where, str):
+            raise ValueError("it is no text")  # noqa: TRY004, TRY301 - told as any other mistake
+        return whole(where)
+    except ValueError as error:
+        raise _bad_filter(table, where, error) from error
 
 
 def _bad_filter(table: Any, where: str | None, error: Exception) -> InputError:

@@ -111,11 +111,13 @@ class Writer:
         """Put documents in the place of those with the same ids."""
         given = list(documents)
         check_ids(given)
-        return self._change(given, self._lines_of([document.id for document in given]), split=split)
+        # Documents only: one that is named like a chunk of another must not take that chunk's place.
+        return self._change(given, self._lines_of([document.id for document in given], (DOCUMENT,)), split=split)
 
     def delete(self, ids: Iterable[str]) -> Changed:
         """Delete documents or chunks by id."""
-        wanted = list(dict.fromkeys(ids))
+        # A text is an iterable of characters: "12" would delete the documents 1 and 2.
+        wanted = [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
         dead = self._lines_of(wanted)
         missing = tuple(name for name in wanted if name not in dead.named)
         return replace(self._change([], dead, split=True), missing=missing)
@@ -133,7 +135,7 @@ class Writer:
         remove_other_generations(self._index.folder, generation_name(manifest.generation))
         return Changed(manifest.version)
 
-    def _lines_of(self, ids: Sequence[str]) -> Dead:
+    def _lines_of(self, ids: Sequence[str], columns: tuple[str, ...] = (DOCUMENT, ID)) -> Dead:
         """Lines of documents, or of chunks, with these ids."""
         for name in ids:
             if not isinstance(name, str):
@@ -142,11 +144,11 @@ class Writer:
             return Dead.none()
         table, wanted = self._index.snapshot.table, set(ids)
         row_ids, rows, named = [], [], set()
-        for where in id_filters(ids, (DOCUMENT, ID)):
+        for where in id_filters(ids, columns):
             found = lines_where(table, where, (ROW, ID, DOCUMENT))
             row_ids.append(found[ROWID].to_numpy().astype(np.uint64))
             rows.append(found[ROW].to_numpy().astype(np.int64))
-            named |= wanted & {*found[ID].to_pylist(), *found[DOCUMENT].to_pylist()}
+            named |= wanted & {name for column in columns for name in found[column].to_pylist()}
         # An id of a document and one of its chunks may stand in two parts of a long list.
         unique, first = np.unique(np.concatenate(row_ids), return_index=True)
         return Dead(unique, np.concatenate(rows)[first], frozenset(named))
