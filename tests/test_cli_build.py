@@ -28,7 +28,9 @@ def built(folder):
 
 def test_json_is_what_the_verb_returns(folder, built):
     """--json prints the record of `ragopt.build`, and only that; the folder says the same of itself."""
-    again = asdict(ragopt.build(folder / "run", out=folder / "again", cache_dir=folder / "cache"))
+    again = json.loads(
+        json.dumps(asdict(ragopt.build(folder / "run", out=folder / "again", cache_dir=folder / "cache")), default=str)
+    )
     del again["folder"]
     # Lance names files by chance, so lengths of its manifests may differ; all else is the same.
     assert {name: built[name] for name in again if name != "size_bytes"} == {
@@ -48,12 +50,15 @@ def test_text_names_the_trial_the_quality_and_the_next_step(folder):
     assert lines[0] == "other: wordllama@256:none | SQ8"
     assert lines[1].startswith("117 chunks, ")
     assert lines[2].endswith("over 100 queries: the same as in the run for every query")
-    assert lines[3] == 'Open it: ragopt.open("other").search("a question")'
+    assert lines[3] == "Metadata to filter by: draft, section, weight, year"
+    assert lines[4] == 'Open it: ragopt.open("other").search("a question")'
     assert "vector" in ragopt.open(folder / "other").as_lancedb().schema.names
+    again = run_ragopt("build", "run", "--out", "other", "--cache-dir", "cache", cwd=folder).stdout.splitlines()
+    assert again[4] == "Replaced version 1: what was added to it or deleted from it is not in here"
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["run", "--out", "cache"], "--out cache holds something else than an index of ragopt"),
+    (["run", "--out", "cache"], "holds something else than an index of ragopt"),
     (["run", "--out", "x", "--trial", "wordllama@256:none | SQ4"], "has no trial 'wordllama@256:none | SQ4'"),
     (["run", "--out", "x", "--trial", "SQ4 or so"], "SQ4 or so"),
     (["run", "--out", "x", "--corpus", "elsewhere"], "elsewhere"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from ragopt.corpus.chunks import embed_text
 from ragopt.corpus.metadata import metadata_of
+from ragopt.corpus.records import Document
 from ragopt.corpus.splitting import TextSplitter
 from ragopt.corpus.text_files import clean
 from ragopt.embed.spaces import project
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ragopt.corpus.records import Document
     from ragopt.serve.opened import Index
 
 
@@ -54,9 +54,12 @@ class NewRows:
 
 
 def check_ids(documents: Sequence[Document]) -> None:
-    """Refuse documents whose ids are no text, empty, or come twice. Raises InputError."""
+    """Refuse what is no document, and ids that are no text, empty, or come twice. Raises InputError."""
     seen = set()
     for document in documents:
+        if not isinstance(document, Document):
+            raise InputError(f"{str(document)[:60]!r} is no document", allowed="records of ragopt.Document",
+                             next_step="Give ragopt.Document(id, title, text, metadata)")  # fmt: skip
         if not isinstance(document.id, str) or not document.id:
             raise InputError(f"{document.id!r} is no document id", allowed="text that is not empty",
                              next_step="Give every document an id")  # fmt: skip

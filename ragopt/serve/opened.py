@@ -164,6 +164,9 @@ class Index:
     def _vectors(self, snapshot: Snapshot, queries: Any) -> NDArray[np.float32]:
         if isinstance(queries, np.ndarray):
             return query_vectors(snapshot, queries)
+        if queries is None or isinstance(queries, int | float):
+            raise InputError(f"{queries!r} is no question", allowed="a text, a list of texts, or a numpy array",
+                             next_step="Give the question as text")  # fmt: skip
         texts = list(queries)
         if not all(isinstance(text, str) for text in texts):
             raise InputError("A list of queries holds something else than text", allowed="questions, or a numpy array",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragopt.corpus.records import Document
 from ragopt.errors import InputError, StorageError
 from ragopt.serve.canaries import exact_scores, with_rows
 from ragopt.serve.commit import commit, table_at
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ragopt.corpus.records import Document
     from ragopt.serve.manifest import Manifest, State
     from ragopt.serve.opened import Index
     from ragopt.serve.row_store import GrowingSegment
@@ -96,7 +96,7 @@ class Writer:
 
     def add(self, documents: Iterable[Document], *, split: bool) -> Changed:
         """Add documents whose ids are new."""
-        given = list(documents)
+        given = [documents] if isinstance(documents, Document) else list(documents)
         check_ids(given)
         there = self._lines_of([document.id for document in given])
         if there.named:
@@ -109,7 +109,7 @@ class Writer:
 
     def update(self, documents: Iterable[Document], *, split: bool) -> Changed:
         """Put documents in the place of those with the same ids."""
-        given = list(documents)
+        given = [documents] if isinstance(documents, Document) else list(documents)
         check_ids(given)
         # Documents only: one that is named like a chunk of another must not take that chunk's place.
         return self._change(given, self._lines_of([document.id for document in given], (DOCUMENT,)), split=split)
