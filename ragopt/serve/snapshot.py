@@ -75,6 +75,10 @@ class Snapshot:
         """Vectors that are not deleted."""
         return self.manifest.n_rows - len(self.dead_rows)
 
+    def same_as(self, other: Snapshot) -> bool:
+        """Whether both are one version of one folder; two folders may have the same number, or the same manifest."""
+        return self.lease.file == other.lease.file and self.manifest == other.manifest
+
     def template(self) -> Any:
         """A trained, empty index of this trial, in memory: the caller's own to fill."""
         return open_faiss(safe_path(self.root, self.manifest.template), self.manifest, 0, mapped=False)
