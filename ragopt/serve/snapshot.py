@@ -55,8 +55,10 @@ class Snapshot:
         root: the folder. manifest: of this version. parts: base first.
         dead_rows: int64, ascending. dead_lines: uint64, ascending.
         alive: bool (n_rows,), None where nothing is deleted.
+        canary_neighbours: exact neighbours of the canaries among all rows, deleted ones included: int64 rows and
+            float64 scores (n_canaries, depth). Read at opening: a writer removes the files of a former version.
         rotation: of a pca or joint space.
-        lease: keeps the generation's files.
+        lease: keeps the generation's files: what does not change with a version is read from them when needed.
     """
 
     root: Path
@@ -65,6 +67,7 @@ class Snapshot:
     dead_rows: NDArray[np.int64]
     dead_lines: NDArray[np.uint64]
     alive: NDArray[np.bool_] | None
+    canary_neighbours: tuple[NDArray[np.int64], NDArray[np.float64]]
     rotation: Rotation | None
     lease: HeldLock
     _table: list[Any] = field(default_factory=list)
@@ -86,12 +89,6 @@ class Snapshot:
     def canaries(self) -> NDArray[np.float32]:
         """Float32 (n_canaries, full dimension) query vectors."""
         return read_array(safe_path(self.root, self.manifest.canaries), np.float32, (None, self.manifest.full_dim))
-
-    def canary_neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Exact neighbours of the canaries among all rows, deleted ones included: int64 and float64 (n, depth)."""
-        state = self.manifest.state
-        rows = read_array(safe_path(self.root, state.canary_rows), np.int64, (None, None))
-        return rows, read_array(safe_path(self.root, state.canary_scores), np.float64, rows.shape)
 
     @property
     def table(self) -> Any:
@@ -160,7 +157,14 @@ def opened_version(root: Path, manifest: Manifest, lease: HeldLock) -> Snapshot:
     if len(dead_rows):
         alive = np.ones(first_row, dtype=bool)
         alive[dead_rows] = False
-    return Snapshot(root, manifest, tuple(parts), dead_rows, dead_lines, alive, _rotation(root, manifest), lease)
+    canaries = _canary_neighbours(root, manifest)
+    rotation = _rotation(root, manifest)
+    return Snapshot(root, manifest, tuple(parts), dead_rows, dead_lines, alive, canaries, rotation, lease)
+
+
+def _canary_neighbours(root: Path, manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    rows = read_array(safe_path(root, manifest.state.canary_rows), np.int64, (None, None))
+    return rows, read_array(safe_path(root, manifest.state.canary_scores), np.float64, rows.shape)
 
 
 def _rotation(root: Path, manifest: Manifest) -> Rotation | None:

@@ -234,7 +234,7 @@ class Writer:
         dead_rows = before.dead_rows
         if len(dead.rows):
             dead_rows = np.union1d(dead_rows, _rows_without_lines(before, np.unique(dead.rows), dead_lines))
-        rows, scores = before.canary_neighbours()
+        rows, scores = before.canary_neighbours
         if len(new.vectors):
             first = old.n_rows
             found = exact_scores(before.canaries(), new.vectors, old.metric)
