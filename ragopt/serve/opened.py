@@ -51,6 +51,7 @@ def open_index(
 
     Raises:
         IndexFormatError: the folder is damaged, or of another version.
+        IndexBusy: a writer changed it during every try.
     """
     # Absolute: files are read later too, when the process may work in another folder.
     return Index(open_snapshot(Path(folder).absolute(), verify), embedder=embedder, model=model)

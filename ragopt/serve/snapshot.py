@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragopt.embed.spaces import Rotation
-from ragopt.errors import IndexFormatError, SpecError
+from ragopt.errors import IndexBusy, IndexFormatError, SpecError
 from ragopt.index.build import faiss_metric, set_search, use_reservoirs
 from ragopt.serve.arrays import read_array
 from ragopt.serve.consistency import check_consistency
@@ -114,16 +114,18 @@ def open_snapshot(root: Path, verify: Verify) -> Snapshot:
 
     Raises:
         IndexFormatError: the folder is damaged.
+        IndexBusy: a writer made another version during every try.
     """
-    for attempt in range(TRIES):
+    hashed: dict[tuple[object, ...], str] = {}
+    for _ in range(TRIES):
         manifest = read_manifest(root)
         try:
             lease = hold_generation(safe_path(root, generation_name(manifest.generation)))
-            check_files(root, manifest.files, verify=verify)
+            check_files(root, manifest.files, verify=verify, hashed=hashed)
             return _checked(opened_version(root, manifest, lease), verify)
         except (OSError, IndexFormatError) as error:
             # A writer that committed meanwhile has removed files of the version that was being opened.
-            if attempt + 1 < TRIES and read_manifest(root).version != manifest.version:
+            if read_manifest(root) != manifest:
                 continue
             if isinstance(error, IndexFormatError):
                 raise
@@ -131,8 +133,9 @@ def open_snapshot(root: Path, verify: Verify) -> Snapshot:
                 f"{root} cannot be opened: {error}",
                 next_step="Restore the folder from a copy, or build the index again",
             ) from error
-    raise IndexFormatError(f"{root} changed {TRIES} times while it was opened",
-                           next_step="Open it again when the writer is less busy")  # fmt: skip
+    raise IndexBusy(f"{root} was changed by its writer during each of {TRIES} tries to open it",
+                    allowed="a moment without a change: what was hashed before is not hashed again",
+                    next_step="Open it again when the writer is less busy")  # fmt: skip
 
 
 def _checked(snapshot: Snapshot, verify: Verify) -> Snapshot:
