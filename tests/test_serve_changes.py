@@ -189,7 +189,7 @@ def test_canaries_stay_exact_through_changes(flat, rng):
     table = flat.as_lancedb().to_arrow()
     dead = np.zeros(flat.manifest.n_rows, dtype=bool)
     dead[flat.snapshot.dead_rows] = True
-    found, n_known = alive_neighbours(flat.snapshot.canary_neighbours()[0], dead, 10)
+    found, n_known = alive_neighbours(flat.snapshot.canary_neighbours[0], dead, 10)
     texts = [f"{title} {text}".strip() for title, text in zip(table["title"].to_pylist(), table["text"].to_pylist())]  # noqa: B905 - one table
     unit = flat.embedder.embed_documents(texts)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)

@@ -70,7 +70,7 @@ def test_a_fresh_folder_is_kept(folders):
 def test_the_build_keeps_what_every_canary_found(folders):
     """The hits that the manifest keeps are those of the index's own search against the kept neighbours, by sets."""
     index = ragopt.open(folders["PQ16x4fs"])
-    exact = index.snapshot.canary_neighbours()[0][:, :10]
+    exact = index.snapshot.canary_neighbours[0][:, :10]
     found = index.nearest(index.snapshot.canaries(), 10)[1]
     hits = [len(set(one) & set(other)) for one, other in zip(exact.tolist(), found.tolist(), strict=True)]
     kept = index.manifest.canary_recall
@@ -85,7 +85,7 @@ def test_deleted_and_added_rows_keep_canaries_exact(coded):
         index.add(documents(other_texts(40)))
     checked = ragopt.check(coded)
     index = ragopt.open(coded)
-    rows, scores = index.snapshot.canary_neighbours()
+    rows, scores = index.snapshot.canary_neighbours
     alive = index.snapshot.alive
     expected = []
     for canary, own in zip(index.snapshot.canaries(), rows, strict=True):
@@ -111,7 +111,7 @@ def test_an_exact_index_finds_its_canaries_after_changes(folders, tmp_path):
 def test_canaries_whose_depth_is_used_up_are_left_out(coded):
     """Deleting the best 91 of one canary's 100 kept neighbours leaves it out, and says how many were."""
     index = ragopt.open(coded)
-    rows = index.snapshot.canary_neighbours()[0]
+    rows = index.snapshot.canary_neighbours[0]
     table = index.as_lancedb().to_arrow()
     names = {}
     for row, name in zip(table["row"].to_pylist(), table["document"].to_pylist(), strict=True):

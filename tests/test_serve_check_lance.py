@@ -27,7 +27,7 @@ def test_canaries_are_searched_in_the_table(folder):
     """The recall that the build kept is that of the index's own answers; a check finds it again, and says keep."""
     index = ragopt.open(folder)
     rows = index.nearest(index.snapshot.canaries(), index.manifest.n_results)[1]
-    by_hand = recall_vs_exact(rows, Neighbours(*index.snapshot.canary_neighbours()), k=index.manifest.k)
+    by_hand = recall_vs_exact(rows, Neighbours(*index.snapshot.canary_neighbours), k=index.manifest.k)
     assert index.manifest.canary_recall.value == pytest.approx(by_hand.mean())
     checked = ragopt.check(folder)
     assert checked.word == "keep"

@@ -157,7 +157,7 @@ def known_neighbours(index):
     first = dict(zip(reversed(table["row"].to_pylist()), reversed(table["id"].to_pylist()), strict=True))
     dead = np.zeros(index.manifest.n_rows, dtype=bool)
     dead[index.snapshot.dead_rows] = True
-    rows, n_known = alive_neighbours(index.snapshot.canary_neighbours()[0], dead, 10)
+    rows, n_known = alive_neighbours(index.snapshot.canary_neighbours[0], dead, 10)
     return [[first[row] for row in some if row != UNKNOWN] for some in rows.tolist()], n_known
 
 

@@ -44,7 +44,7 @@ def replay_canaries(snapshot: Snapshot) -> Replayed:
         snapshot: opened.
     """
     manifest, k = snapshot.manifest, snapshot.manifest.k
-    rows, scores = snapshot.canary_neighbours()
+    rows, scores = snapshot.canary_neighbours
     dead = np.zeros(manifest.n_rows, dtype=bool)
     dead[snapshot.dead_rows] = True
     exact = _alive(rows, scores, dead)

@@ -72,6 +72,7 @@ def check_folder(folder: Path, given: ToCheck, progress: Progress) -> Checked:
 
     Raises:
         IndexFormatError: there is no served index.
+        IndexBusy: a writer changed it whenever it was opened.
         InputError: queries or documents that cannot be embedded, or fewer than two queries.
         MissingExtra, EmbeddingServiceError: the embedder cannot run here.
     """

@@ -13,6 +13,7 @@ from ragopt.serve.manifest import Manifest, make_current, named_files
 from ragopt.serve.table import lance
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ragopt.serve.snapshot import Snapshot
@@ -29,7 +30,9 @@ def table_at(snapshot: Snapshot) -> Any:
     return table
 
 
-def commit(root: Path, manifest: Manifest, *, before: Manifest | None = None) -> Manifest:
+def commit(
+    root: Path, manifest: Manifest, *, before: Manifest | None = None, still_ours: Callable[[], None] | None = None
+) -> Manifest:
     """Make a version durable and current, then acknowledge it.
 
     Args:
@@ -37,6 +40,7 @@ def commit(root: Path, manifest: Manifest, *, before: Manifest | None = None) ->
         manifest: the new version; its `files` are found here.
         before: the version that it follows in the same generation, whose files keep their checksums and whose
             superseded ones are removed; None for a generation that is new.
+        still_ours: raises where another folder lies at `root` by now; called last before the manifest is replaced.
 
     Returns:
         The manifest as written.
@@ -49,6 +53,8 @@ def commit(root: Path, manifest: Manifest, *, before: Manifest | None = None) ->
         manifest = replace(manifest, files=entries_of(own, known))
         for folder in (*(one for one in generation.rglob("*") if one.is_dir()), generation):
             fsync_folder(folder)
+    if still_ours is not None:
+        still_ours()
     make_current(root, manifest)
     if before is not None:
         for name in set(before.files) - set(manifest.files):

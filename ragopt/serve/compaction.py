@@ -61,7 +61,7 @@ def compacted_version(before: Snapshot) -> Manifest:
     for part, target in copied.items():
         with storage_errors(before.root / target):
             shutil.copyfile(safe_path(before.root, getattr(old, part)), before.root / target)
-    rows, scores = before.canary_neighbours()
+    rows, scores = before.canary_neighbours
     nothing = (np.empty(0, np.int64), np.empty(0, np.uint64))
     state = write_state(before.root, names, version, dead=nothing, canaries=(renumbered(rows, new_rows), scores))
     segment = Segment(names.of(index) if index else "", names.of(BASE_LINES), n_alive)

@@ -33,13 +33,21 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check_files(root: Path, files: Mapping[str, FileEntry], *, verify: Verify) -> None:
+def check_files(
+    root: Path, files: Mapping[str, FileEntry], *, verify: Verify, hashed: dict[tuple[object, ...], str] | None = None
+) -> None:
     """Compare every file with its entry: length and, for `full`, SHA-256; `quick` hashes small files only.
+
+    Args:
+        root: the folder.
+        files: by name, what each has to be.
+        verify: how much is hashed.
+        hashed: what this opening has hashed before, by name, file, length and time of change; completed here.
 
     Raises:
         IndexFormatError: a name that leaves the folder, a link, a file that is missing or is another one.
     """
-    n_small = 0
+    n_small, known = 0, {} if hashed is None else hashed
     for name, entry in files.items():
         path = safe_path(root, name)
         try:
@@ -52,8 +60,13 @@ def check_files(root: Path, files: Mapping[str, FileEntry], *, verify: Verify) -
             raise _changed(path, f"has {status.st_size:,} bytes, not {entry.size_bytes:,}")
         small = status.st_size <= SMALL_BYTES and n_small < MOST_SMALL
         n_small += small
-        if (verify == "full" or small) and sha256_of(path) != entry.sha256:
-            raise _changed(path, "was changed: its SHA-256 is another")
+        if verify == "full" or small:
+            # The status is of before the hashing: a file that is changed meanwhile has another one next time.
+            stamp = (name, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            if stamp not in known:
+                known[stamp] = sha256_of(path)
+            if known[stamp] != entry.sha256:
+                raise _changed(path, "was changed: its SHA-256 is another")
 
 
 def _changed(path: Path, how: str) -> IndexFormatError:

@@ -17,12 +17,29 @@ OWN_FILE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """How a lock's file is opened: no link is followed, and a pipe in its place does not block (open(2))."""
 
 
+def file_of(status: os.stat_result) -> tuple[int, int]:
+    """Device and inode: what a file is, wherever it is moved to, as long as somebody has it open (stat(2))."""
+    return status.st_dev, status.st_ino
+
+
 class HeldLock:
-    """An open file with an flock(2) on it; the lock goes when it is closed or the process ends, however it ends."""
+    """An open file with an flock(2) on it; the lock goes when it is closed or the process ends, however it ends.
+
+    Attributes:
+        file: device and inode of the locked file.
+    """
 
     def __init__(self, descriptor: int) -> None:
         """Take over an open descriptor that holds the lock."""
         self._descriptor: int | None = descriptor
+        self.file = file_of(os.fstat(descriptor))
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the locked file is the one that lies at a path now."""
+        try:
+            return file_of(path.stat()) == self.file
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Give the lock back; a second call does nothing."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.embed.stored_rows import embedded_rows
-from ragopt.errors import IndexFormatError, InputError
+from ragopt.errors import InputError
+from ragopt.serve.embedder_check import check_embedder
 from ragopt.serve.file_checks import Verify
 from ragopt.serve.filters import allowed_rows
 from ragopt.serve.hits import Hit, hits_of
@@ -51,10 +52,12 @@ def open_index(
     Raises:
         InputError: `verify` is something else.
         IndexFormatError: the folder is damaged, or of another version.
+        IndexBusy: a writer changed it during every try.
     """
     if verify not in get_args(Verify):
         raise InputError(f"verify is {verify!r}", allowed=" or ".join(get_args(Verify)), next_step="Correct verify")
-    return Index(open_snapshot(Path(folder), verify), embedder=embedder, model=model)
+    # Absolute: files are read later too, when the process may work in another folder.
+    return Index(open_snapshot(Path(folder).absolute(), verify), embedder=embedder, model=model)
 
 
 class Index:
@@ -70,7 +73,7 @@ class Index:
         self._embedder_lock, self._write_lock = threading.Lock(), threading.RLock()
         self._writer: Writer | None = None
         if embedder is not None:
-            self._check_embedder(embedder)
+            check_embedder(embedder, self.manifest)
 
     def __repr__(self) -> str:
         """Show place, version and size."""
@@ -197,20 +200,9 @@ class Index:
                         next_step="Search with vectors, or name the model: ragopt.open(DIR, embedder=...)",
                     )
                 opened = open_embedder(self._model or self.manifest.parsed_trial.space.model)
-                self._check_embedder(opened)
+                check_embedder(opened, self.manifest)
                 self._embedder = opened
             return self._embedder
-
-    def _check_embedder(self, embedder: Embedder) -> None:
-        wanted, found = dict(self.manifest.model), dict(embedder.identity)
-        if embedder.dim != self.manifest.full_dim or (wanted and wanted != found):
-            changed = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
-            raise IndexFormatError(
-                f"The model {embedder.name} is not the one that this index was built with: {', '.join(changed)} differ",
-                allowed=", ".join(f"{name}={wanted[name]}" for name in changed if name in wanted) or
-                f"{self.manifest.full_dim} dimensions",
-                next_step="Install that version of the model, or build the index again",
-            )  # fmt: skip
 
     def canary_questions(self) -> list[str]:
         """Texts of the canaries; empty for an index of ready vectors."""
@@ -280,15 +272,25 @@ class Index:
             return changed
 
     def serve(self, snapshot: Snapshot) -> None:
-        """Serve another version from now on; searches under way finish on theirs."""
-        self._snapshot = snapshot
+        """Serve another version from now on; searches under way finish on theirs.
+
+        Raises:
+            IndexFormatError: it is of another folder, whose vectors are of another model than the one that is open.
+        """
+        if not snapshot.same_as(self._snapshot):
+            with self._embedder_lock:
+                if self._embedder is not None:
+                    check_embedder(self._embedder, snapshot.manifest)
+                self._snapshot = snapshot
 
     def refresh(self) -> int:
-        """Serve the newest version, whoever wrote it; returns its number."""
+        """Serve what lies in the folder now, whoever wrote it or put it there; returns its version.
+
+        Raises:
+            IndexFormatError: the folder is damaged, or was replaced by one of another model.
+        """
         with self._write_lock:
-            newest = open_snapshot(self.folder, "quick")
-            if newest.manifest.version != self.version:
-                self._snapshot = newest
+            self.serve(open_snapshot(self.folder, "quick"))
             return self.version
 
     def close(self) -> None:

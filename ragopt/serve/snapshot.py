@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragopt.embed.spaces import Rotation
-from ragopt.errors import IndexFormatError, SpecError
+from ragopt.errors import IndexBusy, IndexFormatError, SpecError
 from ragopt.index.build import faiss_metric, set_search, use_reservoirs
 from ragopt.serve.arrays import read_array
 from ragopt.serve.consistency import check_consistency
@@ -56,8 +56,11 @@ class Snapshot:
         root: the folder. manifest: of this version. parts: base first.
         dead_rows: int64, ascending. dead_lines: uint64, ascending.
         alive: bool (n_rows,), None where nothing is deleted.
+        canary_neighbours: exact neighbours of the canaries among all rows, deleted ones included: int64 rows and
+            float64 scores (n_canaries, depth). Read at opening: a writer removes the files of a former version.
         rotation: of a pca or joint space.
-        lease: keeps the generation's files. filters: conditions that were asked for.
+        lease: keeps the generation's files: what does not change with a version is read from them when needed.
+        filters: conditions that were asked for.
     """
 
     root: Path
@@ -66,6 +69,7 @@ class Snapshot:
     dead_rows: NDArray[np.int64]
     dead_lines: NDArray[np.uint64]
     alive: NDArray[np.bool_] | None
+    canary_neighbours: tuple[NDArray[np.int64], NDArray[np.float64]]
     rotation: Rotation | None
     lease: HeldLock
     filters: KnownFilters = field(default_factory=KnownFilters)
@@ -77,6 +81,10 @@ class Snapshot:
         """Vectors that are not deleted."""
         return self.manifest.n_rows - len(self.dead_rows)
 
+    def same_as(self, other: Snapshot) -> bool:
+        """Whether both are one version of one folder; two folders may have the same number, or the same manifest."""
+        return self.lease.file == other.lease.file and self.manifest == other.manifest
+
     def template(self) -> Any:
         """A trained, empty index of this trial, in memory: the caller's own to fill."""
         return open_faiss(safe_path(self.root, self.manifest.template), self.manifest, 0, mapped=False)
@@ -84,12 +92,6 @@ class Snapshot:
     def canaries(self) -> NDArray[np.float32]:
         """Float32 (n_canaries, full dimension) query vectors."""
         return read_array(safe_path(self.root, self.manifest.canaries), np.float32, (None, self.manifest.full_dim))
-
-    def canary_neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Exact neighbours of the canaries among all rows, deleted ones included: int64 and float64 (n, depth)."""
-        state = self.manifest.state
-        rows = read_array(safe_path(self.root, state.canary_rows), np.int64, (None, None))
-        return rows, read_array(safe_path(self.root, state.canary_scores), np.float64, rows.shape)
 
     @property
     def table(self) -> Any:
@@ -115,16 +117,18 @@ def open_snapshot(root: Path, verify: Verify) -> Snapshot:
 
     Raises:
         IndexFormatError: the folder is damaged.
+        IndexBusy: a writer made another version during every try.
     """
-    for attempt in range(TRIES):
+    hashed: dict[tuple[object, ...], str] = {}
+    for _ in range(TRIES):
         manifest = read_manifest(root)
         try:
             lease = hold_generation(safe_path(root, generation_name(manifest.generation)))
-            check_files(root, manifest.files, verify=verify)
+            check_files(root, manifest.files, verify=verify, hashed=hashed)
             return _checked(opened_version(root, manifest, lease), verify)
         except (OSError, IndexFormatError) as error:
             # A writer that committed meanwhile has removed files of the version that was being opened.
-            if attempt + 1 < TRIES and read_manifest(root).version != manifest.version:
+            if read_manifest(root) != manifest:
                 continue
             if isinstance(error, IndexFormatError):
                 raise
@@ -132,8 +136,9 @@ def open_snapshot(root: Path, verify: Verify) -> Snapshot:
                 f"{root} cannot be opened: {error}",
                 next_step="Restore the folder from a copy, or build the index again",
             ) from error
-    raise IndexFormatError(f"{root} changed {TRIES} times while it was opened",
-                           next_step="Open it again when the writer is less busy")  # fmt: skip
+    raise IndexBusy(f"{root} was changed by its writer during each of {TRIES} tries to open it",
+                    allowed="a moment without a change: what was hashed before is not hashed again",
+                    next_step="Open it again when the writer is less busy")  # fmt: skip
 
 
 def _checked(snapshot: Snapshot, verify: Verify) -> Snapshot:
@@ -158,7 +163,14 @@ def opened_version(root: Path, manifest: Manifest, lease: HeldLock) -> Snapshot:
     if len(dead_rows):
         alive = np.ones(first_row, dtype=bool)
         alive[dead_rows] = False
-    return Snapshot(root, manifest, tuple(parts), dead_rows, dead_lines, alive, _rotation(root, manifest), lease)
+    canaries = _canary_neighbours(root, manifest)
+    rotation = _rotation(root, manifest)
+    return Snapshot(root, manifest, tuple(parts), dead_rows, dead_lines, alive, canaries, rotation, lease)
+
+
+def _canary_neighbours(root: Path, manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    rows = read_array(safe_path(root, manifest.state.canary_rows), np.int64, (None, None))
+    return rows, read_array(safe_path(root, manifest.state.canary_scores), np.float64, rows.shape)
 
 
 def _rotation(root: Path, manifest: Manifest) -> Rotation | None:

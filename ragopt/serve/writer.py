@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragopt.corpus.records import Document
-from ragopt.errors import InputError, StorageError
+from ragopt.errors import IndexFormatError, InputError, StorageError
 from ragopt.serve.canaries import exact_scores, with_rows
 from ragopt.serve.commit import commit, table_at
 from ragopt.serve.generation import Names, write_state
 from ragopt.serve.lance_writes import lance_writes
-from ragopt.serve.layout import generation_name
+from ragopt.serve.layout import MANIFEST_FILE, WRITER_LOCK, generation_name
 from ragopt.serve.leftovers import remove_leftovers, remove_other_generations
-from ragopt.serve.locks import hold_writer
+from ragopt.serve.locks import file_of, hold_writer
+from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.new_rows import NewRows, check_ids, prepared
 from ragopt.serve.row_store import row_store
 from ragopt.serve.snapshot import open_snapshot
@@ -24,6 +25,7 @@ from ragopt.serve.table import DOCUMENT, ID, ROW, ROWID, id_filters, lines_where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -71,6 +73,7 @@ class Writer:
         self._lock = hold_writer(index.folder)
         self._segment: GrowingSegment | None = None
         self._failed = False
+        self._seen: tuple[int, ...] = ()
         try:
             self._follow()
             remove_other_generations(index.folder, generation_name(index.manifest.generation))
@@ -81,9 +84,36 @@ class Writer:
 
     def _follow(self) -> None:
         """Serve what the folder's manifest says now: a change that failed behind its commit point has come about."""
-        newest = open_snapshot(self._index.folder, "quick")
-        if newest.manifest.version != self._index.version:
-            self._index.serve(newest)
+        self._index.serve(open_snapshot(self._index.folder, "quick"))
+
+    def _check_place(self) -> None:
+        """Refuse to write where another folder lies now: the lock is of the folder, the files are found by path.
+
+        Raises:
+            IndexFormatError: the folder was moved away, or is at a version that this writer did not write.
+        """
+        root = self._index.folder
+        if not (self._lock.is_at(root / WRITER_LOCK) and self._is_last_written(root / MANIFEST_FILE)):
+            raise IndexFormatError(
+                f"{root} was replaced by another folder, or is no longer the version {self._index.version} that this "
+                "process wrote last",
+                allowed="the folder that was opened, as its one writer left it",
+                next_step="Close the index and open it again, then repeat the change",
+            )
+
+    def _is_last_written(self, path: Path) -> bool:
+        """Whether the manifest is that of the version that is served; one that was read before is not read again."""
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        # A manifest is never rewritten in place: a new one is a new file.
+        stamp = (*file_of(status), status.st_size, status.st_mtime_ns, self._index.version)
+        if stamp != self._seen:
+            if read_manifest(path.parent) != self._index.manifest:
+                return False
+            self._seen = stamp
+        return True
 
     def _clean(self) -> None:
         """Remove what a change that failed has left."""
@@ -126,10 +156,11 @@ class Writer:
         """Rewrite the folder as one segment without what is deleted."""
         from ragopt.serve.compaction import compacted_version  # noqa: PLC0415 - only here
 
+        self._check_place()
         before = self._index.snapshot
         manifest = compacted_version(before)
         self._segment = None
-        commit(before.root, manifest)
+        commit(before.root, manifest, still_ours=self._check_place)
         self._index.serve(open_snapshot(before.root, "quick"))
         del before
         remove_other_generations(self._index.folder, generation_name(manifest.generation))
@@ -154,20 +185,23 @@ class Writer:
         return Dead(unique, np.concatenate(rows)[first], frozenset(named))
 
     def _change(self, documents: Sequence[Document], dead: Dead, *, split: bool) -> Changed:
+        self._check_place()
         before = self._index.snapshot
         new = prepared(self._index, documents, split=split)
         if not new.lines and not len(dead.row_ids):
             return Changed(before.manifest.version)
+        self._check_place()  # again: embedding may have taken hours
         if self._failed:
             self._clean()
         try:
             manifest = self._written(before, new, dead)
-            commit(before.root, manifest, before=before.manifest)
+            commit(before.root, manifest, before=before.manifest, still_ours=self._check_place)
         except BaseException:
             self._segment, self._failed = None, True  # what it holds in memory may not be what is on the disk
-            self._follow()
-            with contextlib.suppress(StorageError):  # the next change tries again
-                self._clean()
+            if self._lock.is_at(before.root / WRITER_LOCK):
+                self._follow()
+                with contextlib.suppress(StorageError):  # the next change tries again
+                    self._clean()
             raise
         self._index.serve(open_snapshot(before.root, "quick"))
         return Changed(manifest.version, len(new.lines), len(dead.row_ids))
@@ -202,7 +236,7 @@ class Writer:
         dead_rows = before.dead_rows
         if len(dead.rows):
             dead_rows = np.union1d(dead_rows, _rows_without_lines(before, np.unique(dead.rows), dead_lines))
-        rows, scores = before.canary_neighbours()
+        rows, scores = before.canary_neighbours
         if len(new.vectors):
             first = old.n_rows
             found = exact_scores(before.canaries(), new.vectors, old.metric)
