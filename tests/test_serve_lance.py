@@ -306,7 +306,17 @@ def test_a_limit_that_no_setting_reaches_is_an_error(run, tmp_path, monkeypatch)
         build_index(run, out=tmp_path / "index", cache_dir=cache_of(run), progress=Silent(),
                     lance=LanceTarget("IVF_PQ", 0.95))  # fmt: skip
     assert "--min-recall 0." in caught.value.next_step
+    assert "more queries" not in caught.value.next_step
     assert list(tmp_path.iterdir()) == []
+
+
+def test_more_queries_are_advised_only_where_the_interval_is_too_wide(run, tmp_path, monkeypatch):
+    """All of 120 queries answered fully: 1.0 reaches the limit that its lower bound of 0.969 misses."""
+    monkeypatch.setattr("ragopt.serve.build.check_enough_queries", lambda *_: None)
+    with pytest.raises(InputError, match=r"nprobes=3 has 1\.0000 \(0\.96") as caught:
+        build_index(run, out=tmp_path / "index", cache_dir=cache_of(run), progress=Silent(),
+                    lance=LanceTarget("IVF_FLAT", 0.999))  # fmt: skip
+    assert caught.value.next_step.endswith(", or sweep with more queries")
 
 
 def test_a_limit_that_half_of_the_queries_cannot_show_is_an_error(run, tmp_path):
@@ -388,8 +398,16 @@ def test_the_least_effort_is_found(place):
 
 def test_efforts_of_a_graph_and_of_lists():
     """Whole vectors are not rescored; a graph's candidates hold what is rescored."""
-    assert list(efforts("IVF_FLAT", 4, 10)) == [[LanceSearch(1), LanceSearch(2), LanceSearch(4)]]
-    assert [search.ef for search in list(efforts("IVF_HNSW_SQ", 1, 10))[1]] == [20, 40, 80, 160, 320, 640]
+    assert list(efforts("IVF_FLAT", 4, 10, 9000)) == [[LanceSearch(1), LanceSearch(2), LanceSearch(4)]]
+    graph = list(efforts("IVF_HNSW_SQ", 1, 10, 9000))
+    assert [search.ef for search in graph[1]] == [20, 40, 80, 160, 320, 640]
+    assert [search.ef for search in graph[7]] == [1280, 2560, 5120, 10240]
+
+
+@pytest.mark.parametrize(("n_vectors", "deepest"), [(100_000, 128), (641, 128), (640, 64), (12, 2), (3, 1)])
+def test_no_rescoring_is_deeper_than_all_vectors(n_vectors, deepest):
+    """For ten results up to 128 times as many are rescored, or up to the first factor that rescores every vector."""
+    assert [ladder[0].refine_factor for ladder in efforts("IVF_PQ", 5, 10, n_vectors)][-1] == deepest
 
 
 def test_build_arguments_by_hand():

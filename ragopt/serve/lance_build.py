@@ -152,13 +152,15 @@ class LanceParts(Parts):
                 return measured[-1]
         best = max(measured, key=lambda one: one.quality[name].low)
         reached = best.quality[name]
+        # More queries narrow the interval: that helps only where its middle reaches the limit.
+        more = ", or sweep with more queries" if reached.value >= self._min_recall else ""
         raise InputError(
             f"No setting of {self._index_type} reaches the limit {self._min_recall} on {name}: "
             f"{LanceIndex(self._index_type, build, best.search)} has {reached.value:.4f} ({reached.low:.4f} to "
             f"{reached.high:.4f}) over {reached.n_queries:,} queries",
             allowed=f"a lower 95 % bound from {self._min_recall}, the run's limit unless --min-recall is given",
             next_step=f"Take --min-recall {int(reached.low * 1000) / 1000}, another --lance-index (IVF_FLAT searches "
-            "full vectors), or sweep with more queries",
+            f"full vectors){more}",
         )
 
     def _quality(self, table: Any, search: LanceSearch) -> dict[str, Quality]:
