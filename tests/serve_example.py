@@ -20,6 +20,7 @@ def a_row(size, rate, p99, *, per_call=None):
         figure(*p99),
         figure(*rate, n=6, n_independent=6),
         float(size or 1) if per_call is None else per_call,
+        6.0,
     )
 
 

@@ -2,10 +2,14 @@
 
 import json
 from dataclasses import asdict
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import ragopt
+from ragopt.serve.bench import bench_serve
+from ragopt.sweep.settings import ReadyVectors
 from tests.cli import ragopt as run_ragopt
 from tests.served import swept
 
@@ -83,6 +87,38 @@ def test_bench_serve_measures_the_folder(folder):
     bench = json.loads(done.stdout)
     assert {one["batch_size"] for one in bench["callers"]} >= {1, 2, 4}
     assert (folder / "serve.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("built")
+def test_bench_serve_ends_with_3_when_no_size_keeps_the_limit(folder):
+    """No answer comes within a nanosecond: everything is printed all the same; --help names the code."""
+    done = run_ragopt("bench-serve", "index", "--seconds", "0.2", "--concurrency", "2", "--p99-limit-ms", "0.000001",
+                      "--json", "--quiet", cwd=folder)  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert json.loads(done.stdout)["recommended"] is None
+    assert "3 no size has its p99 surely" in run_ragopt("bench-serve", "--help").stdout
+
+
+def test_bench_serve_of_ready_vectors_says_the_true_next_step(tmp_path):
+    """It cannot embed a question, with a file of them or without; Python with a model can."""
+    rng = np.random.default_rng(0)
+    for name, n in (("v.npy", 300), ("q.npy", 60)):
+        np.save(tmp_path / name, rng.standard_normal((n, 16)).astype(np.float32))
+    (tmp_path / "asked.txt").write_text("one\ntwo\n")
+    run = ragopt.sweep(None, ready=ReadyVectors(str(tmp_path / "v.npy"), str(tmp_path / "q.npy")),
+                       limits={"min_recall": 0.3}, n_queries=30, confirm_queries=30, cost_model="scan",
+                       out=tmp_path / "run", cache_dir=tmp_path / "cache")  # fmt: skip
+    ragopt.build(run, out=tmp_path / "index", trial="vectors@16:none | Flat", cache_dir=tmp_path / "cache")
+    for more in ([], ["--queries", "asked.txt"]):
+        done = run_ragopt("bench-serve", "index", *more, cwd=tmp_path)
+        assert done.returncode == 1
+        said = " ".join(done.stderr.split())
+        assert "was built from ready vectors: it cannot embed questions" in said
+        assert "ragopt.open(DIR, embedder=...)" in said
+    embedder = SimpleNamespace(name="own", dim=16, identity={}, tokenizer=None,
+                               embed_queries=lambda texts: np.ones((len(texts), 16), np.float32))  # fmt: skip
+    opened = ragopt.open(tmp_path / "index", embedder=embedder)
+    assert bench_serve(opened, ["one", "two"], batch_sizes=(1,), concurrency=1, seconds=0.05).recommended == 1
 
 
 def test_bench_serve_refuses_what_is_no_index(folder):

@@ -18,7 +18,7 @@ GRID = """
 factories = ["SQ4", "PQ16x4fs"]
 
 [[grid]]
-factories = ["PQ8np,Refine(SQ8)"]
+factories = ["PQ8np,Refine(SQ8)", "PCAR16,PQ8np,Refine(SQ8)"]
 search = ["k_factor_rf=4"]
 
 [[grid]]
@@ -90,6 +90,22 @@ def test_without_a_trial_the_recommended_one_is_printed(swept):
     )
     assert default == named
     assert recommended.split(" | ")[1] in default
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_lines_of_a_pcar_trial_find_as_much_as_the_run(swept, n_threads):
+    """However many threads decide the signs of its axes, recall_vs_exact lies in the run's 95 % interval."""
+    trial = "vectors@32:none | PCAR16,PQ8np,Refine(SQ8) | k_factor_rf=4"
+    text = run_ragopt("export", swept / "run", "--plain-faiss", "--trial", trial).stdout
+    assert "other ids are possible" in text
+    (swept / "rebuild.py").write_text(text)
+    done = subprocess.run([sys.executable, "-c", AROUND], cwd=swept, capture_output=True, text=True, check=True,
+                          env={**environment(), "OMP_NUM_THREADS": str(n_threads)})  # fmt: skip
+    measured = next(one for one in read_run(swept / "run").trials if str(one.trial) == trial)
+    assert measured.confirmed
+    assert (
+        measured.quality["recall_vs_exact@10"].low <= float(done.stdout) <= measured.quality["recall_vs_exact@10"].high
+    )
 
 
 def test_lines_of_a_joint_space_say_which_queries_they_need(swept):

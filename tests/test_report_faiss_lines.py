@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
-from ragopt.embed.spaces import fit_joint_rotation, project
+from ragopt.embed.spaces import fit_joint_rotation, fit_rotation, project
 from ragopt.index.build import use_reservoirs
 from ragopt.index.seeding import release_training, seed_training
 from ragopt.records import Space, Trial
@@ -100,6 +100,27 @@ def test_truncation_lines(metric):
         vectors, queries = unit(vectors), unit(queries)
     ids = run_lines("m@8:trunc | Flat", metric)["ids"]
     assert agreement(ids, by_hand(vectors, queries, metric)) == 1.0
+
+
+def test_pca_lines_give_the_signs_of_the_run():
+    """Each axis points as the run's does, so that a codec with a random rotation is trained on the same numbers."""
+    names = run_lines("m@8:pca | Flat")
+    sample = unit(data()[0][names["picked"]])
+    assert np.allclose(names["rotation"].T, fit_rotation(sample).matrix[:8], atol=1e-5)
+    names = run_lines("m@16:pca | PCAR8,SQ8")
+    assert np.allclose(names["rotation"].T, fit_rotation(sample).matrix[:16], atol=1e-5)
+
+
+def test_the_lines_say_what_rounding_decides():
+    """Only behind FAISS's own PCA with a random rotation may codes and ids be others than the run's."""
+    said = {
+        factory: plain_faiss_lines(Trial.parse(f"m@32:none | {factory}"), full_dim=32, metric="cosine", n_train=10)
+        for factory in ("SQ8", "PCAR16,PQ8np", "PCA16,SQ8", "OPQ4_8,SQ8")
+    }
+    assert [factory for factory, lines in said.items() if "other ids are possible" in lines] == ["PCAR16,PQ8np"]
+    for lines in said.values():
+        assert "of chunks with the same text the first alone" in lines
+        assert "Random starts are seeded as in the run" in lines
 
 
 def test_full_dimension_pca_is_exact_search():

@@ -4,6 +4,7 @@ import concurrent.futures
 import random
 import threading
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -318,16 +319,24 @@ def test_limits_that_cannot_work_are_refused(limits, words):
     ("question", "more", "words"),
     [
         (["a", "b"], {}, "The question is a list"),
+        ("a\ud83d", {}, "holds half of a surrogate pair at character 1"),
         ("a", {"k": 2.0}, r"k is 2\.0"),
         ("a", {"k": True}, "k is True"),
         ("a", {"where": ["x"]}, r"where is \['x'\]"),
     ],
 )
 def test_what_is_no_question_is_refused_before_it_joins_a_batch(flat, question, more, words):
-    """A list, a k that is no whole number and a filter that is no text are errors of their caller alone."""
+    """A list, half a surrogate pair, a k that is no whole number, a filter that is no text: errors of their caller."""
     with QueryBatcher(flat) as batcher, pytest.raises(InputError, match=words):
         batcher.submit(question, **more)
     assert batcher.counts().n_calls == 0
+
+
+def test_k_may_be_an_integer_of_numpy(flat):
+    """As for the index itself; it shares a search with the same number as a Python int."""
+    with QueryBatcher(flat) as batcher:
+        assert batcher.search(FEW[0], k=np.int64(3)) == batcher.search(FEW[0], k=3) == flat.search([FEW[0]], k=3)[0]
+    assert all(type(k) is int for _, k, _ in flat.calls)
 
 
 def test_a_wait_longer_than_the_system_allows_is_a_wait():

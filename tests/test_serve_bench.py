@@ -15,7 +15,7 @@ from ragopt.errors import InputError
 from ragopt.measure.quantiles import quantile_interval
 from ragopt.serve import timed_blocks
 from ragopt.serve.bench import bench_serve
-from ragopt.serve.timed_blocks import Questions, time_callers, time_calls
+from ragopt.serve.timed_blocks import Block, Questions, time_callers, time_calls
 from tests.serve_searcher import FlatSearcher, distinct_questions
 
 QUESTIONS = distinct_questions(50)
@@ -100,7 +100,7 @@ def test_a_measurement_from_end_to_end():
     searcher, told = FlatSearcher(QUESTIONS), []
     bench = bench_serve(
         searcher, [*QUESTIONS, *QUESTIONS[:9]], k=3, batch_sizes=(16, 1, 4, 4), concurrency=8, seconds=0.6, seed=5,
-        p99_limit_ms=1e6, progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     assert told == [(done, 36) for done in range(1, 37)]
     assert [row.batch_size for row in bench.calls] == [1, 4, 16]
@@ -123,10 +123,50 @@ def test_a_measurement_from_end_to_end():
     assert bench.most_repeats > 1
     assert len(bench.warnings) == 1
     assert f"The 50 questions were asked up to {bench.most_repeats:,} times at one batch size" in bench.warnings[0]
-    if bench.recommended is not None:
-        assert bench.recommended_row in bench.callers
+    assert bench.recommended_row in bench.callers
+    assert all(row.seconds == pytest.approx(0.6) for row in bench.callers)
     again = json.loads(json.dumps(dataclasses.asdict(bench), allow_nan=False))
     assert again["callers"][1]["p99_ms"]["n"] == bench.callers[1].p99_ms.n
+
+
+def made_blocks(monkeypatch, n_answers):
+    """Blocks of 1 second in which callers get so many answers by size, each after 2 ms; None without a batcher."""
+
+    def block(_self, job, _supply):
+        n = n_answers[job[1]] if job[0] == "callers" else 1
+        return Block([2.0] * n, n, 1.0, n, n)
+
+    monkeypatch.setattr("ragopt.serve.bench._Bench._block", block)
+
+
+def test_sizes_with_too_few_answers_are_measured_on(monkeypatch):
+    """Two callers need 736 answers: 100 a block become nine blocks, 2 a block are told how long they need.
+
+    736 / 600 x 1.2 of six blocks are 8.8, so nine; 736 / 12 is more than ten times the seconds, x 1.2 x 6 s = 442 s.
+    """
+    told = []
+    made_blocks(monkeypatch, {1: 200, 2: 100, None: 200})
+    bench = bench_serve(FlatSearcher(QUESTIONS), QUESTIONS, batch_sizes=(1, 2), concurrency=2, seconds=6,
+                        p99_limit_ms=5, progress=lambda *done: told.append(done))  # fmt: skip
+    assert [(row.batch_size, row.seconds, row.p99_ms.n, row.p99_ms.high) for row in bench.callers] == [
+        (1, 6.0, 1200, 2.0), (2, 9.0, 900, 2.0)
+    ]  # fmt: skip
+    assert told == [(done, 30) for done in range(1, 31)] + [(done, 33) for done in range(31, 34)]
+    made_blocks(monkeypatch, {1: 2, 2: 2, None: 200})
+    bench = bench_serve(FlatSearcher(QUESTIONS), QUESTIONS, batch_sizes=(1, 2), concurrency=2, seconds=6,
+                        p99_limit_ms=5)  # fmt: skip
+    assert [row.seconds for row in bench.callers] == [6.0, 6.0]
+    assert bench.recommended is None
+    assert "upper end of p99 at 1, 2 (368 of every caller are needed): measure each size for 442 sec" in bench.reason
+
+
+def test_nothing_is_measured_on_where_it_tells_nothing(monkeypatch):
+    """Without a limit, and with one that the lower end of p99 is beyond, six blocks are all."""
+    made_blocks(monkeypatch, {1: 100, 2: 100, None: 100})
+    for limit in (None, 1.9):
+        bench = bench_serve(FlatSearcher(QUESTIONS), QUESTIONS, batch_sizes=(1, 2), concurrency=2, seconds=6,
+                            p99_limit_ms=limit)  # fmt: skip
+        assert [row.seconds for row in bench.callers] == [6.0, 6.0]
 
 
 def test_few_questions_and_few_callers():

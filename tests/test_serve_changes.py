@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ragopt
+from ragopt.corpus.splitting import ChunkOptions
 from ragopt.errors import IndexBusy, InputError
 from ragopt.serve.canaries import DELETED, UNKNOWN, alive_neighbours, exact_scores, with_rows
 from ragopt.serve.manifest import Coding
@@ -232,8 +233,6 @@ def test_coding_errors_of_batches_add_up():
 
 def test_documents_are_cut_as_the_run_cut_them(tmp_path):
     """With chunks of sixteen tokens a long document becomes several, each deleted with it; or one, whole."""
-    from ragopt.corpus.splitting import ChunkOptions  # noqa: PLC0415 - beside its use
-
     run = swept(tmp_path, ["Flat"], n=60, chunk=ChunkOptions(chunk_tokens=16, chunk_overlap=4))
     ragopt.build(run, out=tmp_path / "index", cache_dir=tmp_path / "cache", trial="wordllama@256:none | Flat")
     with ragopt.open(tmp_path / "index") as index:
@@ -249,3 +248,21 @@ def test_documents_are_cut_as_the_run_cut_them(tmp_path):
         assert index.delete(["long#1"]).n_deleted == 1
         assert index.delete(["long"]).n_deleted == added - 1
         assert index.n_chunks == n + 1
+
+
+def test_a_chunk_never_has_the_id_of_another_line(tmp_path):
+    """A document that would be cut into taken ids is refused by name; a replaced one may have its own again."""
+    run = swept(tmp_path, ["Flat"], n=60, chunk=ChunkOptions(chunk_tokens=16, chunk_overlap=4))
+    ragopt.build(run, out=tmp_path / "index", trial="wordllama@256:none | Flat", cache_dir=tmp_path / "cache")
+    with ragopt.open(tmp_path / "index") as index:
+        index.add([new("zz#0", "zebra stripes quagga"), new("yy", "kept whole")], split=False)
+        before = index.version, index.n_chunks
+        for change in (index.add, index.update):
+            with pytest.raises(InputError, match="The chunk 'zz#0' of the documents would have an id that the index"):
+                change([new("ww", "fine"), new("zz", "quantum chromodynamics")])
+        assert (index.version, index.n_chunks) == before
+        index.update([new("d7", "quantum chromodynamics"), new("d8", "lattice")])
+        assert ids(index.search("lattice", 1)) == ["d8#0"]
+        index.delete(["zz#0"])
+        index.add([new("zz", "zebra stripes quagga")])
+        assert [hit.id for hit in index.search("x", 5, where="id LIKE 'zz%'")] == ["zz#0"]

@@ -20,6 +20,7 @@ from ragopt.serve.build import build_index
 from ragopt.serve.canaries import exact_scores
 from ragopt.serve.lance_build import LanceTarget, check_enough_queries
 from ragopt.serve.lance_index import LANCE_TYPES, LanceIndex, LanceSearch, build_arguments
+from ragopt.serve.lance_limits import exact_ndcg
 from ragopt.serve.lance_search import TableSearch
 from ragopt.serve.lance_tuning import MOST_TUNING, efforts, halves, least
 from ragopt.serve.run_material import material_of_run, settings_of_run
@@ -306,7 +307,17 @@ def test_a_limit_that_no_setting_reaches_is_an_error(run, tmp_path, monkeypatch)
         build_index(run, out=tmp_path / "index", cache_dir=cache_of(run), progress=Silent(),
                     lance=LanceTarget("IVF_PQ", 0.95))  # fmt: skip
     assert "--min-recall 0." in caught.value.next_step
+    assert "more queries" not in caught.value.next_step
     assert list(tmp_path.iterdir()) == []
+
+
+def test_more_queries_are_advised_only_where_the_interval_is_too_wide(run, tmp_path, monkeypatch):
+    """All of 120 queries answered fully: 1.0 reaches the limit that its lower bound of 0.969 misses."""
+    monkeypatch.setattr("ragopt.serve.build.check_enough_queries", lambda *_: None)
+    with pytest.raises(InputError, match=r"nprobes=3 has 1\.0000 \(0\.96") as caught:
+        build_index(run, out=tmp_path / "index", cache_dir=cache_of(run), progress=Silent(),
+                    lance=LanceTarget("IVF_FLAT", 0.999))  # fmt: skip
+    assert caught.value.next_step.endswith(", or sweep with more queries")
 
 
 def test_a_limit_that_half_of_the_queries_cannot_show_is_an_error(run, tmp_path):
@@ -334,6 +345,67 @@ def test_what_lancedb_refuses_is_an_error(run, tmp_path, monkeypatch):
         ragopt.build(run, out=tmp_path / "index", target="lancedb", lance_index="IVF_RQ", min_recall=MIN_RECALL,
                      cache_dir=cache_of(run))  # fmt: skip
     assert list(tmp_path.iterdir()) == []
+
+
+def limited(run, **limits):
+    """The same run, swept with further limits."""
+    return replace(run, info={**run.info, "arguments": {**run.info["arguments"], **limits}})
+
+
+def build_flat(run, out, **limits):
+    return ragopt.build(limited(run, **limits), out=out, target="lancedb", lance_index="IVF_FLAT", min_recall=0.9,
+                        cache_dir=cache_of(run))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_p99_ms": 0.001}, r"nprobes=\d misses a limit of the run: its p99 latency is .*at most 0\.001 ms"),
+        ({"min_ndcg_ratio": 1.0}, r"its ndcg@10 is 0\.\d{4}, exact search's 0\.\d{4}.*ratio from 1\.0"),
+    ],
+)
+def test_the_other_limits_of_the_run_are_kept(run, tmp_path, limits, message):
+    """An index that is too slow, or may rank worse than the run allows, is refused; nothing is written."""
+    with pytest.raises(InputError, match=message):
+        build_flat(run, tmp_path / "index", **limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_limit_that_is_not_applied_is_warned_of_and_not_in_the_manifest(run, tmp_path, monkeypatch):
+    """What was measured is kept and named; a bill there is none of, nor nDCG where exact search was not confirmed."""
+    built = build_flat(run, tmp_path / "index", max_usd="7.5", max_p99_ms=60_000.0, min_ndcg_ratio=0.5)
+    assert built.lance.warnings == (
+        "--max-usd 7.5 of the run was not applied: the run bills no index of LanceDB that was built here",
+    )
+    kept = ragopt.open(tmp_path / "index", verify="quick").manifest.about["limits"]
+    assert kept == {"min_recall": 0.9, "min_ndcg_ratio": 0.5, "max_p99_ms": 60_000.0}
+    monkeypatch.setattr("ragopt.serve.lance_limits.exact_ndcg", lambda *_: None)
+    built = build_flat(run, tmp_path / "index", min_ndcg_ratio=0.5)
+    told = "--min-ndcg-ratio 0.5 of the run was not applied: the run did not confirm exact search"
+    assert [warning[: len(told)] for warning in built.lance.warnings] == [told]
+    kept = ragopt.open(tmp_path / "index", verify="quick").manifest.about["limits"]
+    assert kept == {"min_recall": 0.9, "min_ndcg_ratio": None, "max_p99_ms": None}
+
+
+def test_the_command_prints_the_warnings(run, built, tmp_path, monkeypatch):
+    """Each limit that was not applied stands in a line of its own."""
+    said = built("IVF_FLAT")
+    said = replace(said, lance=replace(said.lance, warnings=("--max-usd 7 was not applied",)))
+    monkeypatch.setattr("ragopt.api.build", lambda *_, **__: said)
+    shown = CliRunner().invoke(command, [str(run.folder), "--out", str(tmp_path / "index"), "--quiet"])
+    assert "\nwarning: --max-usd 7 was not applied\n" in shown.output
+
+
+def test_exact_search_of_the_run_is_judged_on_the_same_queries(run, built):
+    """The scores taken from the run are those of brute force, judged on the measuring half alone."""
+    index = ragopt.open(built("IVF_FLAT").folder)
+    material, numbers, queries = measuring_queries(run, index)
+    exact = queries.astype(np.float64) @ rows_of(index).T
+    best = np.argsort(-exact, axis=1, kind="stable")[:, :10]
+    scores = np.take_along_axis(exact, best, axis=1).astype(np.float32)
+    given = material.data.confirm_exact
+    judged = material.judging(numbers).scores(best, scores, Neighbours(given.ids[numbers], given.scores[numbers]))
+    assert np.allclose(exact_ndcg(run, material, numbers), judged["ndcg@10"], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -388,8 +460,16 @@ def test_the_least_effort_is_found(place):
 
 def test_efforts_of_a_graph_and_of_lists():
     """Whole vectors are not rescored; a graph's candidates hold what is rescored."""
-    assert list(efforts("IVF_FLAT", 4, 10)) == [[LanceSearch(1), LanceSearch(2), LanceSearch(4)]]
-    assert [search.ef for search in list(efforts("IVF_HNSW_SQ", 1, 10))[1]] == [20, 40, 80, 160, 320, 640]
+    assert list(efforts("IVF_FLAT", 4, 10, 9000)) == [[LanceSearch(1), LanceSearch(2), LanceSearch(4)]]
+    graph = list(efforts("IVF_HNSW_SQ", 1, 10, 9000))
+    assert [search.ef for search in graph[1]] == [20, 40, 80, 160, 320, 640]
+    assert [search.ef for search in graph[7]] == [1280, 2560, 5120, 10240]
+
+
+@pytest.mark.parametrize(("n_vectors", "deepest"), [(100_000, 128), (641, 128), (640, 64), (12, 2), (3, 1)])
+def test_no_rescoring_is_deeper_than_all_vectors(n_vectors, deepest):
+    """For ten results up to 128 times as many are rescored, or up to the first factor that rescores every vector."""
+    assert [ladder[0].refine_factor for ladder in efforts("IVF_PQ", 5, 10, n_vectors)][-1] == deepest
 
 
 def test_build_arguments_by_hand():

@@ -233,6 +233,12 @@ def test_numbers_that_differ_are_refused(store):
         store.add_texts(["one"], [{}, {}])
     with pytest.raises(ValueError, match="2 texts and 1 ids"):
         store.add_texts(["one", "two"], ids=["a"])
+    with pytest.raises(ValueError, match="2 texts and 0 ids"):
+        store.add_texts(["one", "two"], ids=[])
+    with pytest.raises(ValueError, match="1 texts and 0 metadatas"):
+        store.add_texts(["one"], [])
+    assert store.add_texts([], [], ids=[]) == []
+    assert store.index.n_chunks == 0
 
 
 def test_one_version_per_call(store):

@@ -177,6 +177,8 @@ def test_vectors_are_searched_as_questions_are(served):
         (np.full((1, 256), np.nan, np.float32), 1, None, "holds nan"),
         (np.zeros((1, 3), np.float32), 1, None, r"the shape \(1, 3\)"),
         ([1, 2], 1, None, "something else than text"),
+        ("\ud800", 1, None, r"question '\\ud800' holds half of a surrogate pair at character 0"),
+        (["fine", "ab\ud83d"], 1, None, "holds half of a surrogate pair at character 2"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(served, queries, k, where, message):

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+NOTHING_FITS = 3
+"""Exit code, as that of `ragopt sweep` when no trial meets the limits."""
+
 
 @click.command("bench-serve")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -36,7 +39,7 @@ import click
     type=float,
     default=6.0,
     show_default=True,
-    help="To measure each batch size, alone and with callers.",
+    help="To measure each batch size, alone and with callers; more where --p99-limit-ms needs it.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order of the questions.")
 @click.option(
@@ -61,8 +64,13 @@ def command(
     *,
     as_json: bool,
     quiet: bool,
-) -> None:
-    """Measure an index with growing batches, by one caller and by many, and recommend the largest batch to serve with.
+) -> int:
+    """Measure an index with growing batches, by one caller and by many, and recommend a size to serve with.
+
+    Recommended is the size that answers the most questions a second, with p99 surely within --p99-limit-ms if given.
+    Sizes with too few answers to know that are measured on, up to ten times --seconds, if that is long enough.
+
+    Exit codes: 0 measured, 1 an error, 2 usage, 3 no size has its p99 surely within --p99-limit-ms.
 
     Example: ragopt bench-serve built/ --queries questions.txt --p99-limit-ms 50 --chart serve.png
     """  # fmt: skip
@@ -72,19 +80,16 @@ def command(
     from rich.console import Console  # noqa: PLC0415 - loaded when first used
 
     from ragopt.cli.progress import TerminalProgress  # noqa: PLC0415 - loaded when first used
-    from ragopt.corpus.queries import read_queries  # noqa: PLC0415 - loaded when first used
     from ragopt.report.serve_chart import check_suffix, write_serve_chart  # noqa: PLC0415 - loaded when first used
     from ragopt.report.serve_text import print_serve_bench  # noqa: PLC0415 - loaded when first used
     from ragopt.serve.bench import bench_serve  # noqa: PLC0415 - loaded when first used
-    from ragopt.serve.opened import (  # noqa: PLC0415 - as above
-        open_index,
-    )
+    from ragopt.serve.bench_questions import questions_for  # noqa: PLC0415 - loaded when first used
+    from ragopt.serve.opened import open_index  # noqa: PLC0415 - loaded when first used
 
     if chart_file is not None:
         check_suffix(chart_file)
     index = open_index(folder)
-    given = read_queries(queries_file, None, corpus_source=str(folder)) if queries_file else None
-    questions = list(given.texts) if given else index.canary_questions()
+    questions = questions_for(index, queries_file)
     with TerminalProgress(quiet=quiet) as progress:
         bench = bench_serve(
             index,
@@ -102,5 +107,6 @@ def command(
         click.echo(f"Chart: {chart_file}", err=True)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(bench), indent=2, ensure_ascii=False, allow_nan=False))
-        return
-    print_serve_bench(bench, Console(highlight=False))
+    else:
+        print_serve_bench(bench, Console(highlight=False))
+    return NOTHING_FITS if bench.recommended is None else 0

@@ -89,3 +89,5 @@ def _show_lance(lance: LanceMeasured, shown: str) -> None:
     click.echo(f"index of {format_bytes(lance.index_bytes)} beside texts and full vectors")
     click.echo(f"p50 {latency.p50:.2f} ms, p95 {latency.p95:.2f} ms, p99 {latency.p99:.2f} ms a search, threads of "
                "LanceDB's choice")  # fmt: skip
+    for warning in lance.warnings:
+        click.echo(f"warning: {warning}")

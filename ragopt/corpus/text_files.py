@@ -64,15 +64,24 @@ def clean(value: str, column: str, place: str) -> str:
 
     JSON may spell half of a surrogate pair (``"\ud83d"``); UTF-8 and Parquet cannot hold it.
     """
+    check_encodable(value, f"{place}: column {column!r}")
+    return value
+
+
+def check_encodable(text: str, what: str) -> None:
+    """Refuse half of a surrogate pair, which neither a file nor a tokenizer can take.
+
+    Raises:
+        InputError: says that `what` holds it, and where.
+    """
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"{place}: column {column!r} holds half of a surrogate pair at character {error.start}",
+            f"{what} holds half of a surrogate pair at character {error.start}",
             allowed="text that UTF-8 can hold",
             next_step="Correct or remove that character",
         ) from error
-    return value
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

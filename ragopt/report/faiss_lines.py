@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from ragopt.index.factory import Factory
     from ragopt.records import Metric, Run, Trial
 
+ROWS = (
+    "# One row of vectors for each chunk of the run, in its order: of chunks with the same text the first alone.",
+    "# A run over ready vectors takes each row of its file, in order.",
+)
+SAME_SIGNS = "rotation *= np.sign(rotation[np.abs(rotation).argmax(axis=0), np.arange(rotation.shape[1])])"
+"""As `ragopt.embed.spaces.fit_rotation`: an axis and its opposite are the same to LAPACK, not to a codec's training."""
+SEEDED = (
+    "# Random starts are seeded as in the run: the codes are its codes, but for rounding, which differs with the",
+    "# threads and the BLAS of a machine.",
+)
+SIGNS = (
+    "# Rounding decides the sign of each axis of PCAR too, and a random rotation then mixes the axes: other codes and",
+    "# other ids are possible, with a recall_vs_exact that differs from the run's by chance alone.",
+)
+
 
 def lines_of_run(run: Run, trial: str | None = None) -> str:
     """Write the lines that rebuild a trial of a finished run as its finalists are built: see `plain_faiss_lines`.
@@ -65,7 +80,8 @@ def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: i
         "import numpy as np",
         "",
         f"# vectors: float32 (n, {full_dim}), queries: float32 (m, {full_dim}), from {trial.space.model!a}",
-        "# Random starts are seeded as in the run: the codes are its codes, but for rounding.",
+        *ROWS,
+        *_equality_lines(trial),
         f"n_train = min(len(vectors), {n_train})",
         f"drawn = np.random.default_rng({seed}).choice(len(vectors), size=n_train, replace=False, shuffle=False)",
         "picked = np.sort(drawn)",
@@ -81,6 +97,12 @@ def plain_faiss_lines(trial: Trial, *, full_dim: int, metric: Metric, n_train: i
         lines.append(f"faiss.ParameterSpace().set_index_parameters(index, {trial.search!a})")
     lines.append(f"scores, ids = index.search(to_space(queries), {k})")
     return "\n".join(lines) + "\n"
+
+
+def _equality_lines(trial: Trial) -> list[str]:
+    """What of the run these lines give back, and what rounding decides."""
+    transform = parse_factory(trial.factory, trial.space.dim).transform
+    return [*SEEDED, *SIGNS] if transform and transform.kind == "PCAR" else [*SEEDED]
 
 
 def _path_lines(factory: Factory) -> list[str]:
@@ -143,6 +165,7 @@ def _reduction_lines(trial: Trial, *, unit: bool) -> list[str]:
             "# A rotation to the principal axes without subtracting the mean: inner products survive it.",
             f"moments = {sample}.astype(np.float64)",
             f"rotation = np.linalg.eigh(moments.T @ moments)[1][:, ::-1][:, :{dim}].astype(np.float32)",
+            SAME_SIGNS,
         ]
     if reduction == "joint":
         documents, asked = ("unit(sample)", "unit(fit_queries)") if unit else ("sample", "fit_queries")
@@ -153,6 +176,7 @@ def _reduction_lines(trial: Trial, *, unit: bool) -> list[str]:
             f"both = [part.astype(np.float64) for part in ({documents}, {asked})]",
             "moment = sum(part.T @ part / np.sum(part**2) for part in both)",
             f"rotation = np.linalg.eigh(moment)[1][:, ::-1][:, :{dim}].astype(np.float32)",
+            SAME_SIGNS,
         ]
     rotated = reduction in ("pca", "joint")
     source = "unit(x)" if unit and rotated else "x"

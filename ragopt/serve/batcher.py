@@ -14,8 +14,10 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ragopt.corpus.text_files import check_encodable
 from ragopt.errors import InputError, RagoptError, ServiceBusy, ServiceClosed
 
 if TYPE_CHECKING:
@@ -140,7 +142,7 @@ class QueryBatcher:
             where: filter, as the searcher takes it.
 
         Raises:
-            InputError: not one string, no whole number, no filter.
+            InputError: not one string, half of a surrogate pair, no whole number, no filter.
             ServiceBusy: `max_pending` questions wait already.
             ServiceClosed: the batcher was closed.
         """
@@ -159,7 +161,7 @@ class QueryBatcher:
                     allowed=f"max_pending = {self.max_pending:,}",
                     next_step="Ask again later, add a machine, or raise max_pending",
                 )
-            self._pending.append(_Asked(question, (k, where), self._clock.now_ms(), future))
+            self._pending.append(_Asked(question, (int(k), where), self._clock.now_ms(), future))
             # Only a first question or a full batch changes what the worker waits for.
             if len(self._pending) in (1, self.max_queries):
                 self._changed.notify_all()
@@ -274,12 +276,13 @@ def _check(max_queries: int, max_wait_ms: float, max_pending: int) -> None:
                          allowed=f"{max_queries} or more", next_step="Raise max_pending")  # fmt: skip
 
 
-def _check_question(question: str, k: int, where: str | None) -> None:
+def _check_question(question: object, k: object, where: object) -> None:
     """Refuse what would mix up groups or reach the callers of a whole batch."""
     if not isinstance(question, str):
         raise InputError(f"The question is a {type(question).__name__}", allowed="one string",
                          next_step="Ask one question a call; a list goes to the index itself")  # fmt: skip
-    if not isinstance(k, int) or isinstance(k, bool):
+    check_encodable(question, f"The question {_short(question)}")
+    if isinstance(k, bool) or not isinstance(k, Integral):
         raise InputError(f"k is {k!r}", allowed="a whole number", next_step="Give k as an int")
     if where is not None and not isinstance(where, str):
         raise InputError(f"where is {where!r}", allowed="a string or None", next_step="Give the filter as text")

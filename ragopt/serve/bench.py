@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from ragopt.errors import InputError
 from ragopt.measure.quantiles import quantile_interval
 from ragopt.serve.batcher import MAX_WAIT_MS, QueryBatcher, Searcher
 from ragopt.serve.bench_records import ServeBench, ServeRow
-from ragopt.serve.choose_batch import choose_batch_size
+from ragopt.serve.choose_batch import SPARE, choose_batch_size, is_undecided, seconds_needed
 from ragopt.serve.timed_blocks import Block, Questions, time_callers, time_calls
 from ragopt.sweep.workers import n_workers
 
@@ -24,6 +24,9 @@ CONCURRENCY = 32
 
 N_REPEATS = 6
 """The fewest whose least and largest hold their median with 95 %: 1 - 2 x 0.5^6 = 97 % (`quantile_interval`)."""
+
+MOST_LONGER = 10
+"""Times the seconds that a size is measured on for an upper end of its p99: a minute each by default."""
 
 Progress = Callable[[int, int], None]
 Job = tuple[Literal["calls", "callers"], int | None]
@@ -58,10 +61,12 @@ def bench_serve(  # noqa: PLR0913 - what to measure, how long, and against which
         batch_sizes: questions of a call.
         concurrency: callers at once.
         seconds: of measuring per batch size, in each of the two measurements and without a batcher.
-        p99_limit_ms: most milliseconds from question to answer that the recommended size may take at p99.
+        p99_limit_ms: most milliseconds from question to answer that the recommended size may take at p99. Sizes with
+            too few answers for an upper end of p99 are measured on until they have one, `MOST_LONGER` times the seconds
+            at most, and not at all where that would not do.
         max_wait_ms: of the batcher.
         seed: of the shuffle, and of the order of the sizes.
-        progress: told after every block: done and all.
+        progress: told after every block: done and all; there are more of these when sizes are measured on.
 
     Raises:
         InputError: no question, an empty batch, no caller, no time, a limit of nothing.
@@ -76,7 +81,12 @@ def bench_serve(  # noqa: PLR0913 - what to measure, how long, and against which
     looped = [size for size in sizes if size <= concurrency] or [concurrency]
     jobs: list[Job] = [("calls", size) for size in sizes]
     jobs += [("callers", size) for size in (*looped, None)]
-    blocks = bench.run(jobs, random.Random(seed), progress)  # noqa: S311 - as above
+    supplies = {job: Questions(texts) for job in jobs}
+    order = random.Random(seed)  # noqa: S311 - as above
+    blocks = bench.run([job for _ in range(N_REPEATS) for job in order.sample(jobs, len(jobs))], supplies, progress)
+    longer = _longer([("callers", size) for size in looped], blocks, concurrency, p99_limit_ms)
+    for job, more in bench.run(longer, supplies, progress, n_before=N_REPEATS * len(jobs)).items():
+        blocks[job] += more
     calls = tuple(_row(size, blocks["calls", size], 1) for size in sizes)
     callers = tuple(_row(size, blocks["callers", size], concurrency) for size in looped)
     unbatched = _row(None, blocks["callers", None], concurrency)
@@ -100,17 +110,15 @@ class _Bench:
     block_seconds: float
     max_wait_ms: float
 
-    def run(self, jobs: Sequence[Job], order: random.Random, progress: Progress | None) -> dict[Job, list[Block]]:
-        """Measure a block of every job in a shuffled order, then again, six times over."""
-        supplies = {job: Questions(self.texts) for job in jobs}
+    def run(
+        self, jobs: Sequence[Job], supplies: Mapping[Job, Questions], progress: Progress | None, *, n_before: int = 0
+    ) -> dict[Job, list[Block]]:
+        """Measure a block of each job in the order given, and tell how many of all are done."""
         found: dict[Job, list[Block]] = {job: [] for job in jobs}
-        n_done = 0
-        for _ in range(N_REPEATS):
-            for job in order.sample(jobs, len(jobs)):
-                found[job].append(self._block(job, supplies[job]))
-                n_done += 1
-                if progress:
-                    progress(n_done, N_REPEATS * len(jobs))
+        for number, job in enumerate(jobs, start=1):
+            found[job].append(self._block(job, supplies[job]))
+            if progress:
+                progress(n_before + number, n_before + len(jobs))
         return found
 
     def _block(self, job: Job, supply: Questions) -> Block:
@@ -134,6 +142,24 @@ class _Bench:
         return self.searcher.search(texts, k=self.k)
 
 
+def _longer(
+    jobs: Sequence[Job], blocks: Mapping[Job, Sequence[Block]], concurrency: int, p99_limit_ms: float | None
+) -> list[Job]:
+    """Blocks to measure besides, taking turns, of the sizes whose p99 may be within the limit but has no upper end.
+
+    As many as their throughput asks for: how many there are does not depend on how the measured latencies lie.
+    """
+    left: dict[Job, int] = {}
+    for job in jobs:
+        row = _row(job[1], blocks[job], concurrency)
+        times = seconds_needed(row) / row.seconds
+        if is_undecided(row, p99_limit_ms) and times <= MOST_LONGER:
+            n_blocks = min(math.ceil(N_REPEATS * times * SPARE), N_REPEATS * MOST_LONGER)
+            left[job] = n_blocks - N_REPEATS
+    rounds = range(max(left.values(), default=0))
+    return [job for number in rounds for job, n_more in left.items() if number < n_more]
+
+
 def _row(size: int | None, blocks: Sequence[Block], n_together: int) -> ServeRow:
     """Percentiles over all blocks, the median of the blocks' throughputs.
 
@@ -147,7 +173,7 @@ def _row(size: int | None, blocks: Sequence[Block], n_together: int) -> ServeRow
     p50, p95, p99 = (quantile_interval(latencies_ms, share, n_independent=n_rounds) for share in (0.5, 0.95, 0.99))
     rate = quantile_interval([block.n_answered / block.seconds for block in blocks], 0.5)
     per_call = sum(block.n_asked for block in blocks) / sum(block.n_calls for block in blocks)
-    return ServeRow(size, p50, p95, p99, rate, per_call)
+    return ServeRow(size, p50, p95, p99, rate, per_call, sum(block.seconds for block in blocks))
 
 
 def _warnings(most_repeats: int, n_distinct: int, sizes: Sequence[int]) -> tuple[str, ...]:

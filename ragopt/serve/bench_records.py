@@ -20,6 +20,7 @@ class ServeRow:
         p99_ms: 99 % took no longer.
         questions_per_second: median of the repeats; its `n` is their number.
         questions_per_call: how full the batches were on average.
+        seconds: measured, all repeats together.
     """
 
     batch_size: int | None
@@ -28,6 +29,7 @@ class ServeRow:
     p99_ms: Quantile
     questions_per_second: Quantile
     questions_per_call: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class LanceMeasured:
         index: printed form. min_recall: limit that it was tuned to. n_tuning: queries that it was tuned on.
         quality: by name, every quality that the run's queries allow. latency: of a search by vector.
         index_bytes: of the index on the disk, without the table's texts and full vectors.
+        warnings: limits of the run that the index was not held to; it meets all others.
     """
 
     index: str
@@ -38,6 +39,7 @@ class LanceMeasured:
     quality: Mapping[str, Quality]
     latency: LatencyMs
     index_bytes: int
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from ragopt.measure.quantiles import Quantile, values_needed
 
+SPARE = 1.2
+"""Times the answers that an upper end needs, in the seconds that are advised: throughput varies from run to run."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,6 +44,7 @@ def choose_batch_size(
     if alike:
         sizes = ", ".join(str(row.batch_size) for row in alike)
         sentences.append(f"The measurement does not tell {sizes} from it.")
+    sentences += _too_few(rows, p99_limit_ms)
     sentences.append(_beside_unbatched(best, unbatched, p99_limit_ms))
     return best.batch_size, " ".join(sentences)
 
@@ -54,14 +58,34 @@ def _why_none(rows: Sequence[ServeRow], unbatched: ServeRow, p99_limit_ms: float
         f"No batch size is recommended: none has its p99 surely within {limit_ms:g} ms.",
         f"The nearest is {nearest.batch_size}: {_figures(nearest)}.",
     ]
-    # A lower end beyond the limit says enough: no upper end will lie below it.
-    undecided = [str(row.batch_size) for row in rows if row.p99_ms.high is None and (row.p99_ms.low or 0.0) <= limit_ms]
-    if undecided:
-        sentences.append(f"Too few answers for an upper end of p99 at {', '.join(undecided)} ({values_needed(0.99)} of "
-                         "every caller are needed): measure for more seconds.")  # fmt: skip
+    sentences += _too_few(rows, p99_limit_ms)
     if within_limit(unbatched, p99_limit_ms):
         sentences.append(f"Without a batcher the limit is kept: {_figures(unbatched)}.")
     return " ".join(sentences)
+
+
+def is_undecided(row: ServeRow, p99_limit_ms: float | None) -> bool:
+    """Whether more answers could show that the p99 is within the limit: it has no upper end yet.
+
+    A lower end beyond the limit says enough: no upper end will lie below it.
+    """
+    return p99_limit_ms is not None and row.p99_ms.high is None and (row.p99_ms.low or 0.0) <= p99_limit_ms
+
+
+def seconds_needed(row: ServeRow) -> float:
+    """Seconds of measuring that give a row an upper end of p99, at the rate of answers that it had."""
+    return row.seconds * values_needed(0.99) / row.p99_ms.n_independent
+
+
+def _too_few(rows: Sequence[ServeRow], p99_limit_ms: float | None) -> list[str]:
+    """Which sizes were measured too briefly, and how long is long enough; nothing where none was."""
+    undecided = [row for row in rows if is_undecided(row, p99_limit_ms)]
+    if not undecided:
+        return []
+    sizes = ", ".join(str(row.batch_size) for row in undecided)
+    seconds = math.ceil(max(seconds_needed(row) for row in undecided) * SPARE)
+    told = f"Too few answers for an upper end of p99 at {sizes} ({values_needed(0.99)} of every caller are needed)"
+    return [f"{told}: measure each size for {seconds:,} seconds (--seconds {seconds})."]
 
 
 def _beside_unbatched(best: ServeRow, unbatched: ServeRow, p99_limit_ms: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from ragopt.choose import Limits
+from ragopt.choose import NDCG, Limits
 from ragopt.errors import InputError
 from ragopt.measure.intervals import best_lower_bound, mean_interval
 from ragopt.measure.neighbours import Neighbours
@@ -13,6 +13,7 @@ from ragopt.records import Quality, Space, Trial
 from ragopt.serve.built import Built, LanceMeasured, index_bytes, size_bytes
 from ragopt.serve.generation import write_table
 from ragopt.serve.lance_index import LANCE_TYPES, OTHER_INDEX, LanceIndex, build_arguments, create_lance_index, index_of
+from ragopt.serve.lance_limits import KeptLimits, LanceFigures, kept_limits, limits_of_run
 from ragopt.serve.lance_tuning import Questions, halves, tuned
 from ragopt.serve.lines_of_run import metadata_columns
 from ragopt.serve.manifest import Engine
@@ -80,6 +81,7 @@ class _Measured:
 
     search: LanceSearch
     quality: Mapping[str, Quality]
+    ndcg: NDArray[np.float32] | None
 
 
 class LanceParts(Parts):
@@ -103,7 +105,8 @@ class LanceParts(Parts):
             trial: of the run; its model is built.
 
         Raises:
-            InputError: LanceDB cannot build that index over this corpus, or no setting is good enough.
+            InputError: LanceDB cannot build that index over this corpus, no setting is good enough, or another limit
+                of the run is missed.
         """
         vectors = self.material.data.vectors
         columns = metadata_columns(self.material)
@@ -112,12 +115,14 @@ class LanceParts(Parts):
         self._create(table, build)
         chosen = self._chosen(table, build)
         latency = self._questions(self._rows).latency(table, chosen.search, most_timed=N_TIMED)
-        exact = Trial(Space(trial.space.model, vectors.dim, "none"), "Flat")
         lance = LanceIndex(self._index_type, build, chosen.search)
+        kept = kept_limits(run, self.material, limits_of_run(run, self._min_recall),
+                           LanceFigures(str(lance), self._rows, chosen.ndcg, latency))  # fmt: skip
+        exact = Trial(Space(trial.space.model, vectors.dim, "none"), "Flat")
         own = EngineFiles("lancedb", exact, "", "", "", table.version, columns, with_vectors=True, coding=NO_CODING,
                           lance=lance)  # fmt: skip
-        manifest = self.manifest(version, number, own, self._about(run, trial, chosen, latency))
-        return manifest, self._built(manifest, chosen, latency)
+        manifest = self.manifest(version, number, own, self._about(run, trial, chosen, latency, kept))
+        return manifest, self._built(manifest, chosen, latency, kept)
 
     def _create(self, table: Any, build: Mapping[str, int]) -> None:
         """Build the index. Raises InputError: LanceDB refuses, or leaves vectors out because they are too few."""
@@ -147,47 +152,49 @@ class LanceParts(Parts):
         name = f"recall_vs_exact@{self.material.plan.k}"
         measured = []
         for search in settings:
-            measured.append(_Measured(search, self._quality(table, search)))
+            measured.append(self._measured(table, search))
             if measured[-1].quality[name].low >= self._min_recall:
                 return measured[-1]
         best = max(measured, key=lambda one: one.quality[name].low)
         reached = best.quality[name]
+        # More queries narrow the interval: that helps only where its middle reaches the limit.
+        more = ", or sweep with more queries" if reached.value >= self._min_recall else ""
         raise InputError(
             f"No setting of {self._index_type} reaches the limit {self._min_recall} on {name}: "
             f"{LanceIndex(self._index_type, build, best.search)} has {reached.value:.4f} ({reached.low:.4f} to "
             f"{reached.high:.4f}) over {reached.n_queries:,} queries",
             allowed=f"a lower 95 % bound from {self._min_recall}, the run's limit unless --min-recall is given",
             next_step=f"Take --min-recall {int(reached.low * 1000) / 1000}, another --lance-index (IVF_FLAT searches "
-            "full vectors), or sweep with more queries",
+            f"full vectors){more}",
         )
 
-    def _quality(self, table: Any, search: LanceSearch) -> dict[str, Quality]:
+    def _measured(self, table: Any, search: LanceSearch) -> _Measured:
         """Every quality that the run's queries allow, on the half that nothing was tuned on."""
         questions = self._questions(self._rows)
         scores, rows = questions.found(table, search)
         judging = self.material.judging(self._rows)
-        quality = {}
-        for name, per_query in judging.scores(rows, scores, questions.exact).items():
-            interval = mean_interval(per_query)
+        quality, per_query = {}, judging.scores(rows, scores, questions.exact)
+        for name, values in per_query.items():
+            interval = mean_interval(values)
             quality[name] = Quality(interval.value, interval.low, interval.high, interval.n)
-        return quality
+        return _Measured(search, quality, per_query.get(NDCG))
 
-    def _about(self, run: Run, trial: Trial, chosen: _Measured, latency: LatencyMs) -> dict[str, Any]:
+    def _about(self, run: Run, trial: Trial, chosen: _Measured, latency: LatencyMs, kept: KeptLimits) -> dict[str, Any]:
         """As of a trial, with what was measured here: the run measured and recommended FAISS indexes."""
         about = about_run(run, trial)
         return {
             **about,
-            "limits": {**about["limits"], "min_recall": self._min_recall},
+            "limits": {name: getattr(kept.applied, name) for name in about["limits"]},
             "cpu_ms_per_query": None,
             "quality": {name: asdict(figure) for name, figure in chosen.quality.items()},
             "latency": asdict(latency),
             "recommendation": None,
         }
 
-    def _built(self, manifest: Manifest, chosen: _Measured, latency: LatencyMs) -> Built:
+    def _built(self, manifest: Manifest, chosen: _Measured, latency: LatencyMs, kept: KeptLimits) -> Built:
         recall = chosen.quality[f"recall_vs_exact@{manifest.k}"]
         measured = LanceMeasured(str(manifest.lance), self._min_recall, len(self._tuning_rows), chosen.quality, latency,
-                                 index_bytes(manifest))  # fmt: skip
+                                 index_bytes(manifest), kept.warnings)  # fmt: skip
         return Built(self.root, manifest.trial, manifest.n_rows, manifest.version, manifest.k, recall.value, recall.low,
                      recall.high, recall.n_queries, None, size_bytes(manifest), measured)  # fmt: skip
 

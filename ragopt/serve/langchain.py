@@ -93,7 +93,7 @@ class RagoptVectorStore(VectorStore):
         _refuse(kwargs)
         given = list(texts)
         for name, others in (("metadatas", metadatas), ("ids", ids)):
-            if others and len(others) != len(given):
+            if others is not None and len(others) != len(given):
                 raise InputError(f"There are {len(given)} texts and {len(others)} {name}", allowed="one per text",
                                  next_step="Give as many of them")  # fmt: skip
         names = [str(uuid.uuid4()) if name is None else name for name in (ids or [None] * len(given))]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args, overload
 
 import numpy as np
 
+from ragopt.corpus.text_files import check_encodable
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.embed.stored_rows import embedded_rows
 from ragopt.errors import InputError
@@ -179,7 +180,9 @@ class Index:
         return self.embed_queries(texts)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed questions as the run did: float32 (n, full dimension), of unit length for cosine."""
+        """Embed questions as the run did: float32 (n, full dimension), of unit length for cosine. Raises InputError."""
+        for text in texts:
+            check_encodable(text, f"The question {text[:60]!r}")
         shape = (len(texts), self.manifest.full_dim)
         return embedded_rows(self.embedder.embed_queries(texts), shape, self.manifest.metric,
                              describe=lambda row: f"the question {texts[row][:60]!r}")  # fmt: skip
@@ -222,7 +225,8 @@ class Index:
             split: whether to cut them into chunks as the run did; False keeps each whole, its id being the chunk's.
 
         Raises:
-            InputError: an id that is there already or comes twice, or a text that cannot be embedded.
+            InputError: an id, of a document or a chunk, that is there already or comes twice, or a text that cannot be
+                embedded.
             IndexBusy: another process is writing.
         """
         return self._write(lambda writer: writer.add(documents, split=split))

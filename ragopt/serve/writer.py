@@ -184,10 +184,26 @@ class Writer:
         unique, first = np.unique(np.concatenate(row_ids), return_index=True)
         return Dead(unique, np.concatenate(rows)[first], frozenset(named))
 
+    def _check_chunk_ids(self, new: NewRows, dead: Dead) -> None:
+        """Refuse chunks whose ids other lines have than those that the same change deletes. Raises InputError."""
+        ids = {line.id for line in new.lines if line.id != line.document}
+        there = self._lines_of(sorted(ids))
+        left = np.setdiff1d(there.row_ids, dead.row_ids)
+        if not len(left):
+            return
+        first = lines_where(self._index.snapshot.table, next(iter(_row_id_filters(left))), (ID, DOCUMENT))
+        taken = ids & {*first[ID].to_pylist(), *first[DOCUMENT].to_pylist()}
+        raise InputError(
+            f"The chunk {min(taken)!r} of the documents would have an id that the index has already",
+            allowed="documents whose chunks, numbered id#0, id#1 ..., have new ids",
+            next_step="Rename the document, delete what has that id, or add it with split=False",
+        )
+
     def _change(self, documents: Sequence[Document], dead: Dead, *, split: bool) -> Changed:
         self._check_place()
         before = self._index.snapshot
         new = prepared(self._index, documents, split=split)
+        self._check_chunk_ids(new, dead)
         if not new.lines and not len(dead.row_ids):
             return Changed(before.manifest.version)
         self._check_place()  # again: embedding may have taken hours
