@@ -67,7 +67,7 @@ class Index:
         """Serve an opened version; use `open_index`."""
         self._snapshot = snapshot
         self._embedder, self._model = embedder, model
-        self._embedder_lock, self._write_lock = threading.Lock(), threading.RLock()
+        self._embedder_lock, self._serve_lock, self._write_lock = threading.Lock(), threading.RLock(), threading.RLock()
         self._writer: Writer | None = None
         if embedder is not None:
             check_embedder(embedder, self.manifest)
@@ -267,21 +267,29 @@ class Index:
         Raises:
             IndexFormatError: it is of another folder, whose vectors are of another model than the one that is open.
         """
-        if not snapshot.same_as(self._snapshot):
-            with self._embedder_lock:
-                if self._embedder is not None:
-                    check_embedder(self._embedder, snapshot.manifest)
-                self._snapshot = snapshot
+        with self._serve_lock:
+            if not snapshot.same_as(self._snapshot):
+                with self._embedder_lock:
+                    if self._embedder is not None:
+                        check_embedder(self._embedder, snapshot.manifest)
+                    self._snapshot = snapshot
 
     def refresh(self) -> int:
         """Serve what lies in the folder now, whoever wrote it or put it there; returns its version.
 
+        It does not wait for a change that another thread makes through this index.
+
         Raises:
             IndexFormatError: the folder is damaged, or was replaced by one of another model.
+            IndexBusy: a writer changed it during every try.
         """
-        with self._write_lock:
-            self.serve(open_snapshot(self.folder, "quick"))
-            return self.version
+        while True:
+            before = self._snapshot
+            newest = open_snapshot(self.folder, "quick")
+            with self._serve_lock:
+                if self._snapshot is before:  # else what was opened may be older than what another thread serves now
+                    self.serve(newest)
+                    return self.version
 
     def close(self) -> None:
         """Stop writing: another process may. Searches go on to work."""
