@@ -16,7 +16,7 @@ from ragopt.serve.embedder_check import check_embedder
 from ragopt.serve.filters import allowed_rows
 from ragopt.serve.hits import Hit, hits_of
 from ragopt.serve.layout import safe_path
-from ragopt.serve.nearest import query_vectors
+from ragopt.serve.nearest import checked_k, query_vectors
 from ragopt.serve.row_store import row_store
 from ragopt.serve.snapshot import Snapshot, open_snapshot
 from ragopt.serve.table import open_table
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from ragopt.serve.file_checks import Verify
     from ragopt.serve.manifest import Manifest
     from ragopt.serve.writer import Changed, Writer
-
-MOST_RESULTS = 1 << 20
-"""FAISS keeps a heap of k results per query; a million are 12 MB each."""
 
 
 def open_index(
@@ -139,7 +136,7 @@ class Index:
         vectors = self._vectors(snapshot, [queries] if one else queries)
         allowed, matching = allowed_rows(snapshot, where)
         scores, rows = row_store(snapshot.manifest.engine).nearest(
-            snapshot, vectors, _checked(k), where=where, allowed=allowed
+            snapshot, vectors, checked_k(k), where=where, allowed=allowed
         )
         hits = hits_of(snapshot, scores, rows, matching)
         return hits[0] if one else hits
@@ -159,7 +156,7 @@ class Index:
         queries = query_vectors(snapshot, vectors)
         allowed = allowed_rows(snapshot, where)[0]
         store = row_store(snapshot.manifest.engine)
-        return store.nearest(snapshot, queries, _checked(k), where=where, allowed=allowed)
+        return store.nearest(snapshot, queries, checked_k(k), where=where, allowed=allowed)
 
     def _vectors(self, snapshot: Snapshot, queries: Any) -> NDArray[np.float32]:
         if isinstance(queries, np.ndarray):
@@ -297,9 +294,3 @@ class Index:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-
-
-def _checked(k: int) -> int:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= MOST_RESULTS:
-        raise InputError(f"k is {k!r}", allowed=f"a whole number from 1 to {MOST_RESULTS:,}", next_step="Correct k")
-    return int(k)
