@@ -1,14 +1,19 @@
 """Readers beside a writer: an opened version stays whole, and opening one comes to an end."""
 
+import gc
+import threading
+
 import numpy as np
 import pytest
 
 from ragopt.errors import IndexBusy, IndexFormatError
 from ragopt.serve import file_checks
+from ragopt.serve import opened as opened_module
 from ragopt.serve.canary_replay import replay_canaries
 from ragopt.serve.consistency import check_consistency
+from ragopt.serve.opened import open_index
 from tests.killed import copy_of
-from tests.small_served import all_documents, build, documents, opened, question
+from tests.small_served import HashEmbedder, all_documents, build, documents, opened, question
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +100,60 @@ def test_a_folder_that_changes_during_every_try_is_busy_not_damaged(folder, ram,
         monkeypatch.setattr(file_checks, "sha256_of", hash_beside_a_writer)
         with pytest.raises(IndexBusy, match=r"changed by its writer during each of 10 tries.*less busy"):
             opened(index)
+
+
+class Gate(HashEmbedder):
+    """A model that waits, once it was asked, until it is let go on."""
+
+    def __init__(self):
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def embed_documents(self, texts):
+        """float32 (n, 32), when it is let."""
+        self.asked.set()
+        assert self.go_on.wait(60)
+        return super().embed_documents(texts)
+
+
+def test_refresh_does_not_wait_for_texts_that_are_embedded(folder, ram):
+    """While another thread's `add` is at the model, refresh returns the version that lies there."""
+    gate = Gate()
+    index = open_index(copy_of(folder, ram / "index"), embedder=gate)
+    adding = threading.Thread(target=lambda: index.add(documents(["slow"]), split=False))
+    adding.start()
+    assert gate.asked.wait(60)
+    assert index.refresh() == 1
+    assert adding.is_alive()
+    gate.go_on.set()
+    adding.join()
+    assert (index.version, index.refresh()) == (2, 2)
+
+
+def test_refresh_never_puts_an_older_version_in_the_place_of_a_newer(folder, ram, monkeypatch):
+    """A version that was read before a change ended is read again, not served."""
+    with opened(copy_of(folder, ram / "index")) as index:
+        read = opened_module.open_snapshot
+        once = iter([True])
+
+        def read_beside_a_writer(root, verify):
+            snapshot = read(root, verify)
+            if next(once, False):
+                index.add(documents(["x"]), split=False)
+            return snapshot
+
+        monkeypatch.setattr(opened_module, "open_snapshot", read_beside_a_writer)
+        assert index.refresh() == 2
+        assert index.search(question("x"), 1)[0].id == "x"
+
+
+def test_an_index_that_nobody_holds_any_more_gives_the_lock_back(folder, ram):
+    """At once, not when the garbage collector finds a cycle."""
+    gc.disable()
+    try:
+        index = opened(copy_of(folder, ram / "index"))
+        index.add(documents(["x"]), split=False)
+        del index
+        with opened(ram / "index") as other:
+            assert other.add(documents(["y"]), split=False).version == 3
+    finally:
+        gc.enable()

@@ -105,6 +105,9 @@ def test_a_writer_does_not_write_after_a_manifest_that_was_put_back(two):
     shutil.copytree(two / "backup", two / "live", dirs_exist_ok=True)
     with pytest.raises(IndexFormatError, match="no longer the version 3"):
         index.delete(["b1"])
+    assert index.refresh() == 2
+    with pytest.raises(IndexFormatError, match="no longer the version 3"):
+        index.delete(["b1"])
     index.close()
     assert index.delete(["b1"]).version == 3
     assert {"b0"} <= set(all_documents(opened(two / "live")))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragopt.errors import IndexFormatError
+from ragopt.serve.lance_files import outside_files
 from ragopt.serve.table import schema_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,11 @@ def _deleted_together(snapshot: Snapshot) -> bool:
 
 
 def _check_table(snapshot: Snapshot) -> None:
-    manifest, table = snapshot.manifest, snapshot.table
+    manifest = snapshot.manifest
+    outside = outside_files(snapshot.root, manifest)  # before Lance reads any of them
+    if outside:
+        raise _unfit(snapshot, f"the table reads {outside[0]}, which the manifest does not name")
+    table = snapshot.table
     wanted = schema_of(manifest.columns, manifest.full_dim if manifest.with_vectors else 0)
     if {(one.name, one.type) for one in table.schema} != {(one.name, one.type) for one in wanted}:
         raise _unfit(snapshot, f"the table has the columns {', '.join(table.schema.names)}")

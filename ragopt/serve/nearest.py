@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 
+MOST_RESULTS = 1 << 20
+"""FAISS keeps a heap of k results per query; a million are 12 MB each."""
+
 NOTHING = -1
 """FAISS's own row number where there is no further result."""
 
@@ -99,3 +102,10 @@ def _best(found: list[Found], n_queries: int, k: int) -> Found:
     if (rows[:, -1] == NOTHING).any():
         scores = np.where(rows == NOTHING, np.float32(-np.inf), scores)
     return scores, rows
+
+
+def checked_k(k: int) -> int:
+    """Results per query as a plain int. Raises InputError: k is out of range."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= MOST_RESULTS:
+        raise InputError(f"k is {k!r}", allowed=f"a whole number from 1 to {MOST_RESULTS:,}", next_step="Correct k")
+    return int(k)

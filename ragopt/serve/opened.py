@@ -18,7 +18,7 @@ from ragopt.serve.file_checks import Verify
 from ragopt.serve.filters import allowed_rows
 from ragopt.serve.hits import Hit, hits_of
 from ragopt.serve.layout import safe_path
-from ragopt.serve.nearest import query_vectors
+from ragopt.serve.nearest import checked_k, query_vectors
 from ragopt.serve.row_store import row_store
 from ragopt.serve.snapshot import Snapshot, open_snapshot
 from ragopt.serve.table import open_table
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from ragopt.embed.embedder import Embedder
     from ragopt.serve.manifest import Manifest
     from ragopt.serve.writer import Changed, Writer
-
-MOST_RESULTS = 1 << 20
-"""FAISS keeps a heap of k results per query; a million are 12 MB each."""
 
 
 def open_index(
@@ -71,7 +68,7 @@ class Index:
         """Serve an opened version; use `open_index`."""
         self._snapshot = snapshot
         self._embedder, self._model = embedder, model
-        self._embedder_lock, self._write_lock = threading.Lock(), threading.RLock()
+        self._embedder_lock, self._serve_lock, self._write_lock = threading.Lock(), threading.RLock(), threading.RLock()
         self._writer: Writer | None = None
         if embedder is not None:
             check_embedder(embedder, self.manifest)
@@ -143,7 +140,7 @@ class Index:
         vectors = self._vectors(snapshot, [queries] if one else queries)
         allowed, matching = allowed_rows(snapshot, where)
         scores, rows = row_store(snapshot.manifest.engine).nearest(
-            snapshot, vectors, _checked(k), where=where, allowed=allowed
+            snapshot, vectors, checked_k(k), where=where, allowed=allowed
         )
         hits = hits_of(snapshot, scores, rows, matching)
         return hits[0] if one else hits
@@ -163,7 +160,7 @@ class Index:
         queries = query_vectors(snapshot, vectors)
         allowed = allowed_rows(snapshot, where)[0]
         store = row_store(snapshot.manifest.engine)
-        return store.nearest(snapshot, queries, _checked(k), where=where, allowed=allowed)
+        return store.nearest(snapshot, queries, checked_k(k), where=where, allowed=allowed)
 
     def _vectors(self, snapshot: Snapshot, queries: Any) -> NDArray[np.float32]:
         if isinstance(queries, np.ndarray):
@@ -281,21 +278,29 @@ class Index:
         Raises:
             IndexFormatError: it is of another folder, whose vectors are of another model than the one that is open.
         """
-        if not snapshot.same_as(self._snapshot):
-            with self._embedder_lock:
-                if self._embedder is not None:
-                    check_embedder(self._embedder, snapshot.manifest)
-                self._snapshot = snapshot
+        with self._serve_lock:
+            if not snapshot.same_as(self._snapshot):
+                with self._embedder_lock:
+                    if self._embedder is not None:
+                        check_embedder(self._embedder, snapshot.manifest)
+                    self._snapshot = snapshot
 
     def refresh(self) -> int:
         """Serve what lies in the folder now, whoever wrote it or put it there; returns its version.
 
+        It does not wait for a change that another thread makes through this index.
+
         Raises:
             IndexFormatError: the folder is damaged, or was replaced by one of another model.
+            IndexBusy: a writer changed it during every try.
         """
-        with self._write_lock:
-            self.serve(open_snapshot(self.folder, "quick"))
-            return self.version
+        while True:
+            before = self._snapshot
+            newest = open_snapshot(self.folder, "quick")
+            with self._serve_lock:
+                if self._snapshot is before:  # else what was opened may be older than what another thread serves now
+                    self.serve(newest)
+                    return self.version
 
     def close(self) -> None:
         """Stop writing: another process may. Searches go on to work."""
@@ -303,9 +308,3 @@ class Index:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-
-
-def _checked(k: int) -> int:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= MOST_RESULTS:
-        raise InputError(f"k is {k!r}", allowed=f"a whole number from 1 to {MOST_RESULTS:,}", next_step="Correct k")
-    return int(k)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -69,10 +70,12 @@ class Writer:
 
     def __init__(self, index: Index) -> None:
         """Become the writer. Raises IndexBusy: another process is."""
-        self._index = index
+        # The index holds the writer: a cycle would keep the lock until the garbage collector finds it.
+        self._index_ref = weakref.ref(index)
         self._lock = hold_writer(index.folder)
         self._segment: GrowingSegment | None = None
         self._failed = False
+        self._last = index.manifest  # as this writer left it; `refresh` may serve another
         self._seen: tuple[int, ...] = ()
         try:
             self._follow()
@@ -82,9 +85,19 @@ class Writer:
             self._lock.close()
             raise
 
+    @property
+    def _index(self) -> Index:
+        """The index that is written through, which is there while it calls."""
+        index = self._index_ref()
+        if index is None:
+            raise ReferenceError("the index of this writer is gone")
+        return index
+
     def _follow(self) -> None:
         """Serve what the folder's manifest says now: a change that failed behind its commit point has come about."""
-        self._index.serve(open_snapshot(self._index.folder, "quick"))
+        newest = open_snapshot(self._index.folder, "quick")
+        self._last = newest.manifest
+        self._index.serve(newest)
 
     def _check_place(self) -> None:
         """Refuse to write where another folder lies now: the lock is of the folder, the files are found by path.
@@ -92,25 +105,29 @@ class Writer:
         Raises:
             IndexFormatError: the folder was moved away, or is at a version that this writer did not write.
         """
-        root = self._index.folder
-        if not (self._lock.is_at(root / WRITER_LOCK) and self._is_last_written(root / MANIFEST_FILE)):
+        root, served = self._index.folder, self._index.manifest
+        if not (
+            self._lock.is_at(root / WRITER_LOCK)
+            and served == self._last
+            and self._is_last_written(root / MANIFEST_FILE)
+        ):
             raise IndexFormatError(
-                f"{root} was replaced by another folder, or is no longer the version {self._index.version} that this "
+                f"{root} was replaced by another folder, or is no longer the version {self._last.version} that this "
                 "process wrote last",
                 allowed="the folder that was opened, as its one writer left it",
                 next_step="Close the index and open it again, then repeat the change",
             )
 
     def _is_last_written(self, path: Path) -> bool:
-        """Whether the manifest is that of the version that is served; one that was read before is not read again."""
+        """Whether the manifest is as this writer left it; one that was read before is not read again."""
         try:
             status = path.stat()
         except OSError:
             return False
         # A manifest is never rewritten in place: a new one is a new file.
-        stamp = (*file_of(status), status.st_size, status.st_mtime_ns, self._index.version)
+        stamp = (*file_of(status), status.st_size, status.st_mtime_ns, self._last.version)
         if stamp != self._seen:
-            if read_manifest(path.parent) != self._index.manifest:
+            if read_manifest(path.parent) != self._last:
                 return False
             self._seen = stamp
         return True
@@ -161,7 +178,7 @@ class Writer:
         manifest = compacted_version(before)
         self._segment = None
         commit(before.root, manifest, still_ours=self._check_place)
-        self._index.serve(open_snapshot(before.root, "quick"))
+        self._follow()
         del before
         remove_other_generations(self._index.folder, generation_name(manifest.generation))
         return Changed(manifest.version)
@@ -219,7 +236,7 @@ class Writer:
                 with contextlib.suppress(StorageError):  # the next change tries again
                     self._clean()
             raise
-        self._index.serve(open_snapshot(before.root, "quick"))
+        self._follow()
         return Changed(manifest.version, len(new.lines), len(dead.row_ids))
 
     def _written(self, before: Snapshot, new: NewRows, dead: Dead) -> Manifest:
