@@ -89,6 +89,19 @@ class Snapshot:
         rows = read_array(safe_path(self.root, state.canary_rows), np.int64, (None, None))
         return rows, read_array(safe_path(self.root, state.canary_scores), np.float64, rows.shape)
 
+    def added_errors(self) -> NDArray[np.float32]:
+        """Float32 (n_added,) coding errors of the last rows, those added since the build, deleted ones included.
+
+        Raises:
+            IndexFormatError: there are more of them than rows.
+        """
+        file = self.manifest.state.added_errors
+        errors = read_array(safe_path(self.root, file), np.float32, (None,))
+        if len(errors) > self.manifest.n_rows:
+            raise IndexFormatError(f"{self.root / file} has {len(errors):,} errors of {self.manifest.n_rows:,} rows",
+                                   next_step="Restore the folder from a copy, or build the index again")  # fmt: skip
+        return errors
+
     @property
     def table(self) -> Any:
         """The table at this version, opened when first needed."""
