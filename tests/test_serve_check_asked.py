@@ -77,7 +77,7 @@ def test_a_16_bit_rescoring_tier_stands_for_the_vectors(folders):
 
 def test_one_document_alone_is_refused(folders):
     """One coding error has no interval: an error, not a note."""
-    with pytest.raises(InputError, match="the new documents have 1 chunks.*Allowed: 2 or more"):
+    with pytest.raises(InputError, match=r"the new documents have 1 chunks.*Allowed: 2 or more"):
         ragopt.check(folders["PQ16x4fs"], documents=documents(["a text"]))
 
 

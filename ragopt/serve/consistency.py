@@ -28,6 +28,7 @@ def check_consistency(snapshot: Snapshot) -> None:
     _check_table(snapshot)
     if manifest.engine == "faiss":
         snapshot.template()
+    snapshot.added_errors()
     n, (rows, _) = len(snapshot.canaries()), snapshot.canary_neighbours()
     if len(rows) != n or (rows.size and rows.max() >= manifest.n_rows):
         raise _unfit(snapshot, f"neighbours of {len(rows):,} canaries, which are {n:,}")

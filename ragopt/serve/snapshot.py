@@ -93,12 +93,16 @@ class Snapshot:
         """Float32 (n_added,) coding errors of the last rows, those added since the build, deleted ones included.
 
         Raises:
-            IndexFormatError: there are more of them than rows.
+            IndexFormatError: there are more of them than rows, or fewer than in appended segments, or they are none.
         """
         file = self.manifest.state.added_errors
         errors = read_array(safe_path(self.root, file), np.float32, (None,))
-        if len(errors) > self.manifest.n_rows:
-            raise IndexFormatError(f"{self.root / file} has {len(errors):,} errors of {self.manifest.n_rows:,} rows",
+        is_faiss = self.manifest.engine == "faiss"
+        n_appended = sum(segment.n_rows for segment in self.manifest.segments[1:]) if is_faiss else 0
+        is_error = (errors >= 0) & np.isfinite(errors)
+        if not n_appended <= len(errors) <= self.manifest.n_rows or not is_error.all():
+            raise IndexFormatError(f"{self.root / file} holds {len(errors):,} values that are no coding errors of rows "
+                                   f"added to an index of {self.manifest.n_rows:,}",
                                    next_step="Restore the folder from a copy, or build the index again")  # fmt: skip
         return errors
 
