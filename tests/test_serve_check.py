@@ -12,6 +12,7 @@ from ragopt.bill.price_book import PriceBook
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.serve.canary_replay import replay_canaries
 from ragopt.serve.check import MOST_MOVE, compared
+from ragopt.serve.check_material import parted
 from ragopt.serve.manifest import make_current
 from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.reprice import repriced
@@ -214,6 +215,21 @@ def test_canaries_below_the_floor_retune(coded):
     checked = ragopt.check(coded)
     assert (checked.word, checked.recall_floor) == ("re-tune", 0.9)
     assert "of the canaries" in checked.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    ("n", "scalar", "other"),
+    [
+        (390, (351, 39), (195, 195)),
+        (5_001, (4_501, 500), (2_953, 2_048)),
+        (18_432, (16_589, 1_843), (16_384, 2_048)),
+        (67_584, (65_536, 2_048), (16_384, 2_048)),
+        (10**7, (65_536, 2_048), (16_384, 2_048)),
+    ],
+)
+def test_rows_of_the_second_quantizer(n, scalar, other):
+    """A scalar one sees nine tenths of the index's training rows or more, others half or more, up to 16,384."""
+    assert (parted(n, is_scalar=True), parted(n, is_scalar=False)) == (scalar, other)
 
 
 @pytest.mark.parametrize(("move", "word"), [(MOST_MOVE / 2, "keep"), (MOST_MOVE * 2, "broken")])

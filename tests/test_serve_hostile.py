@@ -178,7 +178,7 @@ def test_arrays_that_do_not_fit_are_refused(folder):
             wrong += [good[::-1], good + np.array(1_000_000, good.dtype), np.concatenate([good[:1], good])]
         cases += [forged(folder, name, npy(array)) for array in wrong if not np.array_equal(array, good)]
         if "errors" in name:
-            wrong = [-good, good * np.float32("inf"), good * np.float32("nan"), good[1:], np.resize(good, 311)]
+            wrong = [-good, good * np.inf, good * np.nan, good[1:], np.resize(good, 311)]
             cases += [forged(folder, name, npy(array)) for array in wrong]
         shape = str(good.shape).encode()
         cases.append(forged(folder, name, header.replace(shape, b"(%d,)" % 2**50)[:128]))

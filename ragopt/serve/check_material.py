@@ -70,17 +70,27 @@ def _held_out(snapshot: Snapshot, material: RunMaterial) -> Coding | None:
     if not manifest.template:
         return None
     factory = parse_factory(parse_factory(trial.factory, trial.space.dim).base_text, trial.space.dim)
-    is_scalar = factory.codec.family == "SQ"
-    most = CONFIRM_TRAIN_ROWS if is_scalar else HELD_OUT_TRAIN_ROWS
-    drawn = training_sample(material.data.vectors, max_rows=most + N_HELD_OUT, seed=manifest.seed)
+    n_train, n_held_out = parted(material.data.vectors.n, is_scalar=factory.codec.family == "SQ")
+    drawn = training_sample(material.data.vectors, max_rows=n_train + n_held_out, seed=manifest.seed)
     rows = project(drawn, trial.space, rotation=snapshot.rotation, metric=manifest.metric)
     order = np.random.default_rng(manifest.seed).permutation(len(rows))
-    n_train = len(rows) - min(len(rows) // (SCALAR_SHARE if is_scalar else 2), N_HELD_OUT)
     try:
         second = train_index(factory, rows[np.sort(order[:n_train])], metric=manifest.metric, seed=manifest.seed)
     except SpecError:
         return None  # too few rows to train a second one: `check` says that there is nothing to compare with
     return coding_of(coding_errors(second, rows[np.sort(order[n_train:])]))
+
+
+def parted(n: int, *, is_scalar: bool) -> tuple[int, int]:
+    """How many of `n` rows the second quantizer is trained on, and how many are held out.
+
+    >>> parted(100_000, is_scalar=True), parted(100_000, is_scalar=False)
+    ((65536, 2048), (16384, 2048))
+    """
+    most = CONFIRM_TRAIN_ROWS if is_scalar else HELD_OUT_TRAIN_ROWS
+    drawn = min(n, most + N_HELD_OUT)
+    n_held_out = min(drawn // (SCALAR_SHARE if is_scalar else 2), N_HELD_OUT)
+    return drawn - n_held_out, n_held_out
 
 
 def billed_in_run(run: Run, trial: str) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ def compacted_version(before: Snapshot) -> Manifest:
     )
 
 
-def _alive_errors(before: Snapshot, new_rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _alive_errors(before: Snapshot, new_rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Coding errors of the added rows that are not deleted: they stay the last ones, in their order."""
     errors = before.added_errors()
     return errors[new_rows[len(new_rows) - len(errors) :] >= 0]

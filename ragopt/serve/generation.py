@@ -68,7 +68,7 @@ def write_state(
     *,
     dead: tuple[NDArray[np.int64], NDArray[np.uint64]],
     canaries: tuple[NDArray[np.int64], NDArray[np.float64]],
-    added_errors: NDArray[np.float32],
+    added_errors: NDArray[np.float64],
 ) -> State:
     """Write the files of what changes with a version, in the order of a `State`."""
     arrays: dict[str, NDArray[Any]] = {

@@ -59,7 +59,7 @@ class State:
         dead_rows: int64 rows that are deleted. dead_lines: uint64 row ids of the table's lines that are.
         canary_rows: int64 (n_canaries, depth) exact neighbours among all rows of this version, best first.
         canary_scores: float64, their scores.
-        added_errors: float32 (n_added,) coding errors of the last rows, those that were added since the build, deleted
+        added_errors: float64 (n_added,) coding errors of the last rows, those that were added since the build, deleted
             ones included; empty where rows are kept whole.
     """
 

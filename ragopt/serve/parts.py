@@ -92,7 +92,7 @@ class Parts:
         questions = self._canaries()
         nothing = (np.empty(0, np.int64), np.empty(0, np.uint64))
         state = write_state(self.root, self.names, version, dead=nothing, canaries=self._neighbours(),
-                            added_errors=np.empty(0, np.float32))  # fmt: skip
+                            added_errors=np.empty(0))  # fmt: skip
         return Manifest(
             version=version,
             generation=number,

@@ -89,14 +89,14 @@ class Snapshot:
         rows = read_array(safe_path(self.root, state.canary_rows), np.int64, (None, None))
         return rows, read_array(safe_path(self.root, state.canary_scores), np.float64, rows.shape)
 
-    def added_errors(self) -> NDArray[np.float32]:
-        """Float32 (n_added,) coding errors of the last rows, those added since the build, deleted ones included.
+    def added_errors(self) -> NDArray[np.float64]:
+        """Float64 (n_added,) coding errors of the last rows, those added since the build, deleted ones included.
 
         Raises:
             IndexFormatError: there are more of them than rows, or fewer than in appended segments, or they are none.
         """
         file = self.manifest.state.added_errors
-        errors = read_array(safe_path(self.root, file), np.float32, (None,))
+        errors = read_array(safe_path(self.root, file), np.float64, (None,))
         is_faiss = self.manifest.engine == "faiss"
         n_appended = sum(segment.n_rows for segment in self.manifest.segments[1:]) if is_faiss else 0
         is_error = (errors >= 0) & np.isfinite(errors)

@@ -205,7 +205,7 @@ class Writer:
             found = exact_scores(before.canaries(), new.vectors, old.metric)
             rows, scores = with_rows(rows, scores, np.arange(first, first + len(new.vectors)), found)
         names = Names(generation_name(old.generation))
-        errors = np.concatenate([before.added_errors(), new.errors.astype(np.float32)])
+        errors = np.concatenate([before.added_errors(), new.errors])
         return write_state(before.root, names, version, dead=(dead_rows.astype(np.int64), dead_lines),
                            canaries=(rows, scores), added_errors=errors)  # fmt: skip
 
