@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 HELD_OUT_TRAIN_ROWS = 16_384
 """Most rows that the second quantizer is trained on, but for scalar ones: 64 for each of the 256 centroids of an 8-bit
-codebook. On 65,536, as many as the index, PQ32np takes 3.6 s instead of 0.9 (256 dimensions, one thread). Trained on
-fewer rows, codebooks have a larger held-out error (1.6 % for PQ32np; docs/method-check.md), and so a drift is smaller:
-on the safe side."""
+codebook. On 65,536, as many as the index, PQ32np takes 8.3 s instead of 2.3 (256 dimensions, one busy core). Trained on
+fewer rows, codebooks have a larger held-out error (1.7 % for PQ32np), and so a drift is smaller: on the safe side
+(eval/check_shortcuts.py, 2026-11-26)."""
 
 N_HELD_OUT = 2_048
 """Most rows held out, as many as `ragopt.serve.parts.N_CODING`: the mean is known to 2 %."""
@@ -42,7 +42,7 @@ N_HELD_OUT = 2_048
 SCALAR_SHARE = 10
 """Scalar quantizers hold at most a row of so many out, and train on as many rows as the index or nine tenths of them:
 the range of a component widens with every further training row, and errors with it (SQ4 by 16 % from 16,384 rows to
-65,536), so that a second one of fewer rows makes the held-out error too small. It takes 0.02 s."""
+65,536), so that a second one of fewer rows makes the held-out error too small. It takes 0.04 s (likewise)."""
 
 
 def with_check_material(root: Path, manifest: Manifest, run: Run, material: RunMaterial) -> Manifest:

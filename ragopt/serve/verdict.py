@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 WORST_RATIO = 1.15
 """Of the coding error of new rows to that of held-out ones. Over ten factories on two sets of vectors, rows of the same
-kind gave 1.112 at most (SQ4; 1.015 without it); above 1.15 a quantizer trained on all rows found more, 4.3 points of
-recall_vs_exact@10 at the median, 0.6 at least, but for SQ4 (eval/coding_drift.py, 2026-11-26)."""
+kind gave 1.112 at most (SQ4, whose second quantizer saw half of the rows then; 1.015 without it); above 1.15 a
+quantizer trained on all rows found more, 4.3 points of recall_vs_exact@10 at the median, 0.6 at least, but for SQ4
+(eval/coding_drift.py, 2026-11-26)."""
 
 LEAST_FOR_A_WORD = FEW_QUERIES
 """Queries or rows from which a figure may say another word than keep: intervals were checked from here on, and a
@@ -28,8 +29,8 @@ handful of documents, alike perhaps, says nothing of a corpus."""
 
 WORST_LOSS = 0.01
 """Paired loss of recall_vs_exact@k of the canaries since the build, above the floor too: one point, the step in which
-limits on it are named (.95, .96), and a tenth of one of ten neighbours, which 256 canaries can tell from none where
-few of them changed."""
+limits on it are named (.95, .96). Without a true loss it was said in none of 4,000 draws
+(eval/check_error_rates.py)."""
 
 ORDER: tuple[Word, ...] = ("broken", "re-train", "re-tune", "keep")
 """The first of these that a reason says is the word: what is broken need not be tuned, and what is trained anew is."""
