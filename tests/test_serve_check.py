@@ -217,6 +217,19 @@ def test_canaries_below_the_floor_retune(coded):
     assert "of the canaries" in checked.reasons[0].text
 
 
+def test_canaries_that_lost_more_than_a_point_retune(coded):
+    """Recall is not below the floor, but every canary finds one neighbour fewer than it did: re-tune."""
+    manifest = read_manifest(coded)
+    kept = manifest.canary_recall
+    hits = tuple(min(one + 1, 10) for one in kept.hits)
+    make_current(coded, replace(manifest, canary_recall=replace(kept, hits=hits)))
+    checked = ragopt.check(coded)
+    lost = sum(hits) - sum(kept.hits)
+    assert checked.canaries.change.value == pytest.approx(-lost / 10 / len(hits))
+    assert checked.canaries.now.high > checked.recall_floor
+    assert checked.word == "re-tune"
+
+
 @pytest.mark.parametrize(
     ("n", "scalar", "other"),
     [

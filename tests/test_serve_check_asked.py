@@ -54,7 +54,7 @@ class NeverAsked:
         ("PQ16x4fs", {"embed_again": True}, "Give --queries too"),
         ("PQ16np", {"documents": documents(["a text"])}, "too few rows to hold some out"),
         ("Flat", {"documents": documents(["a text"])}, "the codes are the vectors themselves"),
-        ("PQ16x4fs", {"documents": []}, "the new documents: none has a text"),
+        ("PQ16x4fs", {"documents": []}, "the new documents: there is none with a text"),
         ("PQ16x4fs", {"documents": [ragopt.Document("d3", "", "a text")]}, "all 1 are in the index already, by id: d3"),
     ],
 )
@@ -79,6 +79,12 @@ def test_one_document_alone_is_refused(folders):
     """One coding error has no interval: an error, not a note."""
     with pytest.raises(InputError, match=r"the new documents have 1 chunks.*Allowed: 2 or more"):
         ragopt.check(folders["PQ16x4fs"], documents=documents(["a text"]))
+
+
+def test_a_given_document_without_text_is_refused(folders):
+    """A document in Python that has no text is an error, as when it is added; in a file a sweep leaves it out."""
+    with pytest.raises(InputError, match="document 'n' has neither title nor text"):
+        ragopt.check(folders["PQ16x4fs"], documents=[ragopt.Document("n", "", "")])
 
 
 def test_documents_are_read_by_the_columns_of_the_runs_corpus(folders, tmp_path):

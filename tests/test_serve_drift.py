@@ -122,6 +122,7 @@ def test_exact_vectors_are_those_of_the_texts(built, factory, embed_again):
     [
         ("wordllama@256:none | PQ16x4fs,Refine(Flat) | k_factor_rf=4", "float32 tier"),
         ("wordllama@256:none | PQ16x4fs,Refine(SQfp16)", "16-bit tier"),
+        ("wordllama@256:none | PCAR128,PQ16x4fs,Refine(SQfp16)", "16-bit tier"),
         ("wordllama@256:none | PQ16x4fs,Refine(SQbf16)", None),
         ("wordllama@256:none | PQ16x4fs,Refine(SQ8)", None),
         ("wordllama@128:pca | Flat", None),

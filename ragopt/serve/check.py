@@ -177,7 +177,7 @@ class _Check:
         vectors = self.index.embed_queries(given.questions)
         report = self.progress.phase("queries", f"Exact neighbours of {len(vectors):,} queries")
         found = fresh_recall(self.snapshot, vectors, exact, report)
-        self.notes.append(f"{name}: exact neighbours are those by {found.exact_from}")
+        self.notes.append(f"{name}: exact neighbours are found by {found.exact_from}")
         self.reasons.append(reason_of_recall(name, found, self.manifest.k, self.floor))
         return found
 

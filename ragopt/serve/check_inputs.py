@@ -79,12 +79,13 @@ def documents_of(given: ToCheck, manifest: Manifest) -> list[Document]:
         InputError: a source that is missing or malformed, or holds nothing; ids that are none or come twice.
         IndexFormatError: the manifest's columns cannot be read.
     """
-    documents = given.documents or []
-    if isinstance(documents, str):
-        documents = _read(documents, _columns(manifest))
-    found = [one for one in documents if one.text.strip() or one.title.strip()]
+    if isinstance(given.documents, str):
+        read = _read(given.documents, _columns(manifest))
+        found = [one for one in read if one.text.strip() or one.title.strip()]  # a sweep leaves out the others too
+    else:
+        found = list(given.documents or ())
     if not found:
-        raise InputError(f"{given.documents_name}: none has a text", allowed="one document with a text or more",
+        raise InputError(f"{given.documents_name}: there is none with a text", allowed="one document or more",
                          next_step="Give documents that are not in the index")  # fmt: skip
     check_ids(found)
     return found

@@ -107,7 +107,8 @@ def has_exact_vectors(manifest: Manifest) -> bool:
 def exact_part(manifest: Manifest) -> ExactPart | None:
     """Which part of a FAISS index holds the model's own vectors, in float32 or in half precision; None for none.
 
-    Not through a reduced space or a transform, nor in inverted lists, where FAISS finds no vector by its number.
+    Not through a reduced space; codes not through a transform (a rescoring tier stands before it), nor in inverted
+    lists, where FAISS finds no vector by its number.
     """
     trial = manifest.parsed_trial
     if manifest.engine != "faiss" or trial.space.reduction != "none":
