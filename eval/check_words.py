@@ -72,8 +72,9 @@ def checks(index: Path, files: dict[str, Path]) -> list[dict[str, Any]]:
     found = []
     for name in ("same documents", "other documents", "same queries", "other queries"):
         began = time.perf_counter()
-        what: dict[str, Any] = {"documents" if "documents" in name else "queries": files[name]}
-        checked = ragopt.check(index, embed_again=True, **what)
+        is_documents = "documents" in name
+        what: dict[str, Any] = {"documents" if is_documents else "queries": files[name]}
+        checked = ragopt.check(index, embed_again=not is_documents, **what)
         figure = checked.documents.ratio if checked.documents else checked.queries.now if checked.queries else None
         found.append({"new": name, "word": checked.word, "figure": asdict(figure) if figure else None,
                       "floor": checked.recall_floor, "seconds": time.perf_counter() - began})  # fmt: skip

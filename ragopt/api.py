@@ -318,7 +318,8 @@ def check(  # noqa: PLR0913 - what is checked, with which queries, documents, mo
     Args:
         folder: that `build` wrote.
         queries: new ones: a file, or their texts.
-        documents: new ones that are not in the index: a file or folder, or the documents.
+        documents: new ones that are not in the index: a file or folder with the columns that the run's corpus had, or
+            the documents.
         embed_again: whether every chunk is embedded once more to find exact neighbours of `queries`, where the folder
             keeps codes only.
         embedder: as in `ragopt.open`.
@@ -330,23 +331,26 @@ def check(  # noqa: PLR0913 - what is checked, with which queries, documents, mo
         What was found, with `word` and `exit_code`: keep 0, re-tune 4, re-train 5, broken 1.
 
     Raises:
-        RagoptError: no index there, or queries and documents that cannot be read.
+        RagoptError: no index there, or queries and documents that cannot be read, or not be measured with this folder.
 
     Example:
         ``if ragopt.check("index").word == "broken": ...``
     """
-    from ragopt.serve.check import ToCheck, check_folder  # noqa: PLC0415 - loaded when first used
-    from ragopt.serve.check_inputs import documents_of, questions_of  # noqa: PLC0415 - loaded when first used
+    from ragopt.serve.check import check_folder  # noqa: PLC0415 - loaded when first used
+    from ragopt.serve.check_inputs import ToCheck, questions_of  # noqa: PLC0415 - loaded when first used
 
     questions, queries_name = questions_of(queries)
-    new_documents, documents_name = documents_of(documents)
+    if isinstance(documents, str | Path):
+        documents = str(documents)
     book = PriceBook.load()
+    if prices is not None:
+        book.overridden(Path(prices))  # a file that cannot be read is told before anything is measured
     given = ToCheck(
-        book=book if prices is None else book.overridden(Path(prices)),
+        book=book,
+        prices=None if prices is None else Path(prices),
         questions=questions,
-        documents=new_documents,
         queries_name=queries_name,
-        documents_name=documents_name,
+        documents=documents if documents is None or isinstance(documents, str) else list(documents),
         embed_again=embed_again,
         embedder=embedder,
         model=model,

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 import ragopt
@@ -38,10 +39,14 @@ def documents(n: int = 400, seed: int = 0) -> list[dict[str, object]]:
     return made
 
 
-def write_corpus(folder: Path, n: int = 400, seed: int = 0) -> Path:
-    """Write documents as a BEIR corpus."""
+def write_corpus(folder: Path, n: int = 400, seed: int = 0, columns: Mapping[str, str] | None = None) -> Path:
+    """Write documents as a BEIR corpus, columns renamed where a test asks for it."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines = (json.dumps(document) for document in documents(n, seed))
+    names = columns or {}
+    lines = (
+        json.dumps({names.get(name, name): value for name, value in document.items()})
+        for document in documents(n, seed)
+    )
     (folder / "corpus.jsonl").write_text("".join(line + "\n" for line in lines))
     return folder
 
@@ -57,10 +62,10 @@ def write_queries(folder: Path, n: int, seed: int = 1) -> Path:
 
 def swept(
     folder: Path, factories: list[str], *, spaces: tuple[str, ...] = ("full",), search: tuple[str, ...] = (),
-    n: int = 400, **more: object,
+    n: int = 400, columns: Mapping[str, str] | None = None, **more: object,
 ) -> ragopt.Run:  # fmt: skip
     """Sweep such a corpus over the factories named; run, artifacts and corpus lie in `folder`."""
-    corpus = write_corpus(folder / "corpus", n)
+    corpus = write_corpus(folder / "corpus", n, columns=columns)
     grid = folder / "grid.toml"
     text = GRID.format(spaces=list(spaces), factories=factories, search=list(search))
     grid.write_text(text if search else text.replace("search = []\n", ""))

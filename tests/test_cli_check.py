@@ -63,12 +63,12 @@ def test_retrain(folder, tmp_path):
     """Documents of other words were added: exit code 5; JSON reads back to the record of the API."""
     index = copied(folder, tmp_path)
     with package.open(index) as opened:
-        opened.add([package.Document(f"x{number}", "", text) for number, text in enumerate(other_texts(60))])
-    done = ragopt("check", index, "--documents", lines(tmp_path / "new.jsonl", other_texts(30, seed=4)), "--json")
+        opened.add([package.Document(f"x{number}", "", text) for number, text in enumerate(other_texts(160))])
+    done = ragopt("check", index, "--documents", lines(tmp_path / "new.jsonl", other_texts(130, seed=4)), "--json")
     assert (done.returncode, done.stderr) == (5, "")
     found = json.loads(done.stdout)
     assert check_json(checked_of(found)) == found
-    assert (found["word"], found["added"]["n"], found["documents"]["n"]) == ("re-train", 60, 30)
+    assert (found["word"], found["added"]["n"], found["documents"]["n"]) == ("re-train", 160, 130)
     assert found["added"]["ratio"]["low"] > 1.15
 
 
@@ -89,10 +89,13 @@ def test_retune(folder, tmp_path):
         (("DIR", "--documents", "nowhere.jsonl"), "nowhere.jsonl"),
         (("DIR", "--prices", "nowhere.toml"), "nowhere.toml"),
         (("DIR", "--model", "nowhere/model"), "nowhere/model"),
+        (("DIR", "--embed-again"), "--embed-again finds exact neighbours of queries"),
+        (("DIR", "--queries", "asked.txt"), "queries of asked.txt cannot be measured: the folder keeps codes only"),
     ],
 )
 def test_what_cannot_be_checked_is_one_clear_error(folder, tmp_path, arguments, message):
     """No folder, no file, no model: exit code 1, one message, nothing on standard output."""
+    (tmp_path / "asked.txt").write_text("who?\nwhy?\n")
     given = [folder if one == "DIR" else one for one in arguments]
     done = ragopt("check", *given, "--json", cwd=tmp_path, HF_HUB_OFFLINE="1")
     assert (done.returncode, done.stdout) == (1, "")

@@ -62,3 +62,11 @@ def test_errors_by_hand():
     expected = 2.0**-22 / (15 * 0.25 + (1 + 2**-11) ** 2)
     assert coding_errors(template("SQfp16"), row).tolist() == pytest.approx([expected], rel=1e-12)
     assert coding_errors(template("SQ8"), ROWS[:0]).tolist() == []
+
+
+def test_a_vector_of_zeros_has_no_relative_error():
+    """Zero over zero is counted as 0, not as no number, and moves no other row's error."""
+    rows = np.random.default_rng(0).standard_normal((64, 8)).astype(np.float32)
+    template = train_index(parse_factory("SQ4", 8), rows, metric="l2", seed=0)
+    with_zeros = np.concatenate([np.zeros((1, 8), np.float32), rows])
+    assert coding_errors(template, with_zeros).tolist() == [0.0, *coding_errors(template, rows).tolist()]

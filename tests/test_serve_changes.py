@@ -9,8 +9,7 @@ import ragopt
 from ragopt.corpus.splitting import ChunkOptions
 from ragopt.errors import IndexBusy, InputError
 from ragopt.serve.canaries import DELETED, UNKNOWN, alive_neighbours, exact_scores, with_rows
-from ragopt.serve.manifest import Coding
-from ragopt.serve.new_rows import NewRows
+from ragopt.serve.manifest import Coding, coding_of
 from tests.served import documents, swept
 
 FACTORIES = ["Flat", "PQ16x4fs,Refine(SQfp16)", "IVF8,SQ8", "HNSW8,SQ8"]
@@ -218,17 +217,12 @@ def test_alive_neighbours_by_hand():
     assert n_known == 1
 
 
-def test_coding_errors_of_batches_add_up():
-    """Count, mean and variance of two batches are those of numpy over both."""
-    first, second = np.array([0.1, 0.4, 0.2]), np.array([0.9, 0.5])
-    nothing = np.empty((0, 2), np.float32)
-    coding = Coding(0, 0.0, 0.0)
-    for errors in (first, second):
-        coding = NewRows((), nothing, nothing, errors).coding_with(coding)
-    every = np.concatenate([first, second])
-    assert coding.n == 5
-    assert coding.mean == pytest.approx(every.mean())
-    assert coding.variance == pytest.approx(every.var(ddof=1))
+def test_coding_of_errors_by_hand():
+    """Errors 0.1, 0.4 and 0.1: mean 0.2, variance 0.03 by n - 1; of one error and of none the variance is 0."""
+    found = coding_of(np.array([0.1, 0.4, 0.1]))
+    assert (found.n, found.mean, found.variance) == (3, pytest.approx(0.2), pytest.approx(0.03))
+    assert coding_of(np.array([0.5])) == Coding(1, 0.5, 0.0)
+    assert coding_of(np.empty(0)) == Coding(0, 0.0, 0.0)
 
 
 def test_documents_are_cut_as_the_run_cut_them(tmp_path):

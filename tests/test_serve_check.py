@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 import ragopt
+from ragopt.bill.kept_prices import own_prices
 from ragopt.bill.price_book import PriceBook
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.serve.canary_replay import replay_canaries
 from ragopt.serve.check import MOST_MOVE, compared
+from ragopt.serve.check_material import parted
 from ragopt.serve.manifest import make_current
 from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.reprice import repriced
@@ -133,18 +135,13 @@ def test_an_empty_index_is_checked(coded):
     """With nothing left, neither recall nor a bill is measured, in words."""
     with ragopt.open(coded) as index:
         index.delete([f"d{number}" for number in range(400)])
-    checked = ragopt.check(coded, queries=other_texts(5))
-    assert (checked.word, checked.canaries, checked.queries, checked.bill) == ("keep", None, None, None)
+    checked = ragopt.check(coded)
+    assert (checked.word, checked.canaries, checked.bill) == ("keep", None, None)
     told = " ".join(checked.notes)
-    for phrase in ("the canaries are not replayed", "fewer than 10 chunks", "the index is empty"):
+    for phrase in ("the canaries are not replayed", "the index is empty"):
         assert phrase in told
-
-
-def test_queries_without_exact_vectors_say_what_gives_them(coded):
-    """Codes alone have no exact neighbours; the note names both ways to have them."""
-    checked = ragopt.check(coded, queries=other_texts(5))
-    assert checked.queries is None
-    assert any("--embed-again" in note and "--with-vectors" in note for note in checked.notes)
+    with pytest.raises(InputError, match="0 chunks are left"):
+        ragopt.check(coded, queries=other_texts(5), embed_again=True)
 
 
 def test_queries_of_the_corpus_keep_and_of_other_words_retune(coded, tmp_path):
@@ -161,24 +158,52 @@ def test_added_rows_of_the_same_kind_keep_and_of_another_kind_retrain(coded):
     """Documents of the corpus's own words are coded as held-out ones, of other words four times worse."""
     with ragopt.open(coded) as index:
         index.add(documents([f"{hit.text} bator" for hit in index.search("batorcelin", 40)]))
-    same = ragopt.check(coded, documents=documents(other_texts(60)))
+    same = ragopt.check(coded, documents=documents(other_texts(120), "new"))
     assert same.added.n == 40
     assert same.added.ratio.high < 1.15
     assert (same.word, same.reasons[0].text.split(":")[0]) == ("re-train", "the new documents")
     with ragopt.open(coded) as index:
-        index.add(documents(other_texts(60), "y"))
+        index.add(documents(other_texts(120), "y"))
     assert ragopt.check(coded).word == "re-train"
 
 
+def test_added_rows_that_are_deleted_count_no_more(coded):
+    """Deleted, and compacted away, rows of another kind say nothing of what is served; those that stay still do."""
+    with ragopt.open(coded) as index:
+        index.add(documents(other_texts(150)))
+        index.delete(["d1", "d2"])
+        errors = index.snapshot.added_errors
+        index.delete([f"x{number}" for number in range(0, 30, 2)])
+        kept = np.delete(errors, np.arange(0, 30, 2))
+        checked = ragopt.check(coded)
+        assert (checked.word, checked.added.n) == ("re-train", 135)
+        assert checked.added.error == pytest.approx(kept.mean())
+        index.compact()
+        assert np.array_equal(index.snapshot.added_errors, kept)
+        index.add(documents(["one more"], "z"))
+        index.delete([f"x{number}" for number in range(150)])
+        index.compact()
+    checked = ragopt.check(coded)
+    assert (checked.word, checked.added) == ("keep", None)
+    assert any("1 of them, 2 or more" in note for note in checked.notes)
+
+
+def test_two_near_equal_documents_do_not_retrain(coded):
+    """Two invoices that differ in a number are no drift of the corpus."""
+    texts = [f"Invoice {number}: quagga zebra violin, please pay within thirty days" for number in (1001, 1002)]
+    with ragopt.open(coded) as index:
+        index.add(documents(texts))
+    checked = ragopt.check(coded)
+    assert (checked.word, checked.added.n) == ("keep", 2)
+    assert any("fewer than 100 rows" in reason.text for reason in checked.reasons)
+
+
 def test_the_build_holds_rows_out(folders):
-    """Half of 390 rows for 16 centroids; none for 256, which 195 rows cannot train: then nothing is compared."""
+    """Half of 390 rows for 16 centroids; none for 256, which 195 rows cannot train."""
     held_out = read_manifest(folders["PQ16x4fs"]).coding_held_out
     assert held_out.n == 195
     assert held_out.mean > read_manifest(folders["PQ16x4fs"]).coding.mean
     assert read_manifest(folders["PQ16np"]).coding_held_out is None
-    checked = ragopt.check(folders["PQ16np"], documents=documents(other_texts(5)))
-    assert (checked.word, checked.documents) == ("keep", None)
-    assert any("kept none of held-out rows" in note for note in checked.notes)
 
 
 def test_canaries_below_the_floor_retune(coded):
@@ -190,6 +215,34 @@ def test_canaries_below_the_floor_retune(coded):
     checked = ragopt.check(coded)
     assert (checked.word, checked.recall_floor) == ("re-tune", 0.9)
     assert "of the canaries" in checked.reasons[0].text
+
+
+def test_canaries_that_lost_more_than_a_point_retune(coded):
+    """Recall is not below the floor, but every canary finds one neighbour fewer than it did: re-tune."""
+    manifest = read_manifest(coded)
+    kept = manifest.canary_recall
+    hits = tuple(min(one + 1, 10) for one in kept.hits)
+    make_current(coded, replace(manifest, canary_recall=replace(kept, hits=hits)))
+    checked = ragopt.check(coded)
+    lost = sum(hits) - sum(kept.hits)
+    assert checked.canaries.change.value == pytest.approx(-lost / 10 / len(hits))
+    assert checked.canaries.now.high > checked.recall_floor
+    assert checked.word == "re-tune"
+
+
+@pytest.mark.parametrize(
+    ("n", "scalar", "other"),
+    [
+        (390, (351, 39), (195, 195)),
+        (5_001, (4_501, 500), (2_953, 2_048)),
+        (18_432, (16_589, 1_843), (16_384, 2_048)),
+        (67_584, (65_536, 2_048), (16_384, 2_048)),
+        (10**7, (65_536, 2_048), (16_384, 2_048)),
+    ],
+)
+def test_rows_of_the_second_quantizer(n, scalar, other):
+    """A scalar one sees nine tenths of the index's training rows or more, others half or more, up to 16,384."""
+    assert (parted(n, is_scalar=True), parted(n, is_scalar=False)) == (scalar, other)
 
 
 @pytest.mark.parametrize(("move", "word"), [(MOST_MOVE / 2, "keep"), (MOST_MOVE * 2, "broken")])
@@ -272,6 +325,42 @@ def test_the_bill_grows_with_the_rows(coded):
     assert [one.usd_per_month for one in bill.others] == sorted(one.usd_per_month for one in bill.others)
 
 
+def with_own_price(folder, **changes):
+    """Give the folder a price of its run's own for the VM types that it may be billed at: a tenth of the package's."""
+    book = PriceBook.packaged()
+    own = [replace(price, usd=price.usd / 10, **changes) for price in book if price.group == "vms"]
+    manifest = read_manifest(folder)
+    kept = own_prices(book.over(own))
+    make_current(folder, replace(manifest, about={**manifest.about, "own_prices": kept}))
+    return manifest, PriceBook.packaged().over(own)
+
+
+def test_prices_of_the_run_are_billed_today_too(coded):
+    """Negotiated rates that the run was given are those of the check, not a fall of prices; --prices is over them."""
+    manifest, book = with_own_price(coded, source="contract")
+    checked = ragopt.check(coded)
+    assert checked.bill == repriced(manifest, manifest.n_rows, book)
+    assert checked.bill.usd_per_month < checked.bill.kept_usd_per_month
+    assert any("prices of the run's own" in note and "are used as the run had them, 0 are" in note
+               for note in checked.notes)  # fmt: skip
+
+
+def test_a_later_price_of_the_same_source_replaces_that_of_the_run(coded):
+    """What the run had refreshed gives way to what the same page says today; what a contract says does not."""
+    manifest, _ = with_own_price(coded, as_of="2020-01-01")
+    checked = ragopt.check(coded)
+    assert checked.bill == repriced(manifest, manifest.n_rows, PriceBook.load())
+    assert any(" 0 are used as the run had them" in note for note in checked.notes)
+
+
+def test_prices_of_a_manifest_that_cannot_be_read(coded):
+    """A kept price without a figure is damage."""
+    manifest = read_manifest(coded)
+    make_current(coded, replace(manifest, about={**manifest.about, "own_prices": [{"usd": "x"}]}))
+    with pytest.raises(IndexFormatError, match="prices cannot be read"):
+        ragopt.check(coded)
+
+
 def test_prices_of_today_move_the_bill(coded):
     """A book in which everything costs twice as much: the difference is by prices, none of it by size."""
     book = PriceBook.packaged()
@@ -285,7 +374,7 @@ def test_prices_of_today_move_the_bill(coded):
 def test_a_trial_that_the_run_did_not_bill(coded):
     """Without a kept bill the figures are told to be missing; a damaged one is damage."""
     manifest = read_manifest(coded)
-    about = {**manifest.about, "check": {"trials": [], "given": []}}
+    about = {**manifest.about, "check": {"trials": []}}
     assert "did not bill this trial" in repriced(replace(manifest, about=about), 390, PriceBook.packaged())
     with pytest.raises(IndexFormatError, match="bill cannot be read"):
         repriced(replace(manifest, about={**about, "check": {"trials": [{}]}}), 390, PriceBook.packaged())

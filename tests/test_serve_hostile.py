@@ -60,6 +60,7 @@ VALUES = {
     ("state",): [None, {}, []],
     ("state", "dead_rows"): ["", None, "gen-000001/dead-lines-000004.npy", "gen-000001/lines-base.npy"],
     ("state", "dead_lines"): ["", "gen-000001/dead-rows-000004.npy"],
+    ("state", "added_errors"): ["", None, "gen-000001/canary-scores-000004.npy"],
     ("state", "canary_rows"): ["", "gen-000001/canary-scores-000004.npy"],
     ("template",): ["", None, "gen-000001/index.faiss", "gen-000001/canaries.npy"],
     ("rotation",): ["gen-000001/canaries.npy", None],
@@ -160,7 +161,7 @@ def test_a_pickled_array_is_refused_and_never_run(folder, tmp_path):
     """Every array replaced by a pickled object with its right checksum: refused, and its code has not run."""
     place = tmp_path / "ran"
     data = npy(np.array([Boom(place)], dtype=object))
-    assert len(arrays_of(folder)) == 7
+    assert len(arrays_of(folder)) == 8
     refused(folder, [forged(folder, name, data) for name in arrays_of(folder)])
     assert not place.exists()
 
@@ -173,9 +174,12 @@ def test_arrays_that_do_not_fit_are_refused(folder):
         header = npy(good)[:128]
         wrong = [good.astype(np.int32), good.astype(">f8"), good.reshape(-1, 1, 1), np.asfortranarray(good[None]),
                  np.array(0, good.dtype), np.zeros((3, 3), good.dtype)]  # fmt: skip
-        if "canar" not in name and len(good) > 1:
+        if "canar" not in name and "errors" not in name and len(good) > 1:
             wrong += [good[::-1], good + np.array(1_000_000, good.dtype), np.concatenate([good[:1], good])]
         cases += [forged(folder, name, npy(array)) for array in wrong if not np.array_equal(array, good)]
+        if "errors" in name:
+            wrong = [-good, good * np.inf, good * np.nan, good[1:], np.resize(good, 311)]
+            cases += [forged(folder, name, npy(array)) for array in wrong]
         shape = str(good.shape).encode()
         cases.append(forged(folder, name, header.replace(shape, b"(%d,)" % 2**50)[:128]))
         cases.append(forged(folder, name, header + b"\0" * 8))

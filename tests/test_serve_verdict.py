@@ -14,15 +14,15 @@ from ragopt.serve.verdict import (
 )
 
 
-def recall(value, low, high, n=256):
+def recall(value, low, high, n=256, change=(-0.04, -0.06, 0.0)):
     """Recall of canaries at the build and now, 0.97 at the build."""
-    return RecallNow(Interval(value, low, high, n), 0, Interval(0.97, 0.96, 0.98, 256),
-                     Interval(value - 0.97, low - 0.97, high - 0.97, n), "the neighbours kept")  # fmt: skip
+    return RecallNow(Interval(value, low, high, n), 0, Interval(0.97, 0.96, 0.98, 256), Interval(*change, n),
+                     "the neighbours kept")  # fmt: skip
 
 
-def drift(ratio, low, high):
+def drift(ratio, low, high, n=100):
     """A drift with a given ratio."""
-    return CodingDrift("rows added", 100, 0.2 * ratio, 2048, 0.2, Interval(ratio, low, high, 100))
+    return CodingDrift("rows added", n, 0.2 * ratio, 2048, 0.2, Interval(ratio, low, high, n))
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,35 @@ def test_recall_is_held_against_the_floor_by_its_upper_end(figures, word):
 
 def test_a_reason_holds_its_figures():
     """Name of the measure, value, interval, number, the build's, the paired change, and the floor."""
-    text = reason_of_recall("the canaries", recall(0.93, 0.91, 0.94), 10, 0.95).text
+    text = reason_of_recall("the canaries", recall(0.93, 0.91, 0.94, change=(-0.005, -0.006, -0.003)), 10, 0.95).text
     assert text == (
         "recall_vs_exact@10 of the canaries is 0.9300 [0.9100, 0.9400], n = 256; 0.9700 [0.9600, 0.9800] at the build, "
-        "change -0.0400 [-0.0600, -0.0300] on the same queries: all of the interval lies below 0.9500"
+        "change -0.0050 [-0.0060, -0.0030] on the same queries: all of the interval lies below 0.9500"
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ((-0.0101, -0.02, -0.0001), "re-tune"),
+        ((-0.0100, -0.02, -0.0001), "keep"),
+        ((-0.0101, -0.02, 0.0), "keep"),
+        ((0.02, 0.01, 0.03), "keep"),
+    ],
+)
+@pytest.mark.parametrize("floor", [0.9, None])
+def test_a_paired_loss_retunes_above_the_floor_too(change, word, floor):
+    """More than one point below the build on the same canaries, all of the interval below 0."""
+    assert reason_of_recall("the canaries", recall(0.96, 0.95, 0.97, change=change), 10, floor).word == word
+
+
+def test_fewer_than_a_hundred_say_nothing_but_keep():
+    """Ninety-nine queries or rows far beyond the limits keep, in words; one hundred do not."""
+    for n, recall_word, drift_word in ((99, "keep", "keep"), (100, "re-tune", "re-train")):
+        of_recall = reason_of_recall("new", recall(0.5, 0.4, 0.6, n), 10, 0.95)
+        of_drift = reason_of_drift(drift(1.75, 1.73, 1.77, n))
+        assert (of_recall.word, of_drift.word) == (recall_word, drift_word)
+        assert ("fewer than 100 queries" in of_recall.text) == ("fewer than 100 rows" in of_drift.text) == (n == 99)
 
 
 def test_recall_without_a_floor_keeps():

@@ -15,9 +15,10 @@ from ragopt.cli.options import prices_option
 @click.option("--queries", type=click.Path(path_type=Path), default=None, metavar="FILE",
               help="New queries: .txt, .jsonl or .parquet with text.")  # fmt: skip
 @click.option("--documents", default=None, metavar="SOURCE",
-              help="New documents, not in the index: .jsonl, .parquet or a folder.")  # fmt: skip
+              help="New documents, not in the index: .jsonl, .parquet or a folder, with the columns of the run's "
+              "corpus.")  # fmt: skip
 @click.option("--embed-again", is_flag=True, help="Embed every chunk of DIR once more to find the exact neighbours of "
-              "--queries, where the folder keeps no vectors.")  # fmt: skip
+              "--queries, where the folder keeps no float32 vectors.")  # fmt: skip
 @click.option("--model", default=None, help="Where the model lies now. Default: the name that DIR keeps.")
 @prices_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")

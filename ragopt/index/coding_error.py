@@ -23,16 +23,19 @@ def coding_errors(template: faiss.Index, rows: NDArray[np.float32]) -> NDArray[n
 
     Args:
         template: trained, empty index; never changed.
-        rows: float32 (n, dim) vectors of its space; none of them all zeros.
+        rows: float32 (n, dim) vectors of its space.
 
     Returns:
-        float64 (n,).
+        float64 (n,); 0 for a vector of zeros, which has no relative error.
     """
     if not len(rows):
         return np.empty(0)
     decoded = _decoded(refined_parts(template)[0], rows).astype(np.float64)
     exact = rows.astype(np.float64)
-    return np.asarray(((exact - decoded) ** 2).sum(axis=1) / (exact**2).sum(axis=1))
+    lengths = (exact**2).sum(axis=1)
+    errors = np.zeros(len(rows))
+    np.divide(((exact - decoded) ** 2).sum(axis=1), lengths, out=errors, where=lengths > 0)
+    return errors
 
 
 def _decoded(template: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:

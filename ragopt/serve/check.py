@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +9,17 @@ import numpy as np
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.measure.intervals import MIN_QUERIES, Interval, mean_interval, paired_difference
 from ragopt.serve.canary_replay import replay_canaries
+from ragopt.serve.check_asked import not_there_yet, refuse_empty, refuse_unmeasurable
+from ragopt.serve.check_inputs import documents_of
 from ragopt.serve.check_records import Checked, CodingDrift, EmbedderReplay, Reason, RecallNow, Repriced
-from ragopt.serve.drift import coding_drift, fresh_recall
-from ragopt.serve.exact_vectors import HOW_TO_HAVE_THEM, exact_vectors
+from ragopt.serve.drift import MIN_ROWS, coding_drift, fresh_recall
+from ragopt.serve.exact_vectors import exact_vectors
 from ragopt.serve.layout import MANIFEST_FILE
-from ragopt.serve.manifest import Coding
-from ragopt.serve.new_rows import check_ids, prepared
+from ragopt.serve.manifest import Coding, coding_of
+from ragopt.serve.manifest_reading import read_manifest
+from ragopt.serve.new_rows import prepared
 from ragopt.serve.opened import Index, open_index
+from ragopt.serve.prices_today import prices_today
 from ragopt.serve.reprice import repriced
 from ragopt.serve.verdict import (
     few_queries_notes,
@@ -30,9 +31,10 @@ from ragopt.serve.verdict import (
 )
 
 if TYPE_CHECKING:
-    from ragopt.bill.price_book import PriceBook
+    from pathlib import Path
+
     from ragopt.corpus.records import Document
-    from ragopt.embed.embedder import Embedder
+    from ragopt.serve.check_inputs import ToCheck
     from ragopt.sweep.progress import Progress
 
 CANARIES, ADDED = "the canaries", "rows added since the build"
@@ -41,27 +43,6 @@ MOST_MOVE = 0.01
 """Of a question's vector, as a share of its length. Batches of another size moved one by 7e-7 in float32, bfloat16 by
 0.0068 (all-MiniLM-L6-v2); a move of 0.01 changes 0.5 % of ten exact neighbours, one of 0.1 3.9 % (22,067 vectors;
 eval/embedder_move.py, 2026-11-26)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToCheck:
-    """What a check is given beside the folder.
-
-    Attributes:
-        questions: new queries, as text. documents: new documents. queries_name, documents_name: where they come from.
-        embed_again: whether texts of the table are embedded to find exact neighbours, where no vectors are kept.
-        embedder: as in `ragopt.open`. model: likewise.
-        book: prices of today.
-    """
-
-    book: PriceBook
-    questions: Sequence[str] | None = None
-    documents: Sequence[Document] | None = None
-    queries_name: str = "the new queries"
-    documents_name: str = "the new documents"
-    embed_again: bool = False
-    embedder: Embedder | None = None
-    model: str | None = None
 
 
 def check_folder(folder: Path, given: ToCheck, progress: Progress) -> Checked:
@@ -73,7 +54,7 @@ def check_folder(folder: Path, given: ToCheck, progress: Progress) -> Checked:
     Raises:
         IndexFormatError: there is no served index.
         IndexBusy: a writer changed it whenever it was opened.
-        InputError: queries or documents that cannot be embedded, or fewer than two queries.
+        InputError: queries or documents that cannot be read, embedded or measured: before anything is embedded.
         MissingExtra, EmbeddingServiceError: the embedder cannot run here.
     """
     if not (folder / MANIFEST_FILE).is_file():
@@ -81,11 +62,13 @@ def check_folder(folder: Path, given: ToCheck, progress: Progress) -> Checked:
                                next_step="Build one: ragopt build RUN --out DIR")  # fmt: skip
     report = progress.phase("files", f"Checking the files of {folder}")
     try:
+        refuse_unmeasurable(read_manifest(folder), given)  # hashing all files takes minutes
         index = open_index(folder, verify="full", model=given.model)
     except IndexFormatError as error:
         return _unreadable(folder, error)
     report(1, 1)
     with index:
+        refuse_empty(index.snapshot, given)
         return _Check(index, given, progress).run()
 
 
@@ -108,6 +91,7 @@ class _Check:
         self.reasons = [Reason("keep", f"The {n_files:,} files have the SHA-256 that the manifest of version "
                                        f"{self.manifest.version} names")]  # fmt: skip
         self.notes: list[str] = []
+        self.documents = self._new_documents()
 
     def run(self) -> Checked:
         """Measure everything and give the word."""
@@ -115,7 +99,7 @@ class _Check:
         canaries = self._canaries()
         usable = not any(reason.word == "broken" for reason in self.reasons)
         queries = self._queries() if usable else None
-        added = self._drift(ADDED, self.manifest.coding_added) if self.manifest.coding_added.n else None
+        added = self._added()
         documents = self._documents() if usable else None
         if not usable and (self.given.questions is not None or self.given.documents is not None):
             self.notes.append("new queries and documents were not embedded: the embedder is not that of the build")
@@ -188,30 +172,42 @@ class _Check:
         given, name = self.given, self.given.queries_name
         if given.questions is None:
             return None
-        if len(given.questions) < MIN_QUERIES:
-            raise InputError(f"{name} holds {len(given.questions)} queries", allowed=f"{MIN_QUERIES} or more",
-                             next_step="Give more queries with --queries")  # fmt: skip
-        if self.snapshot.n_alive < self.manifest.k:
-            self.notes.append(f"{name}: the index holds fewer than {self.manifest.k} chunks")
-            return None
-        embedder = self.index.embedder if given.embed_again else None
-        exact = exact_vectors(self.snapshot, embedder)
+        exact = exact_vectors(self.snapshot, self.index.embedder if given.embed_again else None)
         if exact is None:
-            self.notes.append(f"{name}: no exact neighbours, the folder keeps codes only; {HOW_TO_HAVE_THEM}")
-            return None
+            raise ValueError("refuse_unmeasurable lets nothing through that has no vectors")
         vectors = self.index.embed_queries(given.questions)
         report = self.progress.phase("queries", f"Exact neighbours of {len(vectors):,} queries")
         found = fresh_recall(self.snapshot, vectors, exact, report)
+        self.notes.append(f"{name}: exact neighbours are found by {found.exact_from}")
         self.reasons.append(reason_of_recall(name, found, self.manifest.k, self.floor))
         return found
 
-    def _documents(self) -> CodingDrift | None:
+    def _new_documents(self) -> list[Document] | None:
+        """Those to embed: the ones that the index has already are left out, in words."""
         if self.given.documents is None:
             return None
-        check_ids(self.given.documents)
-        self.progress.phase("documents", f"Embedding {len(self.given.documents):,} documents")
-        rows = prepared(self.index, self.given.documents, split=True)
-        return self._drift(self.given.documents_name, rows.coding_with(Coding(0, 0.0, 0.0)))
+        found = documents_of(self.given, self.manifest)
+        new, note = not_there_yet(self.snapshot, found, self.given.documents_name)
+        self.notes += [note] if note else []
+        return new
+
+    def _documents(self) -> CodingDrift | None:
+        if self.documents is None:
+            return None
+        self.progress.phase("documents", f"Embedding {len(self.documents):,} documents")
+        rows = prepared(self.index, self.documents, split=True)
+        if len(rows.errors) < MIN_ROWS:
+            raise InputError(f"{self.given.documents_name} have {len(rows.errors)} chunks",
+                             allowed=f"{MIN_ROWS} or more, an interval needs them",
+                             next_step="Give more documents")  # fmt: skip
+        return self._drift(self.given.documents_name, coding_of(rows.errors))
+
+    def _added(self) -> CodingDrift | None:
+        """Coding errors of the rows that were added since the build and are not deleted."""
+        errors = self.snapshot.added_errors
+        if self.snapshot.alive is not None:
+            errors = errors[self.snapshot.alive[self.manifest.n_rows - len(errors) :]]
+        return self._drift(ADDED, coding_of(errors)) if len(errors) else None
 
     def _drift(self, what: str, coding: Coding) -> CodingDrift | None:
         found = coding_drift(what, coding, self.manifest.coding_held_out)
@@ -222,10 +218,12 @@ class _Check:
         return found
 
     def _bill(self) -> Repriced | None:
-        found = repriced(self.manifest, self.snapshot.n_alive, self.given.book)
+        book, note = prices_today(self.manifest, self.given.book, self.given.prices)
+        found = repriced(self.manifest, self.snapshot.n_alive, book)
         if isinstance(found, str):
             self.notes.append(found)
             return None
+        self.notes += [note] if note else []
         return found
 
 

@@ -18,26 +18,31 @@ from ragopt.index.factory import parse_factory
 from ragopt.serve.canary_replay import canary_recall
 from ragopt.serve.layout import generation_name
 from ragopt.serve.locks import hold_generation
-from ragopt.serve.manifest import Coding, Manifest
+from ragopt.serve.manifest import Coding, Manifest, coding_of
 from ragopt.serve.snapshot import opened_version
 from ragopt.sweep.billed import footprint_in_run, result_of, workload_in_run
-from ragopt.sweep.kept_run import given_in_run
+from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from ragopt.records import Run, TrialResult
     from ragopt.serve.run_material import RunMaterial
     from ragopt.serve.snapshot import Snapshot
 
 HELD_OUT_TRAIN_ROWS = 16_384
-"""Most rows that the second quantizer is trained on: 64 for each of the 256 centroids of an 8-bit codebook. Fewer rows
-than the index had make the held-out error larger, and so a drift smaller: on the safe side."""
+"""Most rows that the second quantizer is trained on, but for scalar ones: 64 for each of the 256 centroids of an 8-bit
+codebook. On 65,536, as many as the index, PQ32np takes 8.3 s instead of 2.3 (256 dimensions, one busy core). Trained on
+fewer rows, codebooks have a larger held-out error (1.7 % for PQ32np), and so a drift is smaller: on the safe side
+(eval/check_shortcuts.py, 2026-11-26)."""
 
 N_HELD_OUT = 2_048
-"""Most rows held out, as many as `ragopt.serve.build.N_CODING`: the mean is known to 2 %."""
+"""Most rows held out, as many as `ragopt.serve.parts.N_CODING`: the mean is known to 2 %."""
+
+SCALAR_SHARE = 10
+"""Scalar quantizers hold at most a row of so many out, and train on as many rows as the index or nine tenths of them:
+the range of a component widens with every further training row, and errors with it (SQ4 by 16 % from 16,384 rows to
+65,536), so that a second one of fewer rows makes the held-out error too small. It takes 0.04 s (likewise)."""
 
 
 def with_check_material(root: Path, manifest: Manifest, run: Run, material: RunMaterial) -> Manifest:
@@ -54,8 +59,8 @@ def with_check_material(root: Path, manifest: Manifest, run: Run, material: RunM
         recall = canary_recall(snapshot)
         held_out = _held_out(snapshot, material)
     # The run billed FAISS indexes: LanceDB's own was not among them.
-    billed = billed_in_run(run, manifest.trial) if manifest.engine == "faiss" else {"trials": [], "given": []}
-    about = {**manifest.about, "check": billed}
+    trials = billed_in_run(run, manifest.trial) if manifest.engine == "faiss" else []
+    about = {**manifest.about, "check": {"trials": trials, "read": asdict(material.settings.read)}}
     return replace(manifest, canary_recall=recall, coding_held_out=held_out, about=about)
 
 
@@ -64,11 +69,11 @@ def _held_out(snapshot: Snapshot, material: RunMaterial) -> Coding | None:
     manifest, trial = snapshot.manifest, snapshot.manifest.parsed_trial
     if not manifest.template:
         return None
-    drawn = training_sample(material.data.vectors, max_rows=HELD_OUT_TRAIN_ROWS + N_HELD_OUT, seed=manifest.seed)
+    factory = parse_factory(parse_factory(trial.factory, trial.space.dim).base_text, trial.space.dim)
+    n_train, n_held_out = parted(material.data.vectors.n, is_scalar=factory.codec.family == "SQ")
+    drawn = training_sample(material.data.vectors, max_rows=n_train + n_held_out, seed=manifest.seed)
     rows = project(drawn, trial.space, rotation=snapshot.rotation, metric=manifest.metric)
     order = np.random.default_rng(manifest.seed).permutation(len(rows))
-    n_train = min(max(len(rows) // 2, len(rows) - N_HELD_OUT), HELD_OUT_TRAIN_ROWS)
-    factory = parse_factory(parse_factory(trial.factory, trial.space.dim).base_text, trial.space.dim)
     try:
         second = train_index(factory, rows[np.sort(order[:n_train])], metric=manifest.metric, seed=manifest.seed)
     except SpecError:
@@ -76,13 +81,19 @@ def _held_out(snapshot: Snapshot, material: RunMaterial) -> Coding | None:
     return coding_of(coding_errors(second, rows[np.sort(order[n_train:])]))
 
 
-def coding_of(errors: NDArray[np.float64]) -> Coding:
-    """Count, mean and variance (n - 1) of coding errors."""
-    n = len(errors)
-    return Coding(n, float(errors.mean()) if n else 0.0, float(errors.var(ddof=1)) if n > 1 else 0.0)
+def parted(n: int, *, is_scalar: bool) -> tuple[int, int]:
+    """How many of `n` rows the second quantizer is trained on, and how many are held out.
+
+    >>> parted(100_000, is_scalar=True), parted(100_000, is_scalar=False)
+    ((65536, 2048), (16384, 2048))
+    """
+    most = CONFIRM_TRAIN_ROWS if is_scalar else HELD_OUT_TRAIN_ROWS
+    drawn = min(n, most + N_HELD_OUT)
+    n_held_out = min(drawn // (SCALAR_SHARE if is_scalar else 2), N_HELD_OUT)
+    return drawn - n_held_out, n_held_out
 
 
-def billed_in_run(run: Run, trial: str) -> dict[str, Any]:
+def billed_in_run(run: Run, trial: str) -> list[dict[str, Any]]:
     """What it takes to bill a trial again, and the runners-up that met the run's limits beside it.
 
     Args:
@@ -94,7 +105,7 @@ def billed_in_run(run: Run, trial: str) -> dict[str, Any]:
         [name for name in (str(chosen.trial), *chosen.runners_up) if name != trial] if chosen.status == "ok" else []
     )
     kept = [_billable(run, result_of(run, name)) for name in (trial, *others)]
-    return {"trials": [one for one in kept if one is not None], "given": sorted(given_in_run(run))}
+    return [one for one in kept if one is not None]
 
 
 def _billable(run: Run, result: TrialResult) -> dict[str, Any] | None:

@@ -63,7 +63,8 @@ def compacted_version(before: Snapshot) -> Manifest:
             shutil.copyfile(safe_path(before.root, getattr(old, part)), before.root / target)
     rows, scores = before.canary_neighbours
     nothing = (np.empty(0, np.int64), np.empty(0, np.uint64))
-    state = write_state(before.root, names, version, dead=nothing, canaries=(renumbered(rows, new_rows), scores))
+    state = write_state(before.root, names, version, dead=nothing, canaries=(renumbered(rows, new_rows), scores),
+                        added_errors=_alive_errors(before, new_rows))  # fmt: skip
     segment = Segment(names.of(index) if index else "", names.of(BASE_LINES), n_alive)
     of_copies = {part: copied.get(part, "") for part in COPIED}
     return replace(
@@ -80,6 +81,12 @@ def compacted_version(before: Snapshot) -> Manifest:
         canaries=of_copies["canaries"],
         questions=of_copies["questions"],
     )
+
+
+def _alive_errors(before: Snapshot, new_rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Coding errors of the added rows that are not deleted: they stay the last ones, in their order."""
+    errors = before.added_errors
+    return errors[new_rows[len(new_rows) - len(errors) :] >= 0]
 
 
 def _new_rows(before: Snapshot) -> NDArray[np.int64]:

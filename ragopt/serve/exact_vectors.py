@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -27,9 +27,18 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 4_096
 """Vectors read at once: 25 MB at 1,536 dimensions."""
 
-HOW_TO_HAVE_THEM = (
-    "--embed-again embeds every chunk of the table once more, and a folder built with --with-vectors keeps the vectors"
-)
+
+ExactPart = Literal["codes", "float32 tier", "16-bit tier"]
+
+TIERS: dict[str, ExactPart] = {"Flat": "float32 tier", "SQfp16": "16-bit tier"}
+"""Rescoring tiers, by factory, that are the vectors or near enough: docs/method-check.md#drift-of-queries."""
+
+SOURCES: dict[ExactPart, str] = {
+    "codes": "the float32 codes of the index",
+    "float32 tier": "the float32 rescoring tier of the index",
+    "16-bit tier": "the 16-bit rescoring tier of the index, each component within 2^-11 of itself",
+}
+"""2^-11 is half a unit in the last place of IEEE 754 half precision; components below 2^-14 are within 2^-25."""
 
 
 class ReadRows(Protocol):
@@ -69,48 +78,55 @@ class ExactVectors:
 
 
 def exact_vectors(snapshot: Snapshot, embedder: Embedder | None) -> ExactVectors | None:
-    """Find exact vectors: in the table, in the index where its codes are the vectors, or by embedding texts again.
+    """Find exact vectors: in the table, in the index where a part of it holds them, or by embedding texts again.
 
     Args:
         snapshot: of the folder.
-        embedder: embeds the table's texts where the folder keeps no vectors; None does not.
+        embedder: embeds the table's texts where the folder keeps no float32 vectors; None does not.
 
     Returns:
-        None where only codes are kept and nothing is embedded.
+        None where only codes are kept and nothing is embedded: `has_exact_vectors` says so before anything is opened.
     """
     rows = np.arange(snapshot.manifest.n_rows) if snapshot.alive is None else np.flatnonzero(snapshot.alive)
     if snapshot.manifest.with_vectors:
         return ExactVectors(rows, lambda some: _of_table(snapshot, some), "the vectors that the table keeps")
-    if part := exact_codes(snapshot.manifest):
-        return ExactVectors(rows, lambda some: _of_index(snapshot, some, part), f"the float32 {part} of the index")
+    part = exact_part(snapshot.manifest)
+    if part is not None and (part != "16-bit tier" or embedder is None):
+        return ExactVectors(rows, lambda some: _of_index(snapshot, some, part), SOURCES[part])
     if embedder is None:
         return None
     source = "the texts of the table, embedded again"
     return ExactVectors(rows, lambda some: _embedded(snapshot, some, embedder), source)
 
 
-def exact_codes(manifest: Manifest) -> str:
-    """Which part of a FAISS index is the model's own float32 vectors: `codes`, `rescoring tier`, or empty for none.
+def has_exact_vectors(manifest: Manifest) -> bool:
+    """Whether a folder holds vectors that exact neighbours can be found by, without embedding its texts again."""
+    return manifest.with_vectors or exact_part(manifest) is not None
 
-    Not through a reduced space or a transform, nor in inverted lists, where FAISS finds no vector by its number.
+
+def exact_part(manifest: Manifest) -> ExactPart | None:
+    """Which part of a FAISS index holds the model's own vectors, in float32 or in half precision; None for none.
+
+    Not through a reduced space; codes not through a transform (a rescoring tier stands before it), nor in inverted
+    lists, where FAISS finds no vector by its number.
     """
     trial = manifest.parsed_trial
     if manifest.engine != "faiss" or trial.space.reduction != "none":
-        return ""
+        return None
     factory = parse_factory(trial.factory, trial.space.dim)
-    if factory.refine is not None and factory.refine.family == "Flat":
-        return "rescoring tier"
+    if factory.refine is not None and factory.refine.text in TIERS:
+        return TIERS[factory.refine.text]
     plain = factory.transform is None and not factory.nlist
-    return "codes" if plain and factory.codec.family == "Flat" else ""
+    return "codes" if plain and factory.codec.family == "Flat" else None
 
 
-def _of_index(snapshot: Snapshot, rows: NDArray[np.int64], where: str) -> NDArray[np.float32]:
+def _of_index(snapshot: Snapshot, rows: NDArray[np.int64], where: ExactPart) -> NDArray[np.float32]:
     vectors = np.empty((len(rows), snapshot.manifest.full_dim), np.float32)
     for part in snapshot.parts:
         own = (rows >= part.first_row) & (rows < part.first_row + part.n_rows)
         if own.any():
             codes, tier = refined_parts(part.index)
-            index: Any = tier if where == "rescoring tier" else codes
+            index: Any = codes if where == "codes" else tier
             vectors[own] = index.reconstruct_batch(rows[own] - part.first_row)
     return vectors
 

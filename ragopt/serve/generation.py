@@ -68,9 +68,16 @@ def write_state(
     *,
     dead: tuple[NDArray[np.int64], NDArray[np.uint64]],
     canaries: tuple[NDArray[np.int64], NDArray[np.float64]],
+    added_errors: NDArray[np.float64],
 ) -> State:
-    """Write the files of what changes with a version: deleted rows and lines; the canaries' neighbours and scores."""
-    arrays = {"dead-rows": dead[0], "dead-lines": dead[1], "canary-rows": canaries[0], "canary-scores": canaries[1]}
+    """Write the files of what changes with a version, in the order of a `State`."""
+    arrays: dict[str, NDArray[Any]] = {
+        "dead-rows": dead[0],
+        "dead-lines": dead[1],
+        "canary-rows": canaries[0],
+        "canary-scores": canaries[1],
+        "added-errors": added_errors,
+    }
     written = []
     for name, array in arrays.items():
         file = names.of(f"{name}-{version:06d}.npy")

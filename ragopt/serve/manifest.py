@@ -6,6 +6,8 @@ import functools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from ragopt.artifacts import prepared
 from ragopt.records import Metric, Trial
 from ragopt.serve.layout import ACKNOWLEDGED_FILE, MANIFEST_FILE
@@ -14,6 +16,8 @@ from ragopt.serve.sealed_json import sealed
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from ragopt.corpus.metadata import ColumnKind
     from ragopt.corpus.splitting import ChunkOptions
@@ -55,12 +59,15 @@ class State:
         dead_rows: int64 rows that are deleted. dead_lines: uint64 row ids of the table's lines that are.
         canary_rows: int64 (n_canaries, depth) exact neighbours among all rows of this version, best first.
         canary_scores: float64, their scores.
+        added_errors: float64 (n_added,) coding errors of the last rows, those that were added since the build, deleted
+            ones included; empty where rows are kept whole.
     """
 
     dead_rows: str
     dead_lines: str
     canary_rows: str
     canary_scores: str
+    added_errors: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,12 @@ class Coding:
     n: int
     mean: float
     variance: float
+
+
+def coding_of(errors: NDArray[np.floating]) -> Coding:
+    """Count, mean and variance (n - 1) of coding errors, in double precision."""
+    n, exact = len(errors), errors.astype(np.float64)
+    return Coding(n, float(exact.mean()) if n else 0.0, float(exact.var(ddof=1)) if n > 1 else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,7 @@ class Manifest:
         table: folder of the table. table_version: of Lance.
         columns: metadata columns that can be filtered by, with their kinds.
         with_vectors: whether the table holds the full vectors.
-        coding: of the base's training sample. coding_added: of the rows that were added since the build.
+        coding: of the base's training sample.
         lance: index in the table and how it is searched; None for FAISS.
         files: by name, every file.
         about: for people and for `check`: run, workload, recommendation, versions, quality of the trial.
@@ -140,7 +153,6 @@ class Manifest:
     columns: Mapping[str, ColumnKind]
     with_vectors: bool
     coding: Coding
-    coding_added: Coding
     lance: LanceIndex | None
     files: Mapping[str, FileEntry]
     about: Mapping[str, Any]

@@ -103,7 +103,6 @@ def _parsed(content: Mapping[str, Any]) -> Manifest:
         columns={_text(name): _kind(kind) for name, kind in _table(content["columns"]).items()},
         with_vectors=_flag(content["with_vectors"]),
         coding=_coding(content["coding"]),
-        coding_added=_coding(content["coding_added"]),
         lance=None if content["lance"] is None else LanceIndex.parsed(content["lance"]),
         files=files,
         about=_table(content["about"]),

@@ -15,7 +15,6 @@ from ragopt.corpus.text_files import clean
 from ragopt.embed.spaces import project
 from ragopt.embed.stored_rows import embedded_rows
 from ragopt.errors import InputError
-from ragopt.serve.manifest import Coding
 from ragopt.serve.row_store import row_store
 from ragopt.serve.table import Line
 
@@ -41,16 +40,6 @@ class NewRows:
     vectors: NDArray[np.float32]
     projected: NDArray[np.float32]
     errors: NDArray[np.float64]
-
-    def coding_with(self, before: Coding) -> Coding:
-        """Count, mean and variance of the coding errors of all added rows (Chan et al. 1983, eq. 1.5b: pairwise)."""
-        n = len(self.errors)
-        if not n:
-            return before
-        mean, total = float(self.errors.mean()), before.n + n
-        spread = float(((self.errors - mean) ** 2).sum()) + before.variance * max(before.n - 1, 0)
-        spread += (mean - before.mean) ** 2 * before.n * n / total
-        return Coding(total, before.mean + (mean - before.mean) * n / total, spread / max(total - 1, 1))
 
 
 def check_ids(documents: Sequence[Document]) -> None:

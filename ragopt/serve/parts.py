@@ -91,7 +91,8 @@ class Parts:
         data, settings = self.material.data, self.material.settings
         questions = self._canaries()
         nothing = (np.empty(0, np.int64), np.empty(0, np.uint64))
-        state = write_state(self.root, self.names, version, dead=nothing, canaries=self._neighbours())
+        state = write_state(self.root, self.names, version, dead=nothing, canaries=self._neighbours(),
+                            added_errors=np.empty(0))  # fmt: skip
         return Manifest(
             version=version,
             generation=number,
@@ -115,7 +116,6 @@ class Parts:
             columns=own.columns,
             with_vectors=own.with_vectors,
             coding=own.coding,
-            coding_added=NO_CODING,
             lance=own.lance,
             files=flushed_entries(self.root, self.names.generation),
             about=about,

@@ -58,6 +58,8 @@ class Snapshot:
         alive: bool (n_rows,), None where nothing is deleted.
         canary_neighbours: exact neighbours of the canaries among all rows, deleted ones included: int64 rows and
             float64 scores (n_canaries, depth). Read at opening: a writer removes the files of a former version.
+        added_errors: float64 (n_added,) coding errors of the last rows, those added since the build, deleted ones
+            included; read at opening likewise.
         rotation: of a pca or joint space.
         lease: keeps the generation's files: what does not change with a version is read from them when needed.
         filters: conditions that were asked for.
@@ -70,6 +72,7 @@ class Snapshot:
     dead_lines: NDArray[np.uint64]
     alive: NDArray[np.bool_] | None
     canary_neighbours: tuple[NDArray[np.int64], NDArray[np.float64]]
+    added_errors: NDArray[np.float64]
     rotation: Rotation | None
     lease: HeldLock
     filters: KnownFilters = field(default_factory=KnownFilters)
@@ -163,14 +166,27 @@ def opened_version(root: Path, manifest: Manifest, lease: HeldLock) -> Snapshot:
     if len(dead_rows):
         alive = np.ones(first_row, dtype=bool)
         alive[dead_rows] = False
-    canaries = _canary_neighbours(root, manifest)
+    canaries, errors = _canary_neighbours(root, manifest), _added_errors(root, manifest)
     rotation = _rotation(root, manifest)
-    return Snapshot(root, manifest, tuple(parts), dead_rows, dead_lines, alive, canaries, rotation, lease)
+    return Snapshot(root, manifest, tuple(parts), dead_rows, dead_lines, alive, canaries, errors, rotation, lease)
 
 
 def _canary_neighbours(root: Path, manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     rows = read_array(safe_path(root, manifest.state.canary_rows), np.int64, (None, None))
     return rows, read_array(safe_path(root, manifest.state.canary_scores), np.float64, rows.shape)
+
+
+def _added_errors(root: Path, manifest: Manifest) -> NDArray[np.float64]:
+    """Read them. Raises IndexFormatError: more of them than rows, fewer than in appended segments, or they are none."""
+    file = manifest.state.added_errors
+    errors = read_array(safe_path(root, file), np.float64, (None,))
+    n_appended = sum(segment.n_rows for segment in manifest.segments[1:]) if manifest.engine == "faiss" else 0
+    is_error = (errors >= 0) & np.isfinite(errors)
+    if not n_appended <= len(errors) <= manifest.n_rows or not is_error.all():
+        raise IndexFormatError(f"{root / file} holds {len(errors):,} values that are no coding errors of rows added "
+                               f"to an index of {manifest.n_rows:,}",
+                               next_step="Restore the folder from a copy, or build the index again")  # fmt: skip
+    return errors
 
 
 def _rotation(root: Path, manifest: Manifest) -> Rotation | None:

@@ -1,6 +1,7 @@
 """From figures to one word: keep, re-tune, re-train or broken. Nothing is measured here.
 
-Every rule asks for the end of an interval, not for its middle: with too few queries or rows the word stays `keep`.
+Every rule asks for the end of an interval, not for its middle, and for a hundred queries or rows: with fewer the word
+stays `keep`.
 The rules and where their constants come from: docs/method-check.md#the-word.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragopt.measure.intervals import few_queries_warning
+from ragopt.measure.intervals import FEW_QUERIES, few_queries_warning
 from ragopt.serve.check_records import CodingDrift, EmbedderReplay, Reason, RecallNow, Word
 
 if TYPE_CHECKING:
@@ -18,8 +19,18 @@ if TYPE_CHECKING:
 
 WORST_RATIO = 1.15
 """Of the coding error of new rows to that of held-out ones. Over ten factories on two sets of vectors, rows of the same
-kind gave 1.112 at most (SQ4; 1.015 without it); above 1.15 a quantizer trained on all rows found more, 4.3 points of
-recall_vs_exact@10 at the median, 0.6 at least, but for SQ4 (eval/coding_drift.py, 2026-11-26)."""
+kind gave 1.112 at most (SQ4, whose second quantizer saw half of the rows then; 1.015 without it); above 1.15 a
+quantizer trained on all rows found more, 4.3 points of recall_vs_exact@10 at the median, 0.6 at least, but for SQ4
+(eval/coding_drift.py, 2026-11-26)."""
+
+LEAST_FOR_A_WORD = FEW_QUERIES
+"""Queries or rows from which a figure may say another word than keep: intervals were checked from here on, and a
+handful of documents, alike perhaps, says nothing of a corpus."""
+
+WORST_LOSS = 0.01
+"""Paired loss of recall_vs_exact@k of the canaries since the build, above the floor too: one point, the step in which
+limits on it are named (.95, .96). Without a true loss it was said in none of 4,000 draws
+(eval/check_error_rates.py)."""
 
 ORDER: tuple[Word, ...] = ("broken", "re-train", "re-tune", "keep")
 """The first of these that a reason says is the word: what is broken need not be tuned, and what is trained anew is."""
@@ -45,13 +56,17 @@ def reason_of_embedder(replay: EmbedderReplay) -> Reason:
 
 
 def reason_of_recall(what: str, recall: RecallNow, k: int, floor: float | None) -> Reason:
-    """Re-tune where even the upper end of recall_vs_exact@k lies below the floor."""
+    """Re-tune where all of recall_vs_exact@k's interval lies below the floor, or all of its change below 0."""
     figures = f"recall_vs_exact@{k} of {what} is {interval_text(recall.now)}, n = {recall.now.n:,}"
     if recall.at_build is not None and recall.change is not None:
         figures += (
             f"; {interval_text(recall.at_build)} at the build, change {recall.change.value:+.4f} "
             f"[{recall.change.low:+.4f}, {recall.change.high:+.4f}] on the same queries"
         )
+    if recall.now.n < LEAST_FOR_A_WORD:
+        return Reason("keep", f"{figures}: fewer than {LEAST_FOR_A_WORD} queries say nothing but keep")
+    if recall.change is not None and recall.change.high < 0 and recall.change.value < -WORST_LOSS:
+        return Reason("re-tune", f"{figures}: more than {WORST_LOSS:g} is lost, and all of that interval lies below 0")
     if floor is None:
         return Reason("keep", f"{figures}; no limit is known")
     if recall.now.high < floor:
@@ -68,6 +83,8 @@ def reason_of_drift(drift: CodingDrift) -> Reason:
         f"at the build (n = {drift.n_held_out:,}), ratio {drift.ratio.value:.3f} "
         f"[{drift.ratio.low:.3f}, {drift.ratio.high:.3f}]"
     )
+    if drift.n < LEAST_FOR_A_WORD:
+        return Reason("keep", f"{figures}: fewer than {LEAST_FOR_A_WORD} rows say nothing but keep")
     if drift.ratio.low > WORST_RATIO:
         return Reason("re-train", f"{figures}: all of the interval lies above {WORST_RATIO:g}")
     if drift.ratio.high > WORST_RATIO:

@@ -259,7 +259,6 @@ class Writer:
             version=version,
             state=state,
             table_version=table.version,
-            coding_added=new.coding_with(old.coding_added),
         )
 
     @staticmethod
@@ -275,8 +274,9 @@ class Writer:
             found = exact_scores(before.canaries(), new.vectors, old.metric)
             rows, scores = with_rows(rows, scores, np.arange(first, first + len(new.vectors)), found)
         names = Names(generation_name(old.generation))
+        errors = np.concatenate([before.added_errors, new.errors])
         return write_state(before.root, names, version, dead=(dead_rows.astype(np.int64), dead_lines),
-                           canaries=(rows, scores))  # fmt: skip
+                           canaries=(rows, scores), added_errors=errors)  # fmt: skip
 
 
 def _rows_without_lines(before: Snapshot, rows: NDArray[np.int64], dead_lines: NDArray[np.uint64]) -> NDArray[np.int64]:
