@@ -142,6 +142,10 @@ def test_an_empty_index_is_checked(coded):
         assert phrase in told
     with pytest.raises(InputError, match="0 chunks are left"):
         ragopt.check(coded, queries=other_texts(5), embed_again=True)
+    for _ in range(2):  # compacted, and compacted once more with no row left to number
+        with ragopt.open(coded) as index:
+            index.compact()
+        assert ragopt.check(coded).word == "keep"
 
 
 def test_queries_of_the_corpus_keep_and_of_other_words_retune(coded, tmp_path):

@@ -65,7 +65,8 @@ def hits_of_k(rows: NDArray[np.int64], exact: Neighbours, k: int) -> NDArray[np.
 def _alive(rows: NDArray[np.int64], scores: NDArray[np.float64], dead: NDArray[np.bool_]) -> Neighbours:
     """The neighbours that are not deleted, in order; scores decide ties at the k-th place."""
     gone = rows < 0
-    gone |= dead[np.maximum(rows, 0)]
+    if len(dead):
+        gone |= dead[np.maximum(rows, 0)]
     order = np.argsort(gone, axis=1, kind="stable")
     last = np.take_along_axis(gone, order, axis=1)
     ids = np.where(last, NO_ROW, np.take_along_axis(rows, order, axis=1))

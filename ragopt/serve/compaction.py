@@ -110,4 +110,6 @@ def _renumbered(table: Any, new_rows: NDArray[np.int64]) -> Iterator[pa.RecordBa
 
 def renumbered(rows: NDArray[np.int64], new_rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Neighbours with their new numbers; a deleted one keeps its place, so that what lies behind it stays known."""
+    if not len(new_rows):
+        return rows  # an index that was emptied and compacted before: nobody has a number
     return np.where(rows < 0, rows, new_rows[np.maximum(rows, 0)])
