@@ -1,6 +1,5 @@
 """What a caller easily gets wrong is done as meant, or refused before anything is written."""
 
-import contextlib
 import shutil
 
 import numpy as np
@@ -79,7 +78,7 @@ def test_a_misspelt_verify_is_refused(made, verify):
 
 
 def test_an_update_takes_no_chunk_of_another_document(tmp_path):
-    """A document named like a chunk of another leaves that one whole."""
+    """A document named like a chunk of another is refused, and that one stays whole; its own chunk it may replace."""
     from ragopt.corpus.splitting import ChunkOptions  # noqa: PLC0415 - beside its use
 
     run = swept(tmp_path, ["Flat"], n=60, chunk=ChunkOptions(chunk_tokens=16, chunk_overlap=4))
@@ -87,9 +86,12 @@ def test_an_update_takes_no_chunk_of_another_document(tmp_path):
     with ragopt.open(tmp_path / "index") as index:
         before = {hit.id for hit in index.search("bator", 400, where="document = 'd3'")}
         assert "d3#0" in before
-        with contextlib.suppress(InputError):
-            index.update([ragopt.Document("d3#0", "", "something else", {})])
+        for split in (True, False):
+            with pytest.raises(InputError, match="'d3#0' of the documents"):
+                index.update([ragopt.Document("d3#0", "", "something else", {})], split=split)
         assert {hit.id for hit in index.search("bator", 400, where="document = 'd3'")} == before
+        assert index.update([ragopt.Document("d3", "", "something else", {})], split=False).n_added == 1
+        assert [hit.id for hit in index.search("something else", 400, where="document = 'd3'")] == ["d3"]
 
 
 def build(made, out):

@@ -159,7 +159,9 @@ class Writer:
         given = [documents] if isinstance(documents, Document) else list(documents)
         check_ids(given)
         # Documents only: one that is named like a chunk of another must not take that chunk's place.
-        return self._change(given, self._lines_of([document.id for document in given], (DOCUMENT,)), split=split)
+        replaced = self._lines_of([document.id for document in given], (DOCUMENT,))
+        self._refuse_taken({document.id for document in given}, replaced)
+        return self._change(given, replaced, split=split)
 
     def delete(self, ids: Iterable[str]) -> Changed:
         """Delete documents or chunks by id."""
@@ -201,9 +203,8 @@ class Writer:
         unique, first = np.unique(np.concatenate(row_ids), return_index=True)
         return Dead(unique, np.concatenate(rows)[first], frozenset(named))
 
-    def _check_chunk_ids(self, new: NewRows, dead: Dead) -> None:
-        """Refuse chunks whose ids other lines have than those that the same change deletes. Raises InputError."""
-        ids = {line.id for line in new.lines if line.id != line.document}
+    def _refuse_taken(self, ids: set[str], dead: Dead) -> None:
+        """Refuse ids that other lines have than those that the same change deletes. Raises InputError."""
         there = self._lines_of(sorted(ids))
         left = np.setdiff1d(there.row_ids, dead.row_ids)
         if not len(left):
@@ -220,7 +221,7 @@ class Writer:
         self._check_place()
         before = self._index.snapshot
         new = prepared(self._index, documents, split=split)
-        self._check_chunk_ids(new, dead)
+        self._refuse_taken({line.id for line in new.lines if line.id != line.document}, dead)
         if not new.lines and not len(dead.row_ids):
             return Changed(before.manifest.version)
         self._check_place()  # again: embedding may have taken hours
