@@ -62,6 +62,24 @@ def with_rows(
     return np.take_along_axis(every, order, axis=1), np.take_along_axis(score, order, axis=1)
 
 
+def alive_first(rows: NDArray[np.int64], dead: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Put the neighbours that are not deleted first, in their order.
+
+    Args:
+        rows: int64 (m, depth), best first.
+        dead: bool (n_rows,).
+
+    Returns:
+        int64 (m, depth) rows, `UNKNOWN` behind those that are alive, and int64 (m, depth) places that they came from.
+    """
+    gone = rows < 0
+    if len(dead):
+        gone |= dead[np.maximum(rows, 0)]
+    order = np.argsort(gone, axis=1, kind="stable")
+    last = np.take_along_axis(gone, order, axis=1)
+    return np.where(last, UNKNOWN, np.take_along_axis(rows, order, axis=1)), order
+
+
 def alive_neighbours(rows: NDArray[np.int64], dead: NDArray[np.bool_], k: int) -> tuple[NDArray[np.int64], int]:
     """The k nearest rows of each canary that are not deleted.
 
@@ -73,11 +91,7 @@ def alive_neighbours(rows: NDArray[np.int64], dead: NDArray[np.bool_], k: int) -
     Returns:
         int64 (m, k), `UNKNOWN` where too many are deleted to tell, and the number of canaries that are known whole.
     """
-    gone = rows < 0
-    if len(dead):
-        gone |= dead[np.maximum(rows, 0)]
-    order = np.argsort(gone, axis=1, kind="stable")[:, :k]
-    found = np.where(np.take_along_axis(gone, order, axis=1), UNKNOWN, np.take_along_axis(rows, order, axis=1))
+    found = alive_first(rows, dead)[0][:, :k]
     if found.shape[1] < k:
         found = np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=UNKNOWN)
     return found, int((found != UNKNOWN).all(axis=1).sum())

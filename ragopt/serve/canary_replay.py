@@ -9,7 +9,7 @@ import numpy as np
 
 from ragopt.measure.intervals import MIN_QUERIES, mean_interval
 from ragopt.measure.neighbours import Neighbours, recall_vs_exact
-from ragopt.serve.canaries import alive_neighbours
+from ragopt.serve.canaries import UNKNOWN, alive_first, alive_neighbours
 from ragopt.serve.manifest import CanaryRecall
 from ragopt.serve.row_store import row_store
 
@@ -47,7 +47,10 @@ def replay_canaries(snapshot: Snapshot) -> Replayed:
     rows, scores = snapshot.canary_neighbours
     dead = np.zeros(manifest.n_rows, dtype=bool)
     dead[snapshot.dead_rows] = True
-    exact = _alive(rows, scores, dead)
+    alive, order = alive_first(rows, dead)
+    # Scores decide ties at the k-th place: behind the last known neighbour there are none.
+    scores = np.where(alive == UNKNOWN, -np.inf, np.take_along_axis(scores, order, axis=1))
+    exact = Neighbours(np.where(alive == UNKNOWN, NO_ROW, alive), scores)
     known = np.asarray((alive_neighbours(rows, dead, k)[0] >= 0).all(axis=1))
     found = np.full(len(rows), np.nan)
     if known.any():
@@ -60,17 +63,6 @@ def replay_canaries(snapshot: Snapshot) -> Replayed:
 def hits_of_k(rows: NDArray[np.int64], exact: Neighbours, k: int) -> NDArray[np.int64]:
     """How many of its k exact neighbours each query found, int64 (n_queries,)."""
     return np.rint(recall_vs_exact(rows, exact, k=k).astype(np.float64) * k).astype(np.int64)
-
-
-def _alive(rows: NDArray[np.int64], scores: NDArray[np.float64], dead: NDArray[np.bool_]) -> Neighbours:
-    """The neighbours that are not deleted, in order; scores decide ties at the k-th place."""
-    gone = rows < 0
-    if len(dead):
-        gone |= dead[np.maximum(rows, 0)]
-    order = np.argsort(gone, axis=1, kind="stable")
-    last = np.take_along_axis(gone, order, axis=1)
-    ids = np.where(last, NO_ROW, np.take_along_axis(rows, order, axis=1))
-    return Neighbours(ids, np.where(last, -np.inf, np.take_along_axis(scores, order, axis=1)))
 
 
 def canary_recall(snapshot: Snapshot) -> CanaryRecall | None:

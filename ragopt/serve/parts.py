@@ -29,7 +29,7 @@ from ragopt.serve.generation import (
     write_table,
 )
 from ragopt.serve.lines_of_run import lines_of_run, metadata_columns
-from ragopt.serve.manifest import Coding, Manifest, Segment
+from ragopt.serve.manifest import Coding, Manifest, Segment, coding_of
 from ragopt.serve.table import batch_of, schema_of
 from ragopt.sweep.model_stage import find_exact
 from ragopt.sweep.run_folder import recommendation_json
@@ -176,8 +176,7 @@ class FaissParts(Parts):
     def _coding(self, trial: Trial) -> Coding:
         sample = training_sample(self.material.data.vectors, max_rows=N_CODING, seed=self.material.settings.seed)
         rows = project(sample, trial.space, rotation=self.rotation, metric=self.material.settings.metric)
-        errors = coding_errors(self.template, rows)
-        return Coding(len(errors), float(errors.mean()), float(errors.var(ddof=1)) if len(errors) > 1 else 0.0)
+        return coding_of(coding_errors(self.template, rows))
 
 
 def about_run(run: Run, trial: Trial) -> dict[str, Any]:
