@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragopt.report import palette
+from ragopt.report.chart_style import styled
 from ragopt.report.frame import Frame, caption, frame_of, point_labels, taken_boxes
 from ragopt.report.info import CostAxis, FrontierPoint, cost_axis, default_quality, frontier_points, quality_limit
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Box, Label, place_along, place_labels
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 LegendSide = Literal["right", "bottom"]
 Align = Literal["left", "center", "right"]
-
-FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-"""Liberation Sans comes with vl-convert and has Arial's widths, so that pictures and page break lines alike."""
 
 SHAPES = {
     "Flat": "square",
@@ -85,31 +83,17 @@ def frontier_chart(  # noqa: PLR0913 - what to draw and how large, all optional
         *_label_layers(point_labels(run, points, frame), taken_boxes(points, frame, limit), limit, frame),
     ]
     head = {"title": _title(run, points, frame, name, legend)} if titled else {}
-    chart: alt.LayerChart = (
-        alt.layer(*layers, data=_inline([_row(point, frame) for point in points]))
-        .properties(width=width, height=height, **head)
-        .configure(aria=False, background=palette.PAPER, font=FONT, padding=10)
-        .configure_view(stroke=palette.GRID)
-        .configure_axis(
-            gridColor=palette.GRID,
-            domainColor=palette.MUTED,
-            tickColor=palette.MUTED,
-            labelColor=palette.INK,
-            titleColor=palette.INK,
-            labelFontSize=FONT_SIZE,
-            titleFontSize=13,
-            titlePadding=10,
-        )
-        .configure_legend(
-            labelColor=palette.INK,
-            titleColor=palette.INK,
-            labelFontSize=FONT_SIZE,
-            titleFontSize=FONT_SIZE,
-            labelLimit=230,
-            titleLimit=250,
-            symbolSize=110,
-            rowPadding=3,
-        )
+    data = _inline([_row(point, frame) for point in points])
+    plain = alt.layer(*layers, data=data).properties(width=width, height=height, **head)
+    chart: alt.LayerChart = styled(plain).configure_legend(
+        labelColor=palette.INK,
+        titleColor=palette.INK,
+        labelFontSize=FONT_SIZE,
+        titleFontSize=FONT_SIZE,
+        labelLimit=230,
+        titleLimit=250,
+        symbolSize=110,
+        rowPadding=3,
     )
     return chart
 

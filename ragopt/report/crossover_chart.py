@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragopt.bill.decisions.target import durable
-from ragopt.errors import InputError
 from ragopt.report import palette
-from ragopt.report.charts import FONT, PIXELS_PER_CHARACTER, Align
+from ragopt.report.chart_style import styled
+from ragopt.report.charts import PIXELS_PER_CHARACTER, Align
 from ragopt.report.crossover_frame import ChangeNote, CrossoverFrame, change_notes, frame_of, spread
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Label, mark_box, place_labels
-from ragopt.report.pictures import write_png, write_svg
+from ragopt.report.pictures import picture_writer
 
 if TYPE_CHECKING:
     import altair as alt
@@ -66,23 +66,8 @@ def crossover_chart(decision: TargetDecision, *, width: int = 720, height: int =
         *_inside_names(result, colours, frame, notes),
         *_note_layers(notes),
     ]
-    chart: alt.LayerChart = (
-        alt.layer(*layers, data=_inline([]))
-        .properties(width=width, height=height, title=_title(decision, width + LABEL_ROOM))
-        .configure(aria=False, background=palette.PAPER, font=FONT, padding=10)
-        .configure_view(stroke=palette.GRID)
-        .configure_axis(
-            gridColor=palette.GRID,
-            domainColor=palette.MUTED,
-            tickColor=palette.MUTED,
-            labelColor=palette.INK,
-            titleColor=palette.INK,
-            labelFontSize=FONT_SIZE,
-            titleFontSize=13,
-            titlePadding=10,
-        )
-    )
-    return chart
+    title = _title(decision, width + LABEL_ROOM)
+    return styled(alt.layer(*layers, data=_inline([])).properties(width=width, height=height, title=title))
 
 
 def write_crossover_chart(decision: TargetDecision, path: Path) -> None:
@@ -92,12 +77,7 @@ def write_crossover_chart(decision: TargetDecision, path: Path) -> None:
         InputError: the file has another suffix.
         StorageError: the file cannot be written.
     """
-    writers = {".png": write_png, ".svg": write_svg}
-    if path.suffix.lower() not in writers:
-        raise InputError(
-            f"Cannot draw {path.name}", allowed=" or ".join(writers), next_step="Name the file crossover.png"
-        )
-    writers[path.suffix.lower()](crossover_chart(decision), path)
+    picture_writer(path, "crossover.png")(crossover_chart(decision), path)
 
 
 def _axes(frame: CrossoverFrame, by: str) -> tuple[alt.X, alt.Y]:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.artifacts import write_atomically
+from ragopt.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import altair as alt
 
 PNG_SCALE = 2.0
@@ -53,3 +56,20 @@ def write_svg(chart: alt.LayerChart, path: Path) -> None:
         StorageError: the file cannot be written.
     """
     write_atomically(Path(path), svg_text(chart))
+
+
+def picture_writer(path: Path, example: str) -> Callable[[alt.LayerChart, Path], None]:
+    """What writes a chart into a file of this name, known before anything is drawn.
+
+    Args:
+        path: of the file.
+        example: name that an error suggests.
+
+    Raises:
+        InputError: the file has another suffix than .png or .svg.
+    """
+    writers = {".png": write_png, ".svg": write_svg}
+    writer = writers.get(path.suffix.lower())
+    if writer is None:
+        raise InputError(f"Cannot draw {path.name}", allowed=" or ".join(writers), next_step=f"Name the file {example}")
+    return writer

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragopt.errors import InputError
 from ragopt.report import palette
-from ragopt.report.charts import FONT, PIXELS_PER_CHARACTER, Align
+from ragopt.report.chart_style import styled
+from ragopt.report.charts import PIXELS_PER_CHARACTER, Align
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Box, Label, place_labels
-from ragopt.report.pictures import write_png, write_svg
+from ragopt.report.pictures import picture_writer
 from ragopt.report.serve_frame import ServeFrame, drawn_row, frame_of, limit_box, name_of, rows_of, taken_boxes
 from ragopt.report.serve_text import recommendation_text
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SIZES = "#3c78dc"
 """The blue of the palette's first ramps."""
+
+EXAMPLE = "serve.png"
+"""Name that an error suggests."""
 
 
 def serve_chart(bench: ServeBench, *, width: int = 680, height: int = 420, titled: bool = True) -> alt.LayerChart:
@@ -44,23 +47,7 @@ def serve_chart(bench: ServeBench, *, width: int = 680, height: int = 420, title
     frame = frame_of(bench, width, height)
     layers = [*_limit(bench, frame), *_marks(bench, frame), *_labels(bench, frame)]
     head = {"title": _title(bench, width)} if titled else {}
-    chart: alt.LayerChart = (
-        alt.layer(*layers)
-        .properties(width=width, height=height, **head)
-        .configure(aria=False, background=palette.PAPER, font=FONT, padding=10)
-        .configure_view(stroke=palette.GRID)
-        .configure_axis(
-            gridColor=palette.GRID,
-            domainColor=palette.MUTED,
-            tickColor=palette.MUTED,
-            labelColor=palette.INK,
-            titleColor=palette.INK,
-            labelFontSize=FONT_SIZE,
-            titleFontSize=13,
-            titlePadding=10,
-        )
-    )
-    return chart
+    return styled(alt.layer(*layers).properties(width=width, height=height, **head))
 
 
 def write_serve_chart(bench: ServeBench, path: Path) -> None:
@@ -70,8 +57,7 @@ def write_serve_chart(bench: ServeBench, path: Path) -> None:
         InputError: the file has another suffix.
         StorageError: the file cannot be written.
     """
-    check_suffix(path)
-    {".png": write_png, ".svg": write_svg}[path.suffix.lower()](serve_chart(bench), path)
+    picture_writer(path, EXAMPLE)(serve_chart(bench), path)
 
 
 def check_suffix(path: Path) -> None:
@@ -80,8 +66,7 @@ def check_suffix(path: Path) -> None:
     Raises:
         InputError: the file has another suffix than .png or .svg.
     """
-    if path.suffix.lower() not in {".png", ".svg"}:
-        raise InputError(f"Cannot draw {path.name}", allowed=".png or .svg", next_step="Name the file serve.png")
+    picture_writer(path, EXAMPLE)
 
 
 def _axes(frame: ServeFrame) -> tuple[alt.X, alt.Y]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from ragopt.errors import InputError
 from ragopt.report import palette
 from ragopt.report.axes import AxisScale, linear_ticks
-from ragopt.report.charts import FONT, PIXELS_PER_CHARACTER
+from ragopt.report.chart_style import styled
+from ragopt.report.charts import PIXELS_PER_CHARACTER
 from ragopt.report.labels import FONT_SIZE
-from ragopt.report.pictures import write_png, write_svg
+from ragopt.report.pictures import picture_writer
 from ragopt.report.words import shown, usd_text
 
 if TYPE_CHECKING:
@@ -68,27 +69,9 @@ def tornado_chart(
     scale = _scale(swings, found, width)
     layers = [*_band(found, scale), *_bars(swings, scale), *_names(swings)]
     head = {"title": _title(swings, target, found, width)} if titled else {}
-    chart: alt.LayerChart = (
-        alt.layer(*layers)
-        .properties(width=width, height=HEAD_PIXELS + ROW_PIXELS * len(swings), **head)
-        .configure(
-            aria=False,
-            background=palette.PAPER,
-            font=FONT,
-            padding=10,
-        )
-        .configure_view(stroke=None)
-        .configure_axis(
-            gridColor=palette.GRID,
-            domainColor=palette.MUTED,
-            tickColor=palette.MUTED,
-            labelColor=palette.INK,
-            titleColor=palette.INK,
-            labelFontSize=FONT_SIZE,
-            titleFontSize=13,
-            titlePadding=10,
-        )
-        .configure_legend(labelColor=palette.INK, labelFontSize=FONT_SIZE, symbolSize=140)
+    plain = alt.layer(*layers).properties(width=width, height=HEAD_PIXELS + ROW_PIXELS * len(swings), **head)
+    chart: alt.LayerChart = styled(plain, framed=False).configure_legend(
+        labelColor=palette.INK, labelFontSize=FONT_SIZE, symbolSize=140
     )
     return chart
 
@@ -100,12 +83,7 @@ def write_tornado_chart(swings: Sequence[Swing], path: Path, *, target: str, fou
         InputError: the file has another suffix, or there is no swing to draw.
         StorageError: the file cannot be written.
     """
-    writers = {".png": write_png, ".svg": write_svg}
-    if path.suffix.lower() not in writers:
-        raise InputError(
-            f"Cannot draw {path.name}", allowed=" or ".join(writers), next_step="Name the file tornado.png"
-        )
-    writers[path.suffix.lower()](tornado_chart(swings, target=target, found=found), path)
+    picture_writer(path, "tornado.png")(tornado_chart(swings, target=target, found=found), path)
 
 
 def _scale(swings: Sequence[Swing], found: BillRange | None, width: int) -> AxisScale:

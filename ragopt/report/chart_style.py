@@ -1,0 +1,33 @@
+"""The look that all charts share: paper, font, grid and axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragopt.report import palette
+from ragopt.report.labels import FONT_SIZE
+
+if TYPE_CHECKING:
+    import altair as alt
+
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+"""Liberation Sans comes with vl-convert and has Arial's widths, so that pictures and page break lines alike."""
+
+
+def styled(chart: alt.LayerChart | alt.FacetChart, *, framed: bool = True) -> alt.LayerChart:
+    """Give a layered chart the common look; `framed` draws a line around the plot area."""
+    found: alt.LayerChart = (
+        chart.configure(aria=False, background=palette.PAPER, font=FONT, padding=10)
+        .configure_view(stroke=palette.GRID if framed else None)
+        .configure_axis(
+            gridColor=palette.GRID,
+            domainColor=palette.MUTED,
+            tickColor=palette.MUTED,
+            labelColor=palette.INK,
+            titleColor=palette.INK,
+            labelFontSize=FONT_SIZE,
+            titleFontSize=13,
+            titlePadding=10,
+        )
+    )
+    return found
