@@ -7,6 +7,7 @@ autoescape, except the charts (rendered here, from escaped text) and the verbati
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from ragopt.choose import cheapest_bill
 from ragopt.report import palette, words
 from ragopt.report.charts import frontier_chart
 from ragopt.report.faiss_lines import lines_of_run
+from ragopt.report.figure import Figure, NoFigure, Table
+from ragopt.report.figures import FIGURES, figure_of
 from ragopt.report.frame import caption
 from ragopt.report.info import (
     CostAxis,
@@ -130,7 +133,31 @@ def _context(run: Run) -> dict[str, Any]:
         "command": words.reproduce_command(run),
         "palette": palette,
         "twins": palette.dark_twins([point.space for point in points]),
+        "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES},
     }
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFigure:
+    """A figure as the page shows it: rendered for a wide and for a narrow screen, or the reason why not."""
+
+    title: str
+    caption: str = ""
+    reason: str = ""
+    table: Table | None = None
+    wide: str = ""
+    narrow: str = ""
+
+
+def shown_figure(figure: Figure | NoFigure) -> ShownFigure:
+    """Render a figure for the page."""
+    if isinstance(figure, NoFigure):
+        return ShownFigure(figure.title, reason=figure.reason)
+    wide, narrow = (
+        inline_svg(svg_text(figure.draw(narrow=size == "narrow", titled=False)), f"{figure.name}-{size}")
+        for size in ("wide", "narrow")
+    )
+    return ShownFigure(figure.title, figure.caption, table=figure.table, wide=wide, narrow=narrow)
 
 
 def _charts(run: Run, axes: tuple[CostAxis, ...]) -> dict[str, Markup]:

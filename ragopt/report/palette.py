@@ -25,6 +25,19 @@ CHROME_DARK = {
 }
 """Text colours keep 4.5:1 against their paper and marks 3:1 (WCAG 2.2, 1.4.3 and 1.4.11)."""
 
+SERIES = (
+    ("#1f5fbf", "#7fb0ff"),
+    ("#b85300", "#ffb066"),
+    ("#0b7a5e", "#5fd0ac"),
+    ("#7a3fa8", "#cfa3f2"),
+    ("#7a5a20", "#d9bf85"),
+    ("#0b7285", "#66d9e8"),
+    ("#b3247a", "#ff9ad0"),
+    ("#5f6775", "#b9c0cc"),
+)
+"""Colours for kinds of things that are no spaces (parts of a bill, codecs), each with its twin for dark screens: in the
+order of use, the first two being the blue and the orange of `RAMPS`. Each has 3:1 against its paper, tested."""
+
 Ramp = tuple[tuple[int, int, int], tuple[int, int, int]]
 
 RAMPS: tuple[dict[Reduction, tuple[Ramp, Ramp]], ...] = (
@@ -87,4 +100,4 @@ def space_colours(names: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 def dark_twins(names: Sequence[str]) -> dict[str, str]:
     """Every light colour that a chart of these spaces uses, with its dark twin."""
-    return CHROME_DARK | dict(space_colours(names).values())
+    return CHROME_DARK | dict(SERIES) | dict(space_colours(names).values())

@@ -1,0 +1,27 @@
+"""Every figure of the report by name: what the page shows, `ragopt report --chart` draws and a notebook returns."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from ragopt.errors import InputError
+
+if TYPE_CHECKING:
+    from ragopt.records import Run
+    from ragopt.report.figure import Figure, MakeFigure, NoFigure
+
+FIGURES: dict[str, str] = {}
+"""By name, the module and function that make it from a run; imported when it is asked for."""
+
+
+def figure_of(run: Run, name: str) -> Figure | NoFigure:
+    """Make one figure of a finished run.
+
+    Raises:
+        InputError: there is no figure of this name.
+    """
+    if name not in FIGURES:
+        raise InputError(f"There is no chart {name}", allowed=", ".join(FIGURES), next_step="Name one of them")
+    module, _, function = FIGURES[name].partition(":")
+    return cast("MakeFigure", getattr(import_module(module), function))(run)
