@@ -9,6 +9,7 @@ import pytest
 from ragopt.bill.kept_prices import book_with, own_prices
 from ragopt.bill.price_book import PriceBook
 from tests.cli import ragopt, small_sweep
+from tests.resealed import reseal
 
 BOOK = PriceBook.packaged()
 
@@ -70,6 +71,7 @@ def test_a_bill_that_is_no_longer_the_decisions_is_told(negotiated, tmp_path):
     decided = json.loads((folder / "recommendation.json").read_text())
     decided["bill"]["usd_per_month"] = "1.23"
     (folder / "recommendation.json").write_text(json.dumps(decided))
+    reseal(folder)
     done = ragopt("bill", folder, "--json")
     assert done.returncode == 0, done.stderr
     assert "recommendation.json bills faiss-ram at USD 1.23" in json.loads(done.stdout)["warnings"][0]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import json
 import shutil
 
 import pytest
@@ -16,6 +15,7 @@ from ragopt.sweep.kept_run import billed_on, given_in_run, priced_models, prices
 from ragopt.sweep.run_folder import read_run
 from tests.cli import ragopt as run_ragopt
 from tests.cli import small_sweep
+from tests.resealed import reseal
 
 VM = PriceBook.packaged().price("aws", "us-east-1", "vms", "r7g.large")
 [OWN] = own_prices(PriceBook.packaged().over([dataclasses.replace(VM, source="contract")]))
@@ -38,9 +38,7 @@ def changed(swept, tmp_path):
     def change(**keys):
         folder = tmp_path / "run"
         shutil.copytree(swept, folder, dirs_exist_ok=True)
-        info = {**json.loads((swept / "run.json").read_text(encoding="utf-8")), **keys}
-        info = {name: value for name, value in info.items() if value is not ...}
-        (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")
+        reseal(folder, **keys)
         return folder
 
     return change

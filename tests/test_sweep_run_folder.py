@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +25,7 @@ from ragopt.sweep.run_folder import (
 )
 from tests.helpers import run_python
 from tests.report_example import example_run, nothing_fits_run, two_model_run
+from tests.resealed import reseal
 
 
 def with_scores(run):
@@ -328,6 +330,54 @@ def test_a_damaged_file_is_a_clear_error(tmp_path, name, damage):
     damage(tmp_path / name)
     with pytest.raises(ArtifactError, match=r"The run in .* is damaged: .*Sweep again"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [
+    change(quality=[]),
+    change(index={"factory": "SQ8"}),
+    change(bill={"usd_per_month": "a lot", "low": "1", "high": "1", "lines": []}),
+    lambda path: path.write_text("null"),
+])  # fmt: skip
+def test_a_file_that_never_was_a_recommendation_is_a_clear_error(tmp_path, damage):
+    """Content that no sweep writes is one message too where its checksum is right."""
+    write_decision(tmp_path, example_run())
+    damage(tmp_path / RECOMMENDATION_FILE)
+    reseal(tmp_path)
+    with pytest.raises(ArtifactError, match=r"The run in .* is damaged: .*Sweep again"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        (RUN_FILE, change(k=5), "run.json was changed, it does not match its own SHA-256"),
+        (RUN_FILE, change(sha256="0" * 64), "run.json was changed, it does not match its own SHA-256"),
+        (RUN_FILE, change(sha256=None), "run.json has no checksums, so an earlier version"),
+        (RUN_FILE, change(files=None), "run.json has no checksums"),
+        (
+            RECOMMENDATION_FILE,
+            change(target="elsewhere"),
+            "recommendation.json was changed, its SHA-256 is not the one",
+        ),
+        (RECOMMENDATION_FILE, Path.unlink, "recommendation.json is missing"),
+        (TRIALS_FILE, flip_one_bit, "trials.parquet was changed"),
+        (TRIALS_FILE, Path.unlink, "trials.parquet is missing"),
+    ],
+)
+def test_a_changed_file_is_told_by_its_checksum(tmp_path, name, damage, said):
+    """A single changed figure is noticed, and the message says in which file."""
+    write_decision(tmp_path, example_run())
+    damage(tmp_path / name)
+    with pytest.raises(ArtifactError, match=re.escape(said)):
+        read_run(tmp_path)
+
+
+def test_run_json_may_be_laid_out_anew(tmp_path):
+    """The checksum of run.json is of its content: other spaces and another order of keys change nothing."""
+    write_decision(tmp_path, example_run())
+    info = json.loads((tmp_path / RUN_FILE).read_text(encoding="utf-8"))
+    (tmp_path / RUN_FILE).write_text(json.dumps(dict(reversed(info.items()))), encoding="utf-8")
+    assert read_run(tmp_path).info == example_run().info
 
 
 def test_pretty_json_is_for_people():

@@ -22,6 +22,7 @@ from ragopt.records import (
     Trial,
     TrialResult,
 )
+from ragopt.sweep.run_seal import check_seal, checked_bytes, sealed_info, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -229,11 +230,15 @@ def write_decision(folder: Path, run: Run) -> None:
     Raises:
         StorageError: the folder cannot be written.
     """
+    files: dict[str, bytes | str] = {
+        TRIALS_FILE: trials_parquet(run.trials),
+        RECOMMENDATION_FILE: pretty_json(recommendation_json(run.recommendation)),
+    }
     with storage_errors(folder / RUN_FILE):
         (folder / RUN_FILE).unlink(missing_ok=True)
-    write_atomically(folder / TRIALS_FILE, trials_parquet(run.trials))
-    write_atomically(folder / RECOMMENDATION_FILE, pretty_json(recommendation_json(run.recommendation)))
-    write_atomically(folder / RUN_FILE, pretty_json(run.info))
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    write_atomically(folder / RUN_FILE, pretty_json(sealed_info(run.info, files)))
 
 
 def read_run(folder: Path) -> Run:
@@ -241,8 +246,9 @@ def read_run(folder: Path) -> Run:
 
     Raises:
         InputError: there is no finished run in this folder.
-        ArtifactError: it was written by another version, or a file of it is damaged.
+        ArtifactError: it was written by another version, or a file of it is missing, changed or damaged.
     """
+    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
     import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when first used
 
     if not (folder / RUN_FILE).is_file():
@@ -253,10 +259,11 @@ def read_run(folder: Path) -> Run:
         if info["schema"] != SCHEMA:
             raise ArtifactError(f"{folder / RUN_FILE} has schema {info['schema']}", allowed=f"{SCHEMA}",
                                 next_step="Read it with the version of ragopt that wrote it")  # fmt: skip
-        rows = pq.read_table(folder / TRIALS_FILE, page_checksum_verification=True).to_pylist()
-        results = tuple(_result_of(row) for row in rows)
-        recommendation = _recommendation_of(json.loads((folder / RECOMMENDATION_FILE).read_text(encoding="utf-8")))
+        files = check_seal(folder, RUN_FILE, info)
+        trials = pa.BufferReader(checked_bytes(folder, TRIALS_FILE, files))
+        results = tuple(_result_of(row) for row in pq.read_table(trials, page_checksum_verification=True).to_pylist())
+        recommendation = _recommendation_of(json.loads(checked_bytes(folder, RECOMMENDATION_FILE, files)))
     except DAMAGE as error:
         why = " ".join(str(error).split())
         raise ArtifactError(f"The run in {folder} is damaged: {why}", next_step="Sweep again") from error
-    return Run(str(folder), info, results, recommendation)
+    return Run(str(folder), unsealed(info), results, recommendation)
