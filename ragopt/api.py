@@ -80,13 +80,13 @@ def sweep(corpus: str | Path | None = None, *, progress: Progress | None = None,
 
 def draw_report(run: Run, progress: Progress) -> None:
     """Draw ``report.html`` and ``frontier.png`` into a run folder."""
-    from ragopt.report.charts import frontier_chart  # noqa: PLC0415 - loaded when first used
+    from ragopt.report.charts import frontier_picture  # noqa: PLC0415 - loaded when first used
     from ragopt.report.page import write_page  # noqa: PLC0415 - loaded when first used
     from ragopt.report.pictures import write_png  # noqa: PLC0415 - loaded when first used
 
     report = progress.phase("report", "Drawing the report")
     folder = Path(run.folder)
-    write_png(frontier_chart(run), folder / PICTURE_FILE)
+    write_png(frontier_picture(run), folder / PICTURE_FILE)
     report(1, 2)
     write_page(run, folder / REPORT_FILE)
     report(2, 2)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 import struct
 import xml.etree.ElementTree as ET
 
@@ -10,15 +12,21 @@ from hypothesis import strategies as st
 from ragopt.errors import StorageError
 from ragopt.records import Space
 from ragopt.report.axes import cost_scale, linear_ticks, log_ticks, quality_scale
-from ragopt.report.charts import frontier_chart
+from ragopt.report.charts import frontier_chart, frontier_picture
 from ragopt.report.frame import frame_of, point_labels, space_labels, taken_boxes
 from ragopt.report.info import axis_named, cost_axis, frontier_points, quality_limit
 from ragopt.report.labels import Box, Label, place_along, place_labels
 from ragopt.report.palette import CHROME_DARK, SERIES, dark_twins, space_colours
-from ragopt.report.pictures import svg_text, write_png, write_svg
+from ragopt.report.pictures import drawn_size, png_bytes, svg_text, write_png, write_svg
 from tests.report_example import example_run, hostile_run, nothing_fits_run, small_run, two_model_run
 
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+def chart_rows(chart) -> list[dict[str, object]]:
+    """The rows that a chart's marks are drawn from."""
+    spec = chart.to_dict()
+    return json.loads(spec["datasets"][spec["data"]["name"]])
 
 
 def svg_texts(svg: str) -> list[str]:
@@ -42,7 +50,7 @@ def test_chart_holds_every_measured_trial_with_its_figures():
     """The chart's data are the frontier points, one row each, with exactly their numbers."""
     run = example_run()
     points = frontier_points(run, quality="recall_vs_exact@10")
-    rows = frontier_chart(run).to_dict()["data"]["values"]
+    rows = chart_rows(frontier_chart(run))
     assert [(row["trial"], row["quality"], row["low"], row["high"], row["cost"]) for row in rows] == [
         (p.trial, p.quality.value, p.quality.low, p.quality.high, float(p.usd_per_month)) for p in points
     ]
@@ -104,6 +112,26 @@ def test_picture_in_a_place_that_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="--out"):
         write_svg(frontier_chart(example_run()), tmp_path / "file" / "pictures" / "frontier.svg")
+
+
+@pytest.mark.parametrize("build", [example_run, small_run, two_model_run, hostile_run])
+def test_the_picture_is_sixteen_to_nine(build):
+    """frontier.png has 1,200 by 675 chart units whatever the length of names and numbers, two pixels each."""
+    chart = frontier_picture(build())
+    assert drawn_size(chart) == (1200, 675)
+    assert struct.unpack(">II", png_bytes(chart)[16:24]) == (2400, 1350)
+
+
+def test_marks_carry_their_trials_tag():
+    """For the page every mark and every interval has its trial's tag; elsewhere there is none."""
+    run = example_run()
+    tags = {str(one.trial): f"trial-{row}" for row, one in enumerate(run.trials)}
+    svg = svg_text(frontier_chart(run, tags=tags, legend=None))
+    drawn = re.findall(r'<(line|path) aria-label="(trial-[0-9]+)"', svg)
+    wanted = sorted(tags[point.trial] for point in frontier_points(run, quality="recall_vs_exact@10"))
+    for kind in ("line", "path"):
+        assert sorted(tag for found, tag in drawn if found == kind) == wanted
+    assert "aria-label" not in svg_text(frontier_chart(run))
 
 
 @pytest.mark.parametrize("run", [example_run(), small_run(), two_model_run()], ids=["usd", "ram", "two models"])
@@ -207,8 +235,8 @@ def test_legend_labels_keep_the_dimension_and_stay_distinct():
 
 def test_chart_on_the_other_axis():
     """The axis may be asked for by name."""
-    chart = frontier_chart(example_run(), axis=axis_named("ram_bytes_per_vector")).to_dict()
-    assert {row["cost"] for row in chart["data"]["values"]} >= {8.0, 1024.0}
+    chart = frontier_chart(example_run(), axis=axis_named("ram_bytes_per_vector"))
+    assert {row["cost"] for row in chart_rows(chart)} >= {8.0, 1024.0}
 
 
 def test_picture_is_the_same_every_time():

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ragopt.report import palette
 from ragopt.report.labels import FONT_SIZE
 
 if TYPE_CHECKING:
     import altair as alt
+
+Align = Literal["left", "center", "right"]
+
+PIXELS_PER_CHARACTER = 6.3
+"""Average width of a character of 12 px text."""
 
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 """Liberation Sans comes with vl-convert and has Arial's widths, so that pictures and page break lines alike."""

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.bill.decisions.target import durable
 from ragopt.report import palette
-from ragopt.report.chart_style import styled
-from ragopt.report.charts import PIXELS_PER_CHARACTER, Align
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, styled
 from ragopt.report.crossover_frame import ChangeNote, CrossoverFrame, change_notes, frame_of, spread
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Label, mark_box, place_labels
 from ragopt.report.pictures import picture_writer

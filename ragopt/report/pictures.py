@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import write_atomically
 from ragopt.errors import InputError
@@ -24,11 +25,24 @@ def vega_lite_version() -> str:
     return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 
+def _spec(chart: alt.LayerChart) -> dict[str, Any]:
+    """A chart as Vega-Lite; checking it against the schema takes half of the time of a report, and tests do it."""
+    return chart.to_dict(validate=False)
+
+
 def svg_text(chart: alt.LayerChart) -> str:
     """Render a chart as SVG."""
     import vl_convert  # noqa: PLC0415 - loaded when first used
 
-    return str(vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=vega_lite_version(), allowed_base_urls=[]))
+    return str(vl_convert.vegalite_to_svg(_spec(chart), vl_version=vega_lite_version(), allowed_base_urls=[]))
+
+
+def drawn_size(chart: alt.LayerChart) -> tuple[int, int]:
+    """Width and height of a chart in chart units, with axes, legend and title, as it is drawn."""
+    found = re.search(r'<svg[^>]* width="([0-9.]+)" height="([0-9.]+)"', svg_text(chart))
+    if found is None:
+        raise ValueError("vl-convert rendered an SVG without a size")
+    return round(float(found[1])), round(float(found[2]))
 
 
 def png_bytes(chart: alt.LayerChart, *, scale: float = PNG_SCALE) -> bytes:
@@ -36,7 +50,7 @@ def png_bytes(chart: alt.LayerChart, *, scale: float = PNG_SCALE) -> bytes:
     import vl_convert  # noqa: PLC0415 - loaded when first used
 
     return bytes(
-        vl_convert.vegalite_to_png(chart.to_dict(), vl_version=vega_lite_version(), scale=scale, allowed_base_urls=[])
+        vl_convert.vegalite_to_png(_spec(chart), vl_version=vega_lite_version(), scale=scale, allowed_base_urls=[])
     )
 
 

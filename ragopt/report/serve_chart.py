@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragopt.report import palette
-from ragopt.report.chart_style import styled
-from ragopt.report.charts import PIXELS_PER_CHARACTER, Align
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, styled
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Box, Label, place_labels
 from ragopt.report.pictures import picture_writer
 from ragopt.report.serve_frame import ServeFrame, drawn_row, frame_of, limit_box, name_of, rows_of, taken_boxes

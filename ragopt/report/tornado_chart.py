@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ragopt.errors import InputError
 from ragopt.report import palette
 from ragopt.report.axes import AxisScale, linear_ticks
-from ragopt.report.chart_style import styled
-from ragopt.report.charts import PIXELS_PER_CHARACTER
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, styled
 from ragopt.report.labels import FONT_SIZE
 from ragopt.report.pictures import picture_writer
 from ragopt.report.words import shown, usd_text
