@@ -131,7 +131,7 @@ def test_marks_carry_their_trials_tag():
     wanted = sorted(tags[point.trial] for point in frontier_points(run, quality="recall_vs_exact@10"))
     for kind in ("line", "path"):
         assert sorted(tag for found, tag in drawn if found == kind) == wanted
-    assert "aria-label" not in svg_text(frontier_chart(run))
+    assert 'aria-roledescription="rule mark"' not in svg_text(frontier_chart(run))
 
 
 @pytest.mark.parametrize("run", [example_run(), small_run(), two_model_run()], ids=["usd", "ram", "two models"])

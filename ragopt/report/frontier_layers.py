@@ -155,7 +155,7 @@ def _legend_boxes(
     beside = {"orient": "top", "columns": 3} if side == "bottom" else {}
     n_columns = max(1, int(frame.width / (longest * PIXELS_PER_CHARACTER + 30))) if side == "bottom" else 1
     of_space = alt.Legend(title="space: model@dimension:reduction", symbolType="circle", columns=n_columns, **common)
-    ink = {"symbolFillColor": palette.INK, "symbolStrokeColor": palette.INK}
+    ink: dict[str, Any] = {"symbolFillColor": palette.INK, "symbolStrokeColor": palette.INK}
     return of_space, alt.Legend(title="codec", **ink, **(common | beside))
 
 
