@@ -38,7 +38,7 @@ FAINT = 0.38
 
 TIERS = ("rescored", "codes only")
 
-BARS, LIMIT, LIMIT_TEXT = "bars", "limit", "limit-text"
+BARS, LIMIT, LIMIT_TEXT = "bars", "limit", "limit_text"
 """Names of layers, which Vega writes into the class of their group (`bars_marks`), for the page's script."""
 
 
@@ -214,7 +214,7 @@ def _text(lines: Sequence[str], colour: str, box: Box, align: Align, *, name: st
     halo = alt.Chart(one).mark_text(**style, color=palette.PAPER, stroke=palette.PAPER, strokeWidth=4)
     text = alt.Chart(one).mark_text(**style, color=colour)
     if name:
-        halo, text = halo.properties(name=f"{name}-halo"), text.properties(name=name)
+        halo, text = halo.properties(name=f"{name}_halo"), text.properties(name=name)
     there = _pixel(x, box.top)
     return [halo.encode(*there), text.encode(*there)]
 

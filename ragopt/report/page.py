@@ -1,4 +1,4 @@
-"""The self-contained report page: one HTML file, no script, nothing fetched.
+"""The self-contained report page: one HTML file with one script of ours, nothing fetched.
 
 The template states the layout; this file gathers what it shows. Every value goes through `shown` and jinja2's
 autoescape, except the charts (rendered here, from escaped text) and the verbatim code lines.
@@ -6,9 +6,11 @@ autoescape, except the charts (rendered here, from escaped text) and the verbati
 
 from __future__ import annotations
 
-import re
+import base64
+import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +18,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ragopt.artifacts import write_atomically
+from ragopt.bill.targets import ram_bytes_per_vector_at
 from ragopt.choose import cheapest_bill
 from ragopt.report import palette, words
-from ragopt.report.charts import frontier_chart
 from ragopt.report.faiss_lines import lines_of_run
 from ragopt.report.figure import Figure, NoFigure, Table
 from ragopt.report.figures import FIGURES, figure_of
-from ragopt.report.frame import caption
+from ragopt.report.frontier_view import frontier_view
 from ragopt.report.info import (
-    CostAxis,
-    axis_named,
     cost_axis,
     default_quality,
     frontier,
@@ -33,22 +33,17 @@ from ragopt.report.info import (
     is_synthetic,
     quality_names,
 )
+from ragopt.report.inline_svg import inline_svg
 from ragopt.report.pictures import svg_text
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
     from ragopt.records import Run, TrialResult
 
-TEMPLATE = "report.html.j2"
-
-NARROW = {"width": 270, "height": 320}
-"""Plot pixels that leave room for the axis on a phone of 390 px, the narrowest common one."""
+TEMPLATE, SCRIPT = "report.html.j2", "report.js"
 
 SHOWN_TRIALS = 1_000
-"""Rows of the table of all trials; more belong to trials.parquet, and the page stays under 1.5 MB."""
-
-CHART_CHARACTERS = 600_000
-"""Size that all charts together may reach before the optional ones are left out."""
+"""Rows of the table of all trials; more belong to trials.parquet: the page stays under 3 MB."""
 
 
 def write_page(run: Run, path: Path) -> None:
@@ -104,24 +99,23 @@ def _verbatim(text: str) -> Markup:
 def _context(run: Run) -> dict[str, Any]:
     quality, axis = default_quality(run), cost_axis(run)
     points = frontier_points(run, quality=quality, axis=axis)
-    other = axis_named("usd_per_month" if axis.name == "ram_bytes_per_vector" else "ram_bytes_per_vector")
-    others = frontier_points(run, quality=quality, axis=other)
     recommendation = run.recommendation
-    # One bill for all would draw a single column: the caption says it better.
-    charts = _charts(run, (axis, other) if len({point.cost(other.name) for point in others}) > 1 else (axis,))
+    script = script_text()
     return {
         "run": run,
         "info": run.info,
         "recommendation": recommendation,
         "synthetic": words.SYNTHETIC if is_synthetic(run) else "",
         "words": words,
+        "ram_at_target": ram_bytes_per_vector_at,
         "headline": words.headline(recommendation),
         "quality_name": quality,
         "quality_names": quality_names(run),
         "axis": axis,
-        "caption": caption(run, points, axis, quality),
-        "charts": charts,
-        "other_caption": caption(run, others, other, quality),
+        "frontier_view": frontier_view(run),
+        "script": Markup(script),  # noqa: S704 - a file of the package
+        "script_hash": script_hash(script),
+        "rows": {result.trial: row for row, result in enumerate(run.trials)},
         "frontier": frontier(run, quality=quality, axis=axis),
         "n_points": len(points),
         "finalists": [result for result in run.trials if result.confirmed],
@@ -135,6 +129,16 @@ def _context(run: Run) -> dict[str, Any]:
         "twins": palette.dark_twins([point.space for point in points]),
         "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES},
     }
+
+
+def script_text() -> str:
+    """The page's script, a file of the package."""
+    return files("ragopt.report").joinpath("templates", SCRIPT).read_text(encoding="utf-8")
+
+
+def script_hash(script: str) -> str:
+    """What a Content-Security-Policy allows a script by: `sha256-` and the base64 of its SHA-256."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,43 +162,6 @@ def shown_figure(figure: Figure | NoFigure) -> ShownFigure:
         for size in ("wide", "narrow")
     )
     return ShownFigure(figure.title, figure.caption, table=figure.table, wide=wide, narrow=narrow)
-
-
-def _charts(run: Run, axes: tuple[CostAxis, ...]) -> dict[str, Markup]:
-    """The charts by name; `wide` is always there, the others as long as the page stays small."""
-    plans: dict[str, dict[str, Any]] = {}
-    for prefix, axis in zip(("", "other_"), axes, strict=False):
-        plans[f"{prefix}wide"] = {"axis": axis}
-        plans[f"{prefix}narrow"] = {"axis": axis, "legend": "bottom", **NARROW}
-    charts: dict[str, Markup] = {}
-    for name, plan in plans.items():
-        svg = inline_svg(svg_text(frontier_chart(run, titled=False, **plan)), name)
-        if charts and sum(map(len, charts.values())) + len(svg) > CHART_CHARACTERS:
-            break
-        charts[name] = svg
-    return charts
-
-
-def inline_svg(svg: str, name: str) -> Markup:
-    """Fit a rendered SVG into a page: no declared size, ids of its own, short numbers, no role of its own.
-
-    Args:
-        svg: what vl-convert rendered, which escapes its text.
-        name: prefix that keeps ids apart from other charts on the page.
-    """
-    head, mark, body = svg.partition(">")
-    box = re.search(r'viewBox="[-0-9. ]+"', head)
-    width = re.search(r'width="([0-9.]+)"', head)
-    if box is None or width is None:
-        raise ValueError("vl-convert rendered an SVG without a viewBox")
-    # Only tags are rewritten: text between them may hold names that look like attributes.
-    parts = re.split(r"(<[^>]*>)", body)
-    for position in range(1, len(parts), 2):
-        tag = re.sub(r' (?:aria-[a-z]+|role|pointer-events)="[^"]*"', "", parts[position])
-        tag = re.sub(r'(id="|url\(#)', rf"\g<1>{name}-", tag)
-        parts[position] = re.sub(r"(\d+\.\d{2})\d+", r"\1", tag)
-    start = f'<svg {box[0]} style="max-width:{float(width[1]):.0f}px" aria-hidden="true" focusable="false"{mark}'
-    return Markup(start + "".join(parts))  # noqa: S704 - rendered from escaped text by vl-convert
 
 
 def _rows(run: Run) -> list[tuple[TrialResult, Any]]:
