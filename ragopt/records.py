@@ -40,12 +40,19 @@ class Space:
         """Return the printed form, which `parse` reads back."""
         return f"{self.model}@{self.dim}:{self.reduction}"
 
+    @staticmethod
+    def is_printed(text: str) -> bool:
+        """Tell whether `parse` reads this text."""
+        model, _, rest = text.strip().rpartition("@")
+        dim, _, reduction = rest.partition(":")
+        return bool(model) and dim.isdecimal() and int(dim) > 0 and reduction in get_args(Reduction)
+
     @classmethod
     def parse(cls, text: str) -> Space:
         """Read the printed form back. Raises SpecError on any other text."""
-        model, at, rest = text.strip().rpartition("@")
-        dim, colon, reduction = rest.partition(":")
-        if not (at and colon and model and dim.isdecimal() and int(dim) > 0 and reduction in get_args(Reduction)):
+        model, _, rest = text.strip().rpartition("@")
+        dim, _, reduction = rest.partition(":")
+        if not cls.is_printed(text):
             raise SpecError(
                 f"Cannot read the space {text!r}",
                 allowed="model@dim:reduction with reduction none, trunc, pca or joint",
@@ -76,14 +83,16 @@ class Trial:
     @classmethod
     def parse(cls, text: str) -> Trial:
         """Read the printed form back. Raises SpecError on any other text."""
-        parts = [part.strip() for part in text.split(TRIAL_SEPARATOR.strip())]
-        if len(parts) not in (2, 3) or not all(parts):
-            raise SpecError(
-                f"Cannot read the trial {text!r}",
-                allowed="space | factory or space | factory | search",
-                next_step="Write it like wordllama@256:none | PQ64np,Refine(SQ8) | k_factor_rf=10",
-            )
-        return cls(Space.parse(parts[0]), *parts[1:])
+        # From the right: the name of a model may hold the separator, the other parts never do.
+        for n_after in (1, 2):
+            space, *after = (part.strip() for part in text.rsplit(TRIAL_SEPARATOR.strip(), n_after))
+            if len(after) == n_after and all(after) and Space.is_printed(space):
+                return cls(Space.parse(space), *after)
+        raise SpecError(
+            f"Cannot read the trial {text!r}",
+            allowed="space | factory or space | factory | search",
+            next_step="Write it like wordllama@256:none | PQ64np,Refine(SQ8) | k_factor_rf=10",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ragopt.errors import SpecError
 from ragopt.records import Bill, Quality, Reduction, Space, Trial
 from tests.helpers import a_result
 
-MODELS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9@:/._-]{0,30}", fullmatch=True)
+MODELS = st.from_regex(r'[A-Za-z0-9][A-Za-z0-9@:/.|<" _-]{0,30}', fullmatch=True)
 SPACES = st.builds(Space, MODELS, st.integers(1, 10**6), st.sampled_from(get_args(Reduction)))
 FACTORIES = st.sampled_from(["Flat", "IVF1024,PQ64x4fs,Refine(SQ8)", "PCAR128,PQ16np,Refine(SQfp16)", "RaBitQ4"])
 SEARCHES = st.sampled_from(["", "nprobe=16", "nprobe=16,k_factor_rf=10"])

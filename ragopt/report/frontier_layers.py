@@ -129,15 +129,17 @@ def _legends(
     of_space, of_codec = _legend_boxes(frame, side, max(len(name) for name in colours))
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
     colour = alt.Stroke("space:N", scale=scale, legend=of_space)
-    shapes = alt.Scale(domain=codecs, range=[SHAPES.get(codec, OTHER_SHAPE) for codec in codecs])
+    shapes = alt.Scale(
+        domain=[shown(codec) for codec in codecs], range=[SHAPES.get(codec, OTHER_SHAPE) for codec in codecs]
+    )
     shape = alt.Shape("codec:N", scale=shapes, legend=of_codec)
     tier = alt.FillOpacity("tier:N", scale=alt.Scale(domain=list(TIERS), range=[1.0, 0.0]), legend=None)
     return colour, alt.Fill("space:N", scale=scale, legend=None), shape, tier
 
 
 def codec_order(points: Sequence[FrontierPoint]) -> list[str]:
-    """Codecs as they are shown, those with a shape of their own first."""
-    return sorted({shown(point.codec) for point in points}, key=lambda codec: (codec not in SHAPES, codec))
+    """Codecs by name, those with a shape of their own first."""
+    return sorted({point.codec for point in points}, key=lambda codec: (codec not in SHAPES, codec))
 
 
 def _legend_boxes(

@@ -13,7 +13,7 @@ from ragopt.report import palette
 from ragopt.report.charts import frontier_chart
 from ragopt.report.frame import caption, frame_of, space_labels
 from ragopt.report.frontier_layers import codec_order
-from ragopt.report.info import axis_named, cost_axis, default_quality, frontier_points, quality_limit
+from ragopt.report.info import axis_named, codec_of, cost_axis, default_quality, frontier_points, quality_limit
 from ragopt.report.inline_svg import TAG, inline_svg
 from ragopt.report.pictures import svg_text
 from ragopt.report.what_if import what_if
@@ -39,14 +39,14 @@ class Chip:
 
     Attributes:
         kind: `space` or `codec`.
-        name: as the trials carry it.
+        row: of its name among those of the script's numbers.
         label: as it is shown.
         colour: of its mark.
         symbol: path of its mark around 0, 0; empty for a disc.
     """
 
     kind: str
-    name: str
+    row: int
     label: str
     colour: str
     symbol: str = ""
@@ -105,10 +105,8 @@ def frontier_view(run: Run) -> FrontierView:
             for name, frame in frames.items()
         }
     }  # fmt: skip
-    return FrontierView(
-        views, _chips(run, points[axis.name], views[0].wide), tuple(numbers["ratios"]), numbers["limits"],
-        script_json(numbers),
-    )  # fmt: skip
+    chips = _chips(run, points[axis.name], views[0].wide)
+    return FrontierView(views, chips, tuple(numbers["ratios"]), numbers["limits"], script_json(numbers))
 
 
 def _scale(scale: AxisScale) -> dict[str, Any]:
@@ -140,12 +138,15 @@ def _chips(run: Run, points: Sequence[FrontierPoint], svg: str) -> tuple[Chip, .
     """Spaces with their colours, codecs with their shapes as they are drawn."""
     labels = space_labels([point.space for point in points])
     colours = palette.space_colours([point.space for point in points])
-    spaces = [Chip("space", shown(name), labels[name], colours[name][0]) for name in colours]
+    spaces = list(dict.fromkeys(str(result.trial.space) for result in run.trials))
+    codecs = list(dict.fromkeys(codec_of(result.trial.factory) for result in run.trials))
     paths = dict(re.findall(r'<path data-t="([0-9]+)"[^>]* d="([^"]+)"', svg))
     rows = {str(result.trial): str(row) for row, result in enumerate(run.trials)}
-    symbols = {shown(point.codec): paths[rows[point.trial]] for point in points}
-    codecs = [Chip("codec", name, name, palette.INK, symbols[name]) for name in codec_order(points)]
-    return (*spaces, *codecs)
+    symbols = {point.codec: paths[rows[point.trial]] for point in points}
+    return (
+        *(Chip("space", spaces.index(name), labels[name], light) for name, (light, _) in colours.items()),
+        *(Chip("codec", codecs.index(name), shown(name), palette.INK, symbols[name]) for name in codec_order(points)),
+    )
 
 
 def script_json(value: object) -> Markup:

@@ -31,9 +31,10 @@ its interval needs the scores of every query."""
 def what_if(run: Run) -> dict[str, Any]:
     """Give what the page's script decides from, as JSON values.
 
-    Trials stand in grid order. What decides is exact: `value` and `low` of recall_vs_exact@k, bytes, money in whole
-    cents, `place` among the printed names (the last tie), and `ndcg_short`, by how much every ratio of `ratios` is
-    missed (absent without judgements). What is only shown is text, as it stands everywhere else.
+    Trials stand in grid order; `space` and `codec` are places in the lists of these names. What decides is exact:
+    `value` and `low` of recall_vs_exact@k, bytes, money in whole cents, `place` among the printed names (the last tie),
+    and `ndcg_short`, by how much every ratio of `ratios` is missed (absent without judgements). What is only shown is
+    text, as it stands everywhere else.
 
     Raises:
         ArtifactError: a bill is not in whole cents.
@@ -43,6 +44,8 @@ def what_if(run: Run) -> dict[str, Any]:
     ratios = tuple(sorted({*RATIOS, own})) if own is not None else RATIOS
     short = ndcg_shortfalls(run.trials, ratios)
     places = {name: place for place, name in enumerate(sorted(str(result.trial) for result in run.trials))}
+    spaces = list(dict.fromkeys(str(result.trial.space) for result in run.trials))
+    codecs = list(dict.fromkeys(codec_of(result.trial.factory) for result in run.trials))
     chosen = next(row for row, result in enumerate(run.trials) if result.trial == run.recommendation.trial)
     return {
         "quality": default_quality(run),
@@ -54,20 +57,23 @@ def what_if(run: Run) -> dict[str, Any]:
         "status": run.recommendation.status,
         "recommended": chosen,
         "n_dropped": sum(result.status == "dropped" for result in run.trials),
+        "space": [shown(name) for name in spaces],
+        "codec": [shown(name) for name in codecs],
         "trials": [
-            _trial(result, places[str(result.trial)], short[row] if short else None, default_quality(run))
+            _trial(result, short[row] if short else None, default_quality(run)) | {
+                "place": places[str(result.trial)],
+                "space": spaces.index(str(result.trial.space)),
+                "codec": codecs.index(codec_of(result.trial.factory)),
+            }
             for row, result in enumerate(run.trials)
         ],
     }  # fmt: skip
 
 
-def _trial(result: TrialResult, place: int, short: Sequence[float] | None, decisive: str) -> dict[str, Any]:
+def _trial(result: TrialResult, short: Sequence[float] | None, decisive: str) -> dict[str, Any]:
     bill, sizes, latency = cheapest_bill(result), result.index_bytes, result.latency
     found: dict[str, Any] = {
         "name": shown(str(result.trial)),
-        "place": place,
-        "space": shown(str(result.trial.space)),
-        "codec": shown(codec_of(result.trial.factory)),
         "status": result.status,
         "exact": is_exact(result.trial),
         "confirmed": result.confirmed,

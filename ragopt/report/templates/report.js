@@ -148,7 +148,7 @@ function command() {
 }
 
 function facts(trial) {
-  const found = [["Space", trial.space], ["Codec", trial.codec]];
+  const found = [["Space", data.space[trial.space]], ["Codec", data.codec[trial.codec]]];
   const bound = trial.upper_bound && !trial.confirmed ? ", an upper bound" : "";
   found.push(["Status", `${trial.status}; ${trial.confirmed ? "measured on a built index" : `estimated${bound}`}`]);
   for (const one of trial.qualities) found.push(["Quality", one]);
@@ -257,6 +257,7 @@ function place() {
     most.setAttribute("aria-valuetext", limits.max_usd === null ? "no limit" : `at most USD ${limits.max_usd}`);
     most.firstElementChild.textContent = limits.max_usd === null ? "no limit" : `≤ ${limits.max_usd}`;
     most.classList.toggle("unset", limits.max_usd === null);
+    most.classList.toggle("at-end", across > 0.9);
   }
 }
 
@@ -401,7 +402,7 @@ function applyFilter() {
   const n = drawn.filter((row) => shown[row]).length;
   byId("filter-count").textContent = n === drawn.length ? `All ${n} trials are shown.` : `${n} of ${drawn.length} trials are shown.`;
   for (const chip of all(".chip")) {
-    chip.setAttribute("aria-pressed", String(chosen[chip.dataset.kind].has(chip.dataset.name)));
+    chip.setAttribute("aria-pressed", String(chosen[chip.dataset.kind].has(Number(chip.dataset.row))));
   }
   byId("filter-all").disabled = chosen.space.size + chosen.codec.size === 0;
   pinned = null;
@@ -409,8 +410,8 @@ function applyFilter() {
 }
 
 function pick(event) {
-  const { kind, name } = event.currentTarget.dataset;
-  if (!chosen[kind].delete(name)) chosen[kind].add(name);
+  const { kind, row } = event.currentTarget.dataset;
+  if (!chosen[kind].delete(Number(row))) chosen[kind].add(Number(row));
   applyFilter();
 }
 
