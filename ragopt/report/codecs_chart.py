@@ -73,12 +73,12 @@ def _caption(run: Run, points: Sequence[CodecPoint], drawn: Sequence[CodecPoint]
     models = sorted({point.space.model for point in points})
     label = model_labels(models)[run.recommendation.trial.space.model]
     words = (
-        f"{default_quality(run)} of {label} against bytes of codes in RAM (codes, list ids and links, without the "
-        "rescoring tier). Filled, unbroken: rescored by a second tier on disk, at the best depth that was tried; "
-        "hollow, dashed: codes alone. One line per kind of codec: what no other trial of that kind beats."
+        f"{default_quality(run)} of {label} against bytes of codes in RAM, the rescoring tier not counted. Filled: "
+        "rescored from a second tier, at the best depth tried; hollow, dashed: codes alone. One line per kind of codec: what no "
+        "other trial of its kind beats."
     )
     if any(point.is_reduced for point in drawn):
-        words += " Reduced spaces: the best truncation or rotation at each size, against the model at full dimension."
+        words += " Reduced spaces: the best truncation or rotation at each size."
     if any(point.upper_bound for point in drawn):
         words += " \u2264: an upper bound."
     n_left = len(points) - len(drawn)
@@ -121,7 +121,7 @@ def _chart(drawn: Sequence[CodecPoint], quality: str, width: int, caption: str) 
     keys = _keys(drawn)
     full = [point for point in drawn if not point.is_reduced]
     reduced = [point for point in drawn if point.is_reduced]
-    parts = [(f"Full dimension: {quality}", full), (f"Reduced spaces: {quality}", reduced)]
+    parts = [(f"{quality}, full dimension", full), (f"{quality}, reduced spaces", reduced)]
     parts = [part for part in parts if part[1]]
     panels = [
         _panel(part, words, keys, across, width, last=part is parts[-1][1]) for words, part in parts
@@ -173,4 +173,4 @@ def _panel(
     ]
     if any(point.upper_bound for point in points):
         layers.append(upper_bound_layer(x, y))
-    return panel(layers, _rows(points), f"{words}, 95 % interval", (width, HEIGHT))
+    return panel(layers, _rows(points), words, (width, HEIGHT))

@@ -65,19 +65,18 @@ def _caption(run: Run, points: Sequence[DimensionPoint]) -> str:
     counts = sorted({point.recall.n_queries for point in points})
     n_queries = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     words = (
-        "Each mark is one space, by its most exact trial without a rescoring tier (Flat, else SQfp16, else SQ8, else "
-        "the best one; the table names it), so that it shows what the dimension costs, not the codec. "
-        f"{default_quality(run)} compares a model with itself: with exact search at its own full dimension."
+        "Each mark is one space, by its most exact trial without a rescoring tier (Flat, else SQfp16, SQ8, the best; "
+        "see the table): it shows what the dimension costs, not the codec. "
+        f"{default_quality(run)} compares a model with itself at full dimension"
     )
-    if _judged(points):
-        words += " nDCG@10 comes from judgements and compares models too."
-        if any(point.exact_ndcg is not None for point in points):
-            words += " Short bar: what exact search at full dimension scores on the same queries as the mark."
+    words += "; nDCG@10 comes from judgements and compares models too." if _judged(points) else "."
+    if any(point.exact_ndcg is not None for point in points):
+        words += " Short bars: exact search at full dimension on the very queries of the mark."
     if any(point.upper_bound for point in points):
         words += " \u2264: an upper bound."
     kind = SYNTHETIC if is_synthetic(run) else "queries"
     words += f" Lines: 95 % intervals, {n_queries} {kind}"
-    return words + ("; trials dropped early were measured on fewer." if len(counts) > 1 else ".")
+    return words + ("; trials dropped early have fewer." if len(counts) > 1 else ".")
 
 
 def _table(points: Sequence[DimensionPoint], quality: str) -> Table:
@@ -221,4 +220,4 @@ def _panel(
         layers.append(bars.encode(x, alt.Y("exact:Q", title=None)).transform_filter("isValid(datum.exact)"))
     if any(row["upper_bound"] for row in rows):
         layers.append(upper_bound_layer(x, y))
-    return panel(layers, rows, f"{words}, mean with 95 % interval", (width, HEIGHT))
+    return panel(layers, rows, words, (width, HEIGHT))

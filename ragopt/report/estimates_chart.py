@@ -106,7 +106,7 @@ def _keys(rows: Sequence[dict[str, Any]]) -> list[Key]:
     keys = (
         Key(BUILT, palette.SERIES[0][0], "circle"),
         Key(BUILT_CHOSEN, palette.ACCENT, "square"),
-        Key(MEASURED, palette.INK, "diamond", hollow=True),
+        Key(MEASURED, palette.INK, "circle", hollow=True),
     )
     return [key for key in keys if key.name in known]
 
@@ -118,7 +118,7 @@ def _chart(run: Run, points: Sequence[EstimatePoint], width: int, caption: str) 
     x, y = axis_x("estimated", scale, "estimated from shared candidates"), axis_y("value", scale)
     by = key_channels(_keys(rows), width=width, legend=True)
     bars: alt.Chart = alt.Chart().mark_rule(strokeWidth=1.2, opacity=0.55)
-    rings: alt.Chart = alt.Chart().mark_point(size=2.4 * MARK_SIZE, strokeWidth=1.4, opacity=1)
+    rings: alt.Chart = alt.Chart().mark_point(size=3.2 * MARK_SIZE, strokeWidth=1.4, opacity=1)
     dots: alt.Chart = alt.Chart().mark_point(size=MARK_SIZE, filled=True, opacity=1)
     measured = f"datum.series === '{MEASURED}'"
     layers = [

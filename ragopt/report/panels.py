@@ -23,7 +23,13 @@ WIDE, NARROW = 415, 285
 PIXELS_PER_CHARACTER = 6.3
 """Average width of a character of the 12 px text."""
 
-LEGEND_SYMBOL_PIXELS = 34
+BOLD_PIXELS = 7.7
+"""The same of bold text in the widest common font (DejaVu Sans), which a page has where there is no Arial."""
+
+COLUMN_PADDING = 30
+"""Between columns of a legend: names are measured in Arial's widths, and DejaVu Sans is a sixth wider."""
+
+LEGEND_SYMBOL_PIXELS = 24
 
 INTERVAL_OPACITY = 0.75
 MARK_SIZE = 62
@@ -109,7 +115,7 @@ def key_channels(keys: Sequence[Key], *, width: int, legend: bool) -> Channels:
 
     names = [key.name for key in keys]
     longest = max(map(len, names))
-    n_columns = max(1, int(width / (longest * PIXELS_PER_CHARACTER + LEGEND_SYMBOL_PIXELS)))
+    n_columns = max(1, int(width / (longest * PIXELS_PER_CHARACTER + LEGEND_SYMBOL_PIXELS + COLUMN_PADDING)))
     words = (
         alt.Legend(title=None, orient="bottom", columns=n_columns, symbolOpacity=1, labelLimit=width)
         if legend
@@ -149,7 +155,7 @@ def panel(
     """One plot of layers over the same rows, its title along the top in the place of an upright axis title."""
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
-    lines = textwrap.wrap(title, int((size[0] + 30) / PIXELS_PER_CHARACTER), break_on_hyphens=False)
+    lines = textwrap.wrap(title, int((size[0] + 30) / BOLD_PIXELS), break_on_hyphens=False)
     words = alt.TitleParams(
         text=lines, anchor="start", frame="bounds", fontSize=FONT_SIZE, fontWeight="bold", color=palette.INK,
         lineHeight=15, offset=8,
@@ -194,6 +200,7 @@ def stacked(panels: Sequence[alt.LayerChart], *, width: int, title: str = "", ca
         titleFontSize=FONT_SIZE,
         symbolSize=90,
         rowPadding=3,
+        columnPadding=COLUMN_PADDING,
         offset=10,
         padding=0,
     )

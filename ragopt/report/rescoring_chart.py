@@ -73,11 +73,10 @@ def rescoring_figure(run: Run) -> Figure | NoFigure:
 def bill_sentence(run: Run) -> str:
     """What the CPU milliseconds are that the bill charges, by the run's cost model."""
     if run.info["arguments"].get("cost_model") == "scan":
-        return "The CPU ms that the bill charges come from a fixed table (--cost-model scan); none was measured."
+        return "The CPU time that the bill charges comes from a fixed table (--cost-model scan); none was measured."
     return (
-        "The CPU ms that the bill charges are measured where the index was built (filled); elsewhere (hollow) they are "
-        "the bill's estimate: a table of scan costs, scaled by the time of the codes on this machine where it was "
-        "taken."
+        "The CPU time that the bill charges was measured where the index was built (filled); elsewhere (hollow) it is "
+        "the bill's estimate, a table of scan costs times how fast this machine scans such codes."
     )
 
 
@@ -87,15 +86,12 @@ def _caption(run: Run, points: Sequence[DepthPoint], drawn: Sequence[DepthPoint]
     which = "all indexes" if n_lines == n_all else f"{n_lines} of {n_all} indexes"
     words = (
         f"Vectors rescored for a query: k = {k} times k_factor_rf. Drawn: {which} with a rescoring tier: the "
-        "recommended one (square) where it has such a tier, finalists, then the best of a code size, tried at depths "
-        "far apart."
+        "recommended one (square) if it has such a tier, finalists, then the best of a code size."
     )
     if any(point.cpu_ms is not None for point in drawn):
         words += f" {bill_sentence(run)}"
     if any(point.latency for point in drawn):
-        words += (
-            " Rings: p50 of the time of one search, measured on one thread of a built index whose pages are in RAM."
-        )
+        words += " Rings: p50 of one search, measured on one thread of a built index in warm memory."
     if any(point.upper_bound for point in drawn):
         words += " \u2264: an upper bound."
     words += f" Upright lines: 95 % intervals{f', {SYNTHETIC}' if is_synthetic(run) else ''}."
@@ -187,7 +183,7 @@ def _recall_panel(
     ]
     if any(row["upper_bound"] for row in rows):
         layers.append(upper_bound_layer(x, y))
-    return panel(layers, rows, f"{quality}, mean with 95 % interval", (width, HEIGHT))
+    return panel(layers, rows, quality, (width, HEIGHT))
 
 
 def _time_panel(
