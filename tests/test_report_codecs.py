@@ -61,8 +61,8 @@ def test_table_parses_back_to_the_records():
     for row in figure.table.rows:
         point = points[row[0]]
         assert float(row[3].removesuffix(" B")) == point.ram_bytes_per_vector
-        assert float(row[4]) == pytest.approx(point.recall.value, abs=5e-5)
-        assert row[5] == f"[{point.recall.low:.4f}, {point.recall.high:.4f}]"
+        assert row[4] == f"{point.recall.value:.4f} [{point.recall.low:.4f}, {point.recall.high:.4f}]"
+        assert int(row[5]) == point.recall.n_queries
         assert (row[1], row[2]) == (point.codec, "yes" if "Refine" in row[0] else "no")
         assert row[-1] == ("yes" if point.kept and Trial.parse(row[0]).space.model == "m" else "no")
     assert "3 beaten trials and the other models are left to the table." in figure.caption

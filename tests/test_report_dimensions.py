@@ -58,14 +58,15 @@ def test_table_parses_back_to_the_records():
     run = run_of(EXACT, tried("m@4:pca | SQ8", 0.71234, ndcg=0.41, upper_bound=True), tried("m@2:pca | SQ8", 0.5))
     figure = dimensions_figure(run)
     assert isinstance(figure, Figure)
-    assert [column.title for column in figure.table.columns[:3]] == ["Trial", "Dimension", RECALL]
+    assert [column.title for column in figure.table.columns[:3]] == ["Trial", "Dimension", f"{RECALL} [95 %]"]
     for row, point in zip(figure.table.rows, dimension_points(run), strict=True):
         assert Trial.parse(row[0]).space == point.space
-        assert (int(row[1]), float(row[2]), int(row[4])) == (
+        value, interval = row[2].split(" ", 1)
+        assert (int(row[1]), float(value), int(row[3])) == (
             point.space.dim, pytest.approx(point.recall.value, abs=5e-5), point.recall.n_queries
         )  # fmt: skip
-        assert row[3] == f"[{point.recall.low:.4f}, {point.recall.high:.4f}]"
-    assert [row[5] for row in figure.table.rows] == ["0.5000", "0.4100", "not judged"]
+        assert interval == f"[{point.recall.low:.4f}, {point.recall.high:.4f}]"
+    assert [row[4] for row in figure.table.rows] == ["0.5000 [0.4500, 0.5500]", "0.4100 [0.3600, 0.4600]", "not judged"]
     assert [row[-1] for row in figure.table.rows] == ["estimated", "estimated, an upper bound", "estimated"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -11,6 +12,7 @@ from ragopt.report.figure import Figure
 from ragopt.report.figures import figure_of
 from ragopt.report.page import page_html
 from ragopt.report.palette import dark_twins
+from ragopt.report.panels import cut
 from tests.figures_of_runs import SVG, colours, drawn_rows, n_symbols, picture
 from tests.report_example import example_run, hostile_run, two_model_run
 
@@ -35,7 +37,8 @@ def test_every_mark_is_in_the_table(run, name):
     rows = {row[0]: row for row in made(run, name).table.rows}
     for part in drawn_rows(made(run, name)):
         for mark in part:
-            assert f"{mark.get('quality', mark.get('value')):.4f}" in rows[mark["trial"]]
+            figure = f"{mark.get('quality', mark.get('value')):.4f}"
+            assert any(cell.partition(" ")[0] == figure for cell in rows[mark["trial"]])
 
 
 @every_run
@@ -98,3 +101,21 @@ def test_page_shows_all_four_where_they_belong():
         assert len(soup.select(f"#{section} #{name}-figure svg")) == 2
         cells = [[c.get_text() for c in row.find_all(["th", "td"])] for row in soup.select(f"#{name}-numbers tbody tr")]
         assert cells == [list(row) for row in made("one model", name).table.rows]
+        assert soup.select_one(f"#{name}-figure figcaption").get_text() == made("one model", name).caption
+
+
+def test_long_captions_are_not_cut():
+    """A caption of more than 400 characters, where names are cut, stands on the page to its end."""
+    caption = "word " * 200 + "<b>end</b>"
+    long = replace(made("one model", "dimensions"), caption=caption)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ragopt.report.page.figure_of", lambda _run, _name: long)
+        soup = BeautifulSoup(page_html(example_run()), "html.parser")
+    assert soup.select_one("#dimensions-figure figcaption").get_text() == caption
+    assert not soup.select("#dimensions-figure b")
+
+
+def test_cut_names_keep_both_ends():
+    """A long name keeps its start and its end, at the length that it may have; a short one stays."""
+    assert cut("PCAR128,PQ16np,Refine(SQfp16)", 15) == "PCAR128\N{HORIZONTAL ELLIPSIS}SQfp16)"
+    assert cut("SQ8", 15) == "SQ8"

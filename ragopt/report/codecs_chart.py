@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ragopt.report import palette
 from ragopt.report.axes import AxisScale, cost_scale, quality_scale
 from ragopt.report.codecs_info import KINDS, CodecPoint, codec_points
-from ragopt.report.dimensions_chart import figures_words, quality_cells
+from ragopt.report.dimensions_chart import figures_words, quality_cells, quality_columns
 from ragopt.report.dimensions_info import model_labels
 from ragopt.report.figure import Column, Figure, NoFigure, Table
 from ragopt.report.info import default_quality, is_synthetic
@@ -74,8 +74,8 @@ def _caption(run: Run, points: Sequence[CodecPoint], drawn: Sequence[CodecPoint]
     label = model_labels(models)[run.recommendation.trial.space.model]
     words = (
         f"{default_quality(run)} of {label} against bytes of codes in RAM, the rescoring tier not counted. Filled: "
-        "rescored from a second tier, at the best depth tried; hollow, dashed: codes alone. One line per kind of codec: what no "
-        "other trial of its kind beats."
+        "rescored from a second tier, at the best depth tried; hollow, dashed: codes alone. One line per kind of "
+        "codec: what no other trial of its kind beats."
     )
     if any(point.is_reduced for point in drawn):
         words += " Reduced spaces: the best truncation or rotation at each size."
@@ -94,7 +94,7 @@ def _caption(run: Run, points: Sequence[CodecPoint], drawn: Sequence[CodecPoint]
 def _table(points: Sequence[CodecPoint], drawn: Sequence[CodecPoint], quality: str) -> Table:
     columns = (
         Column("Trial"), Column("Codec"), Column("Rescored"), Column("RAM per vector", numeric=True),
-        Column(quality, numeric=True), Column("95 % interval", numeric=True), Column("Queries", numeric=True),
+        *quality_columns(quality),
         Column("Figures"), Column("In the chart"),
     )  # fmt: skip
     shown_trials = {point.trial for point in drawn}

@@ -80,9 +80,9 @@ def _caption(run: Run, points: Sequence[DimensionPoint]) -> str:
 
 
 def _table(points: Sequence[DimensionPoint], quality: str) -> Table:
-    columns = [Column("Trial"), Column("Dimension", numeric=True), *_quality_columns(quality)]
+    columns = [Column("Trial"), Column("Dimension", numeric=True), *quality_columns(quality)]
     if _judged(points):
-        columns += [*_quality_columns("nDCG@10"), Column("Exact search on the same queries", numeric=True)]
+        columns += [*quality_columns("nDCG@10"), Column("Exact search on the same queries", numeric=True)]
     rows = []
     for point in points:
         row = [shown(point.trial), f"{point.space.dim:,}", *quality_cells(point.recall)]
@@ -93,15 +93,16 @@ def _table(points: Sequence[DimensionPoint], quality: str) -> Table:
     return Table((*columns, Column("Figures")), tuple(rows))
 
 
-def _quality_columns(name: str) -> list[Column]:
-    return [Column(name, numeric=True), Column("95 % interval", numeric=True), Column("Queries", numeric=True)]
+def quality_columns(name: str) -> list[Column]:
+    """Heads of the columns that `quality_cells` fills."""
+    return [Column(f"{name} [95 %]", numeric=True), Column("Queries", numeric=True)]
 
 
-def quality_cells(figure: Quality | None) -> tuple[str, str, str]:
-    """Value, interval and number of queries as a table has them; no figures where nothing was measured."""
+def quality_cells(figure: Quality | None) -> tuple[str, str]:
+    """Value with interval, and number of queries, as a table has them; no figures where nothing was measured."""
     if figure is None:
-        return "not judged", "", ""
-    return value_text(figure.value), interval_text(figure), f"{figure.n_queries:,}"
+        return "not judged", ""
+    return f"{value_text(figure.value)} {interval_text(figure)}", f"{figure.n_queries:,}"
 
 
 def figures_words(*, confirmed: bool, upper_bound: bool) -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.report import palette
 from ragopt.report.axes import AxisScale, linear_ticks
+from ragopt.report.dimensions_chart import quality_cells
 from ragopt.report.estimates_info import EstimatePoint, estimate_points, why_no_estimates
 from ragopt.report.figure import Column, Figure, NoFigure, Table
 from ragopt.report.info import default_quality, is_synthetic
 from ragopt.report.panels import MARK_SIZE, Key, axis_x, axis_y, inline, key_channels, panel, plot_width, stacked
-from ragopt.report.words import SYNTHETIC, interval_text, shown, value_text
+from ragopt.report.words import SYNTHETIC, shown, value_text
 
 if TYPE_CHECKING:
     import altair as alt
@@ -66,15 +67,15 @@ def _caption(run: Run, points: Sequence[EstimatePoint]) -> str:
 def _table(points: Sequence[EstimatePoint], quality: str) -> Table:
     columns = (
         Column("Trial"), Column(f"{quality}, estimated", numeric=True), Column("Built, same queries", numeric=True),
-        Column("Estimated minus built", numeric=True), Column("Built, confirmation queries", numeric=True),
-        Column("95 % interval", numeric=True), Column("Queries", numeric=True),
+        Column("Estimated minus built", numeric=True), Column("Built, confirmation queries [95 %]", numeric=True),
+        Column("Queries", numeric=True),
     )  # fmt: skip
     rows = [
         (
             shown(point.trial), value_text(point.estimated),
             "not kept" if point.built is None else value_text(point.built),
             "not kept" if point.gap is None else f"{point.gap:+.4f}",
-            value_text(point.measured.value), interval_text(point.measured), f"{point.measured.n_queries:,}",
+            *quality_cells(point.measured),
         )
         for point in points
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.report import palette
 from ragopt.report.axes import AxisScale, cost_scale, quality_scale
-from ragopt.report.dimensions_chart import figures_words, quality_cells
+from ragopt.report.dimensions_chart import figures_words, quality_cells, quality_columns
 from ragopt.report.figure import Column, Figure, NoFigure, Table
 from ragopt.report.frame import space_labels
 from ragopt.report.info import default_quality, is_synthetic
@@ -103,7 +103,7 @@ def _caption(run: Run, points: Sequence[DepthPoint], drawn: Sequence[DepthPoint]
 def _table(points: Sequence[DepthPoint], quality: str) -> Table:
     columns = (
         Column("Trial"), Column("Vectors rescored", numeric=True), Column("RAM per vector", numeric=True),
-        Column(quality, numeric=True), Column("95 % interval", numeric=True), Column("Queries", numeric=True),
+        *quality_columns(quality),
         Column("CPU ms per query, billed", numeric=True), Column("CPU"), Column("p50 ms, measured", numeric=True),
         Column("Figures"), Column("In the chart"),
     )  # fmt: skip
