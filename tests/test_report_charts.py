@@ -190,6 +190,15 @@ def test_series_colours_can_be_told_from_both_papers():
     assert len(set(SERIES)) == len({light for light, _ in SERIES}) == len({dark for _, dark in SERIES})
 
 
+def test_family_colours_can_be_told_from_both_papers():
+    """The colour of a model's reduction has 3:1 against light and dark paper, and no other of three models has it."""
+    families = [family_colour(n, kind) for n in range(3) for kind in ("none", "trunc", "pca", "joint")]
+    for light, dark in families:
+        assert contrast(light, "#ffffff") >= 3
+        assert contrast(dark, CHROME_DARK["#ffffff"]) >= 3
+    assert len(set(families)) == len({light for light, _ in families}) == 12
+
+
 def test_text_contrast_meets_wcag():
     """Text colours reach 4.5:1 on their paper, in light and dark."""
     for light in ("#1d2433", "#5a6372", "#b4003c"):

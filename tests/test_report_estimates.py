@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ragopt.report.estimates_chart import BUILT, BUILT_CHOSEN, MEASURED, estimates_figure
+from ragopt.report.estimates_chart import BUILT, MEASURED, estimates_figure
 from ragopt.report.estimates_info import estimate_points
 from ragopt.report.figure import Figure, NoFigure
 from tests.figures_of_runs import drawn_rows, run_of, tried
@@ -33,7 +33,8 @@ def test_marks_and_table_hold_the_records_numbers():
     assert isinstance(figure, Figure)
     (rows,) = drawn_rows(figure)
     assert [(row["series"], row["estimated"], row["value"]) for row in rows] == [
-        (MEASURED, 0.97, 0.98), (BUILT, 0.97, 0.9778125), (MEASURED, 0.96, 0.95), (BUILT_CHOSEN, 0.96, 0.944375),
+        (MEASURED, 0.97, 0.98), (BUILT, 0.97, 0.9778125), (MEASURED, 0.96, 0.95),
+        ("the recommended one", 0.96, 0.944375),
         (MEASURED, 0.9, 0.9),
     ]  # fmt: skip
     assert [(row["low"], row["high"]) for row in rows if row["series"] == MEASURED] == [
@@ -56,6 +57,14 @@ def test_diagonal_and_band_lie_one_point_to_each_side():
     assert [(row["below"], row["above"]) for row in band["data"]["values"]] == [
         (low - 0.01, low + 0.01), (high - 0.01, high + 0.01)
     ]  # fmt: skip
+
+
+def test_nothing_is_called_recommended_where_nothing_fits():
+    """When no trial meets the limits the trial that is nearest to them is called the closest one."""
+    run = run_of(*RESULTS, chosen=CHOSEN)
+    run = replace(run, recommendation=replace(run.recommendation, status="nothing_fits"))
+    (rows,) = drawn_rows(estimates_figure(run))
+    assert [row["series"] for row in rows if row["value"] == 0.944375] == ["the closest one"]
 
 
 def test_caption_says_which_queries():

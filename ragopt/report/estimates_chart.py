@@ -11,7 +11,18 @@ from ragopt.report.dimensions_chart import quality_cells
 from ragopt.report.estimates_info import EstimatePoint, estimate_points, why_no_estimates
 from ragopt.report.figure import Column, Figure, NoFigure, Table
 from ragopt.report.info import default_quality, is_synthetic
-from ragopt.report.panels import MARK_SIZE, Key, axis_x, axis_y, inline, key_channels, panel, plot_width, stacked
+from ragopt.report.panels import (
+    MARK_SIZE,
+    Key,
+    axis_x,
+    axis_y,
+    chosen_words,
+    inline,
+    key_channels,
+    panel,
+    plot_width,
+    stacked,
+)
 from ragopt.report.words import SYNTHETIC, shown, value_text
 
 if TYPE_CHECKING:
@@ -28,7 +39,7 @@ N_TICKS = 5
 PADDING = 0.06
 HEIGHT = 300
 
-BUILT, BUILT_CHOSEN, MEASURED = "built, same queries", "the recommended one", "built, confirmation queries"
+BUILT, MEASURED = "built, same queries", "built, confirmation queries"
 
 
 def estimates_figure(run: Run) -> Figure | NoFigure:
@@ -91,22 +102,22 @@ def _scale(points: Sequence[EstimatePoint]) -> AxisScale:
     return AxisScale(low, high, log=False, ticks=tuple(t for t in linear_ticks(low, high, N_TICKS) if 0 <= t <= 1))
 
 
-def _rows(points: Sequence[EstimatePoint]) -> list[dict[str, Any]]:
+def _rows(points: Sequence[EstimatePoint], chosen: str) -> list[dict[str, Any]]:
     rows = []
     for point in points:
         common = {"trial": shown(point.trial), "estimated": point.estimated}
         figure = point.measured
         rows.append(common | {"series": MEASURED, "value": figure.value, "low": figure.low, "high": figure.high})
         if point.built is not None:
-            rows.append(common | {"series": BUILT_CHOSEN if point.is_recommended else BUILT, "value": point.built})
+            rows.append(common | {"series": chosen if point.is_recommended else BUILT, "value": point.built})
     return rows
 
 
-def _keys(rows: Sequence[dict[str, Any]]) -> list[Key]:
+def _keys(rows: Sequence[dict[str, Any]], chosen: str) -> list[Key]:
     known = {row["series"] for row in rows}
     keys = (
         Key(BUILT, palette.SERIES[0][0], "circle"),
-        Key(BUILT_CHOSEN, palette.ACCENT, "square"),
+        Key(chosen, palette.ACCENT, "square"),
         Key(MEASURED, palette.INK, "circle", hollow=True),
     )
     return [key for key in keys if key.name in known]
@@ -115,9 +126,10 @@ def _keys(rows: Sequence[dict[str, Any]]) -> list[Key]:
 def _chart(run: Run, points: Sequence[EstimatePoint], width: int, caption: str) -> alt.LayerChart:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
-    rows, scale, quality = _rows(points), _scale(points), default_quality(run)
+    chosen = f"the {chosen_words(run)} one"
+    rows, scale, quality = _rows(points, chosen), _scale(points), default_quality(run)
     x, y = axis_x("estimated", scale, "estimated from shared candidates"), axis_y("value", scale)
-    by = key_channels(_keys(rows), width=width, legend=True)
+    by = key_channels(_keys(rows, chosen), width=width, legend=True)
     bars: alt.Chart = alt.Chart().mark_rule(strokeWidth=1.2, opacity=0.55)
     rings: alt.Chart = alt.Chart().mark_point(size=3.2 * MARK_SIZE, strokeWidth=1.4, opacity=1)
     dots: alt.Chart = alt.Chart().mark_point(size=MARK_SIZE, filled=True, opacity=1)

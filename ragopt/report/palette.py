@@ -75,14 +75,14 @@ def shade(ramp: Ramp, step: int, n_steps: int) -> str:
 
 
 def family_colour(model_number: int, reduction: Reduction) -> tuple[str, str]:
-    """The light and dark colour of all spaces of one model and one reduction together.
+    """The light and dark colour of all spaces of one model and one reduction together: the middle of their ramps.
 
     Args:
         model_number: place of the model among the sorted ones.
         reduction: kind of the spaces.
     """
     light, dark = RAMPS[model_number % len(RAMPS)][reduction]
-    return shade(light, 0, 1), shade(dark, 0, 1)
+    return shade(light, 1, 3), shade(dark, 1, 3)
 
 
 def sorted_spaces(names: Sequence[str]) -> list[Space]:

@@ -15,6 +15,7 @@ from ragopt.report.words import shown
 if TYPE_CHECKING:
     import altair as alt
 
+    from ragopt.records import Run
     from ragopt.report.axes import AxisScale
 
 WIDE, NARROW = 415, 285
@@ -54,6 +55,11 @@ class Channels:
     stroke: alt.Stroke
     fill: alt.Fill
     shape: alt.Shape
+
+
+def chosen_words(run: Run) -> str:
+    """What the run's decision is called: nothing is recommended where nothing fits."""
+    return "recommended" if run.recommendation.status == "ok" else "closest"
 
 
 def plot_width(*, narrow: bool) -> int:

@@ -17,6 +17,7 @@ from ragopt.report.panels import (
     Key,
     axis_x,
     axis_y,
+    chosen_words,
     cut,
     interval_layer,
     key_channels,
@@ -86,7 +87,7 @@ def _caption(run: Run, points: Sequence[DepthPoint], drawn: Sequence[DepthPoint]
     which = "all indexes" if n_lines == n_all else f"{n_lines} of {n_all} indexes"
     words = (
         f"Vectors rescored for a query: k = {k} times k_factor_rf. Drawn: {which} with a rescoring tier: the "
-        "recommended one (square) if it has such a tier, finalists, then the best of a code size."
+        f"{chosen_words(run)} one (square) if it has such a tier, finalists, then the best of a code size."
     )
     if any(point.cpu_ms is not None for point in drawn):
         words += f" {bill_sentence(run)}"
