@@ -16,7 +16,7 @@ from ragopt.report.charts import frontier_chart, frontier_picture
 from ragopt.report.frame import frame_of, point_labels, space_labels, taken_boxes
 from ragopt.report.info import axis_named, cost_axis, frontier_points, quality_limit
 from ragopt.report.labels import Box, Label, place_along, place_labels
-from ragopt.report.palette import CHROME_DARK, SERIES, dark_twins, space_colours
+from ragopt.report.palette import CHROME_DARK, SERIES, dark_twins, family_colour, space_colours
 from ragopt.report.pictures import drawn_size, png_bytes, svg_text, write_png, write_svg
 from tests.report_example import example_run, hostile_run, nothing_fits_run, small_run, two_model_run
 
@@ -206,7 +206,8 @@ def test_colours_are_told_apart_and_have_dark_twins():
     assert len({light for light, _ in colours.values()}) == len(spaces)
     assert len({dark for _, dark in colours.values()}) == len(spaces)
     series = {light for light, _ in SERIES}
-    assert set(dark_twins(spaces)) == set(CHROME_DARK) | series | {light for light, _ in colours.values()}
+    families = {family_colour(n, kind)[0] for n in range(3) for kind in ("none", "trunc", "pca", "joint")}
+    assert set(dark_twins(spaces)) == set(CHROME_DARK) | series | families | {light for light, _ in colours.values()}
 
 
 def test_series_colours_can_be_told_from_both_papers():
@@ -215,6 +216,15 @@ def test_series_colours_can_be_told_from_both_papers():
         assert contrast(light, "#ffffff") >= 3
         assert contrast(dark, CHROME_DARK["#ffffff"]) >= 3
     assert len(set(SERIES)) == len({light for light, _ in SERIES}) == len({dark for _, dark in SERIES})
+
+
+def test_family_colours_can_be_told_from_both_papers():
+    """The colour of a model's reduction has 3:1 against light and dark paper, and no other of three models has it."""
+    families = [family_colour(n, kind) for n in range(3) for kind in ("none", "trunc", "pca", "joint")]
+    for light, dark in families:
+        assert contrast(light, "#ffffff") >= 3
+        assert contrast(dark, CHROME_DARK["#ffffff"]) >= 3
+    assert len(set(families)) == len({light for light, _ in families}) == 12
 
 
 def test_text_contrast_meets_wcag():

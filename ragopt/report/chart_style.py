@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from ragopt.report import palette
 from ragopt.report.labels import FONT_SIZE
@@ -19,12 +19,19 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 """Liberation Sans comes with vl-convert and has Arial's widths, so that pictures and page break lines alike."""
 
 
-def styled(chart: alt.LayerChart | alt.FacetChart, *, framed: bool = True) -> alt.LayerChart:
-    """Give a layered chart the common look; `framed` draws a line around the plot area."""
-    found: alt.LayerChart = (
-        chart.configure(aria=False, background=palette.PAPER, font=FONT, padding=10)
-        .configure_view(stroke=palette.GRID if framed else None)
-        .configure_axis(
+def styled(chart: alt.LayerChart | alt.FacetChart | alt.VConcatChart, *, framed: bool = True) -> alt.LayerChart:
+    """Give a chart the common look; `framed` draws a line around the plot area."""
+    import altair as alt  # noqa: PLC0415 - loaded when first used
+
+    # Set on a shallow copy: each of Altair's `configure_` methods copies the whole chart, for 20 ms.
+    found = cast("alt.LayerChart", chart.copy(deep=False))
+    found.config = alt.Config(
+        aria=False,
+        background=palette.PAPER,
+        font=FONT,
+        padding=10,
+        view=alt.ViewConfig(stroke=palette.GRID if framed else None),
+        axis=alt.AxisConfig(
             gridColor=palette.GRID,
             domainColor=palette.MUTED,
             tickColor=palette.MUTED,
@@ -33,6 +40,6 @@ def styled(chart: alt.LayerChart | alt.FacetChart, *, framed: bool = True) -> al
             labelFontSize=FONT_SIZE,
             titleFontSize=13,
             titlePadding=10,
-        )
+        ),
     )
     return found

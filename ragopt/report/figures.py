@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from ragopt.records import Run
     from ragopt.report.figure import Figure, MakeFigure, NoFigure
 
-FIGURES: dict[str, str] = {}
+FIGURES: dict[str, str] = {
+    "dimensions": "ragopt.report.dimensions_chart:dimensions_figure",
+    "codecs": "ragopt.report.codecs_chart:codecs_figure",
+    "rescoring": "ragopt.report.rescoring_chart:rescoring_figure",
+    "estimates": "ragopt.report.estimates_chart:estimates_figure",
+}
 """By name, the module and function that make it from a run; imported when it is asked for."""
 
 

@@ -74,6 +74,17 @@ def shade(ramp: Ramp, step: int, n_steps: int) -> str:
     return "#" + "".join(f"{channel:02x}" for channel in channels)
 
 
+def family_colour(model_number: int, reduction: Reduction) -> tuple[str, str]:
+    """The light and dark colour of all spaces of one model and one reduction together: the middle of their ramps.
+
+    Args:
+        model_number: place of the model among the sorted ones.
+        reduction: kind of the spaces.
+    """
+    light, dark = RAMPS[model_number % len(RAMPS)][reduction]
+    return shade(light, 1, 3), shade(dark, 1, 3)
+
+
 def sorted_spaces(names: Sequence[str]) -> list[Space]:
     """Spaces in legend order: by model, then none, trunc, pca, then from the largest dimension."""
     order = {"none": 0, "trunc": 1, "pca": 2, "joint": 3}
@@ -100,4 +111,5 @@ def space_colours(names: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 def dark_twins(names: Sequence[str]) -> dict[str, str]:
     """Every light colour that a chart of these spaces uses, with its dark twin."""
-    return CHROME_DARK | dict(SERIES) | dict(space_colours(names).values())
+    families = dict(family_colour(number, reduction) for number, ramps in enumerate(RAMPS) for reduction in ramps)
+    return CHROME_DARK | dict(SERIES) | families | dict(space_colours(names).values())
