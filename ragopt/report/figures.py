@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from ragopt.records import Run
     from ragopt.report.figure import Figure, MakeFigure, NoFigure
 
-FIGURES: dict[str, str] = {}
+FIGURES: dict[str, str] = {
+    "bill_lines": "ragopt.report.bill_lines_chart:bill_lines_figure",
+    "targets": "ragopt.report.targets_chart:targets_figure",
+    "crossovers": "ragopt.report.crossover_figure:crossovers_figure",
+    "tornado": "ragopt.report.tornado_figure:tornado_figure",
+}
 """By name, the module and function that make it from a run; imported when it is asked for."""
 
 
