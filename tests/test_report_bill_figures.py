@@ -329,3 +329,14 @@ def test_marks_below_come_first():
     kinds = [layer["mark"]["type"] for layer in chart["layer"]]
     assert kinds.index("rule") < kinds.index("line")
     assert Line(0, 0, 1, 1, "#000000") != Line(0, 0, 1, 1, "#000000", dashed=True)
+
+
+@pytest.mark.parametrize("builder", [example_run, hostile_run])
+def test_captions_are_whole(builder):
+    """A caption is on the page to its last word, beside its figure and in the figure's label."""
+    run = builder()
+    soup = BeautifulSoup(page_html(run), "html.parser")
+    for name in NAMES:
+        caption = figure_of(run, name).caption
+        assert soup.select_one(f"#{name}-figure figcaption").get_text() == caption
+        assert soup.select_one(f"#{name}-figure [role=img]")["aria-label"].endswith(caption)

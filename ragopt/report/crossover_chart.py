@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,8 +213,13 @@ def _key(decision: TargetDecision, colours: dict[str, str], y: float, width: flo
     return marks, y + (KEY_ROW if colours else 0)
 
 
-def legend_sentence(result: Crossovers, names: Sequence[str], recommended: str) -> str:
-    """Which lines are black and grey, in words."""
-    grey = [shown(name) for name in names if name not in result.leaders and name != recommended]
-    black = f"Black: {shown(recommended)}, the target of the bill above. " if recommended in names else ""
-    return black + (f"Grey: {', '.join(grey)}." if grey else "")
+def legend_sentence(result: Crossovers, recommended: str) -> str:
+    """Which line is the recommended target's and which are grey, in words."""
+    names = names_of(result)
+    ours = (
+        f"{shown(recommended)}, the target of the bill above, has the colour of the text. "
+        if recommended in names
+        else ""
+    )
+    others = any(name not in result.leaders and name != recommended for name in names)
+    return ours + ("Grey lines are never the lowest." if others else "")

@@ -44,15 +44,15 @@ def crossovers_caption(decision: TargetDecision, billed: int, target: str) -> st
     result = decision.result
     inside = result.low <= billed <= result.high
     drawn = (
-        f"USD per month at every target for {result.low:,} to {result.high:,} vectors, the recommended index and "
-        "everything else as billed; the lowest bill lies on the pale band, a dashed line stands at each change."
+        f"USD per month at every target for {result.low:,} to {result.high:,} vectors (a tenth of those billed to a "
+        "hundred times them, from 1,000 on), the recommended index and everything else as billed; the lowest bill lies "
+        "on the pale band, a dashed line stands at each change."
     )
     said = (
         shown(decision.sentence),
         drawn,
-        "The range is a tenth of the billed vectors to a hundred times them, from 1,000 on.",
         "" if inside else f"The {billed:,} vectors that were billed are outside it.",
-        legend_sentence(result, names_of(result), target),
+        legend_sentence(result, target),
         *map(shown, decision.notes),
     )
     return " ".join(filter(None, said))
