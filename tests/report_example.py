@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from ragopt.records import (
     BillLine,
     IndexBytes,
     LatencyMs,
+    Part,
     Quality,
     Recommendation,
     Run,
@@ -18,9 +20,15 @@ from ragopt.records import (
     Trial,
     TrialResult,
 )
+from tests.everywhere_example import everywhere_info
 
 MODEL = "wordllama"
 HOSTILE = "<script>alert('x')</script>\"&{{7*7}}</svg></style>\u202e"
+HOSTILE_SOURCES = (
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(document.domain)//https://example.org",
+    f"https://x/{HOSTILE}",
+)
 TARGETS = ("faiss-ram", "faiss-ram-nvme")
 
 
@@ -29,10 +37,14 @@ def quality(value: float, *, n_queries: int = 1000, half: float = 0.006, estimat
     return Quality(value, max(0.0, value - half), min(1.0, value + half), n_queries, estimated)
 
 
+PARTS: dict[str, Part] = {"RAM": "memory", "NVMe": "storage"}
+
+
 def line(item: str, quantity: str, unit: str, price: str, source: str = "https://example.org/prices") -> BillLine:
     """One bill line whose money is quantity times price, to the cent."""
     usd = (Decimal(quantity) * Decimal(price)).quantize(Decimal("0.01"))
-    return BillLine(item, Decimal(quantity), unit, Decimal(price), usd, source, "2026-07-20")
+    part = PARTS.get(item, "compute")
+    return BillLine(item, Decimal(quantity), unit, Decimal(price), usd, source, "2026-07-20", part)
 
 
 def bill(target: str, *lines: BillLine) -> Bill:
@@ -197,6 +209,7 @@ def info(model: str, corpus: str, n_vectors: int, *, synthetic: bool) -> dict[st
         "seconds": {"embed": 4.5, "exact": 2.25, "estimate": 30.0, "confirm": 12.0},
         "peak_anonymous_bytes": 734_000_000,
         "k": 10,
+        "billed_on": "2026-08-19",
     }
 
 
@@ -234,18 +247,36 @@ def example_run(
 ) -> Run:
     """A finished run with one model and forty trials; a million times the corpus, so that bills differ."""
     trials = results(model, n_vectors)
+    decided = recommendation(trials, model, synthetic=synthetic)
+    found = info(model, corpus, n_vectors, synthetic=synthetic)
     return Run(
         folder="runs/example",
-        info=info(model, corpus, n_vectors, synthetic=synthetic),
+        info=found | {"everywhere": everywhere_info(decided.bill, n_vectors)},
         trials=tuple(trials),
-        recommendation=recommendation(trials, model, synthetic=synthetic),
+        recommendation=decided,
     )
+
+
+def old_run() -> Run:
+    """The example as a run kept it before the bill at every target was kept."""
+    run = example_run()
+    return replace(run, info={name: value for name, value in run.info.items() if name != "everywhere"})
 
 
 def hostile_run() -> Run:
     """The example with markup, script, template syntax and control characters in every free text."""
     run = example_run(model=f"m{HOSTILE}", corpus=f"c{HOSTILE}\x1b[31m")
+    bill = run.recommendation.bill
+    lines = tuple(
+        replace(one, item=f"i{HOSTILE}", source=source, caution=HOSTILE, unit=HOSTILE)
+        for one, source in zip(bill.lines, HOSTILE_SOURCES, strict=True)
+    )
+    run = replace(run, recommendation=replace(run.recommendation, bill=replace(bill, lines=lines, notes=(HOSTILE,))))
     found = dict(run.info)
+    text = json.dumps(found["everywhere"])
+    for word in ("early", "CPU time per query", "20 QPS at the peak", "every byte of code"):
+        text = text.replace(word, json.dumps(HOSTILE)[1:-1])
+    found["everywhere"] = json.loads(text)
     found["warnings"] = [HOSTILE, "x" * 10_000]
     found["machine"] = found["machine"] | {"cpu": HOSTILE}
     return replace(run, info=found)
@@ -257,7 +288,8 @@ def small_run() -> Run:
     flat_bill = bill(TARGETS[0], line("t4g.nano", "730", "instance-hour", "0.0042"))
     trials = [replace(one, bills={TARGETS[0]: flat_bill} if one.bills else {}) for one in run.trials]
     chosen = replace(run.recommendation, target=TARGETS[0], bill=flat_bill, baseline_bill=flat_bill)
-    return replace(run, trials=tuple(trials), recommendation=chosen)
+    found = dict(run.info) | {"everywhere": everywhere_info(flat_bill, 10_000)}
+    return replace(run, info=found, trials=tuple(trials), recommendation=chosen)
 
 
 def two_model_run() -> Run:

@@ -135,6 +135,7 @@ def test_hostile_text_is_inert(chromium, wanted, tmp_path, names):
         assert found.requests == [page.url]
         assert found.complaints == []
         assert page.url == file.as_uri()
+        # A source that is an address of the web is a link; none of these texts is one.
         assert all(link.startswith("#") for link in page.evaluate(LINKS))
         # How labels break into lines, and what the script wrote, is drawing, not markup.
         drawing = {"tspan", "path", "line", "g", "text", "dt", "dd", "dl", "strong"}

@@ -6,7 +6,9 @@ from ragopt.bill.monte_carlo import BillRange
 from ragopt.bill.tornado import Swing
 from ragopt.errors import InputError
 from ragopt.report.pictures import png_bytes, svg_text
-from ragopt.report.tornado_chart import ENDS, tornado_chart
+from ragopt.report.pixel_marks import Rect, Words
+from ragopt.report.tornado_chart import ENDS, NARROW, WIDE, tornado_chart, tornado_marks
+from ragopt.report.tornado_frame import ends_of, tornado_scale
 from tests.test_report_charts import contrast, svg_texts
 
 USD = Decimal("100.00")
@@ -26,61 +28,74 @@ SWINGS = (
 RANGE = BillRange("faiss-ram", USD, Decimal("55.50"), Decimal("240.10"), 256, 0, 0, ())
 
 
-def rows_of(chart):
-    """The rows of the first layer that has bars."""
-    return next(
-        layer["data"]["values"] for layer in chart.to_dict()["layer"] if layer["mark"]["type"] == "rect"
-        and "base" in layer["data"]["values"][0]
-    )  # fmt: skip
+def bars_of(swings, layout):
+    """The bars of both kinds in order, legend and keys left out: those that begin or end at the bill."""
+    marks, _ = tornado_marks(swings, RANGE, layout)
+    scale = tornado_scale(swings, RANGE, layout.right - layout.left, labelled=layout.beside, n_ticks=7)
+    base = layout.across(100, scale)
+    bars = [mark for mark in marks if isinstance(mark, Rect) and base in (mark.left, mark.right)]
+    return bars, base, scale
 
 
-def test_the_chart_says_inputs_figures_bills_and_range():
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_chart_says_inputs_figures_bills_and_range(narrow):
     """Names, the input's figure and unit at each end, the bills, their base line, axis, colours and range in words."""
-    said = " ".join(svg_texts(svg_text(tornado_chart(SWINGS, target="faiss-ram", found=RANGE))))
+    said = " ".join(svg_texts(svg_text(tornado_chart(SWINGS, target="faiss-ram", found=RANGE, narrow=narrow))))
     for phrase in (
         "The 4 inputs that move the bill most",
-        "peak load and queries", "5 QPS at the peak", "20 QPS at the peak", "USD 60.00 to 220.00",
-        "bill: USD 100.00", "USD per month",
-        "low end: USD 90.00, high end: refused",
+        "peak load and queries", "5 QPS at the peak", "20 QPS at the peak",
+        "bill: USD 100.00", "USD per month", "refused",
         "the input at its low end", "the input at its high end",
+    ):  # fmt: skip
+        assert phrase in said
+    for phrase in ("5 QPS at the peak: USD 60.00",) if narrow else (
+        "USD 60.00 to 220.00", "low end: USD 90.00, high end: refused",
         "the middle 95 % of 256 draws of all inputs together, USD 55.50 to 240.10",
     ):  # fmt: skip
         assert phrase in said
-    assert "4 million" not in said
+    assert ("4 million vectors a month: refused" in said) == narrow
 
 
-def test_bars_reach_from_the_bill_to_each_end():
-    """One row per end that is sold, in order, each from 100 USD to its own bill."""
-    rows = rows_of(tornado_chart(SWINGS, target="t"))
-    assert {row["base"] for row in rows} == {100.0}
-    assert [row["usd"] for row in rows] == [60.0, 220.0, 100.0, 180.0, 120.0, 150.0, 90.0]
-    assert [row["kind"] for row in rows] == [*list(ENDS) * 3, next(iter(ENDS))]
+@pytest.mark.parametrize("layout", [WIDE, NARROW])
+def test_bars_reach_from_the_bill_to_each_end(layout):
+    """One bar per end that is sold and moves, in order, each from 100 USD to its own bill in its end's colour."""
+    bars, base, scale = bars_of(SWINGS, layout)
+    low, high = ENDS.values()
+    expected = [(60, low), (220, high), (100, low), (180, high), (120, low), (150, high), (90, low)]
+    assert [(one.left if one.right == base else one.right, one.colour) for one in bars] == [
+        (pytest.approx(layout.across(usd, scale)), colour) for usd, colour in expected
+    ]
 
 
 def test_labels_stand_beside_their_bars():
-    """Each label is beyond its end; one that does not move takes the free side; two on one side share the row."""
-    rows = rows_of(tornado_chart(SWINGS, target="t"))
-    assert [row["side"] for row in rows] == ["left", "right", "left", "right", "right", "right", "left"]
-    upper, lower = rows[4], rows[5]
-    assert upper["bottom"] < lower["top"]
-    assert rows[0]["top"] == rows[1]["top"]
-    falling = rows_of(tornado_chart([swing("x", 100, 60)], target="t"))
-    assert [row["side"] for row in falling] == ["right", "left"]
+    """Each label is beyond its end; one that does not move takes the free side; two on one side share the bar."""
+    sides = [end.side for one in SWINGS for end in ends_of(one)]
+    assert sides == ["left", "right", "left", "right", "right", "right", "left"]
+    bars, _, _ = bars_of(SWINGS, WIDE)
+    assert bars[4].bottom < bars[5].top
+    assert bars[0].top == bars[1].top
+    assert [end.side for end in ends_of(swing("x", 100, 60))] == ["right", "left"]
 
 
-@pytest.mark.parametrize("width", [350, 640])
-def test_every_label_lies_inside_the_plot(width):
-    """With 6.3 pixels a character, no label of an end goes past the plot's edges, nor does the range."""
-    chart = tornado_chart(SWINGS, target="t", found=RANGE, width=width)
-    bars = next(layer for layer in chart.to_dict()["layer"] if "color" in layer["encoding"])
-    low, high = bars["encoding"]["x"]["scale"]["domain"]
-    for row in rows_of(chart):
-        place, length = (row["usd"] - low) / (high - low) * width, len(row["figure"]) * 6.3 + 6
-        left, right = (place - length, place) if row["side"] == "left" else (place, place + length)
-        assert left >= 0
-        assert right <= width
-    assert low <= 55.5
-    assert high >= 240.1
+def test_every_label_lies_inside_the_plot():
+    """With 6.3 pixels a character, no label of an end goes past the plot's edges, however long, nor does the range."""
+    long = swing("long", 60, 220, "l" * 300, "h" * 300)
+    for swings in (SWINGS, (long,)):
+        scale = tornado_scale(swings, RANGE, WIDE.right - WIDE.left, labelled=True, n_ticks=7)
+        for end in (end for one in swings for end in ends_of(one)):
+            place, length = WIDE.across(float(end.usd), scale), len(end.figure) * 6.3 + 6
+            left, right = (place - length, place) if end.side == "left" else (place, place + length)
+            assert left >= WIDE.left
+            assert right <= WIDE.right
+        assert scale.low <= 55.5
+        assert scale.high >= 240.1
+
+
+def test_a_narrow_chart_has_no_word_past_its_edge():
+    """On a phone's 328 pixels, words of 6.6 pixels a character end inside, whatever they say."""
+    marks, _ = tornado_marks((swing("n" * 90, 60, 220, "l" * 90, "h" * 90), *SWINGS), RANGE, NARROW)
+    words = [mark for mark in marks if isinstance(mark, Words) and mark.align == "left"]
+    assert max(one.x + len(one.text) * 6.6 for one in words) <= NARROW.width + 14
 
 
 def test_one_input_without_a_range():
@@ -94,11 +109,9 @@ def test_one_input_without_a_range():
 
 
 def test_nothing_to_draw_is_an_error():
-    """No swing, no chart; and a plot too narrow for its labels is refused, not drawn over its edges."""
+    """No swing, no chart."""
     with pytest.raises(InputError, match="No input moves this bill"):
         tornado_chart([], target="t")
-    with pytest.raises(InputError, match="A plot of 200 pixels has no room"):
-        tornado_chart(SWINGS, target="t", width=200)
 
 
 def test_the_two_ends_are_told_apart():

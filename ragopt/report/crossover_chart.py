@@ -1,18 +1,20 @@
-"""The crossover chart: every target's bill as vectors or queries grow, the lowest one marked, each change named."""
+"""The crossover chart: every target's bill as vectors or queries grow, the lowest one marked, each change numbered."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ragopt.bill.decisions.target import durable
+from ragopt.bill.decisions.target import count_text, durable
 from ragopt.report import palette
-from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, styled
-from ragopt.report.crossover_frame import ChangeNote, CrossoverFrame, change_notes, frame_of, spread
-from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Label, mark_box, place_labels
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER
+from ragopt.report.crossover_frame import CrossoverFrame, change_text, end_box, frame_of, names_of, spread
+from ragopt.report.labels import LINE_HEIGHT, Box
 from ragopt.report.pictures import picture_writer
+from ragopt.report.pixel_marks import Line, Mark, Words, cut, pixel_chart, title_of
+from ragopt.report.pixel_marks import Path as Polyline
+from ragopt.report.words import number_text, shown
 
 if TYPE_CHECKING:
     import altair as alt
@@ -20,53 +22,64 @@ if TYPE_CHECKING:
     from ragopt.bill.decisions.crossovers import Crossovers
     from ragopt.bill.decisions.target import TargetDecision
 
-LABEL_ROOM = 150
-"""Pixels to the right of the plot that the targets' names take."""
+WIDE, NARROW = 940, 324
+"""Pixels of the whole plot: with the chart's padding at most 1,000 and 350."""
+HEIGHT = {WIDE: 400, NARROW: 300}
+LEFT = {WIDE: 62, NARROW: 50}
+"""Room for the ticks of the bills."""
+RIGHT = {WIDE: 176, NARROW: 18}
+"""Room for the targets' names; a narrow chart has those of the cheapest ones in its key."""
+HEAD = 54
+"""Room above the plot: the axis' title, the billed size, the numbers of the changes."""
+AXIS = 46
+"""Room below it for ticks and title."""
+KEY_ROW = 18
+NUMBER_GAP = 16
+KEPT = "USD\N{NO-BREAK SPACE}"
+"""Money stays with its currency where a line breaks."""
 
-TITLE_WIDTH = 1.35
-"""Width of a bold character of the 15 px title against one of the 12 px subtitle."""
-
-LEADER_RAMPS = (
-    palette.RAMPS[0]["trunc"],
-    palette.RAMPS[0]["pca"],
-    palette.RAMPS[0]["joint"],
-    palette.RAMPS[1]["pca"],
-    palette.RAMPS[0]["none"],
-    palette.RAMPS[2]["trunc"],
-    palette.RAMPS[2]["joint"],
-)
-LEADER_COLOURS = tuple(palette.shade(light, 0, 1) for light, _ in LEADER_RAMPS)
+COLOURS = tuple(light for light, _ in palette.SERIES[:7])
 """One for each target that is cheapest somewhere; the others are grey."""
 
 
-def crossover_chart(decision: TargetDecision, *, width: int = 720, height: int = 460) -> alt.LayerChart:
+def crossover_chart(
+    decision: TargetDecision,
+    *,
+    billed: int | None = None,
+    recommended: str = "",
+    narrow: bool = False,
+    titled: bool = True,
+) -> alt.LayerChart:
     """USD per month against vectors (or queries), one line per target, on two log axes.
 
     Args:
         decision: bills over a range, with the changes of the lowest.
-        width: of the plot area in pixels.
-        height: of the plot area in pixels.
+        billed: a size to mark, where it lies in the range.
+        recommended: a target to mark; empty for none.
+        narrow: for a phone: at most 350 px wide, names of the cheapest targets only.
+        titled: whether the answer and its notes are drawn; a page says them in its own text.
 
     Returns:
         An Altair chart with its data inside.
     """
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
+    width = NARROW if narrow else WIDE
     result = decision.result
-    frame = frame_of(result, width, height)
-    notes = change_notes(durable(result), frame, decision.by)
-    colours = {name: LEADER_COLOURS[i % len(LEADER_COLOURS)] for i, name in enumerate(result.leaders)}
-    axes = _axes(frame, decision.by)
-    layers = [
-        _lowest_layer(result, axes),
-        *_line_layers(result, colours, axes),
-        *_rule_layers(notes, frame),
-        *_outside_names(result, colours, frame),
-        *_inside_names(result, colours, frame, notes),
-        *_note_layers(notes),
+    plot = Box(LEFT[width], HEAD, width - RIGHT[width], HEAD + HEIGHT[width])
+    frame = frame_of(result, plot)
+    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(result.leaders)}
+    if recommended in names_of(result):
+        colours[recommended] = palette.INK
+    marks: list[Mark] = [
+        *_axes(frame, decision.by),
+        *_line_marks(result, colours, frame),
+        *([] if narrow else [*_outside_names(result, colours, frame), *_inside_names(result, colours, frame)]),
+        *_billed_marks(billed, frame, decision.by),
+        *_change_marks(decision, frame),
     ]
-    title = _title(decision, width + LABEL_ROOM)
-    return styled(alt.layer(*layers, data=_inline([])).properties(width=width, height=height, title=title))
+    key, height = _key(decision, colours if narrow else {}, plot.bottom + AXIS, width)
+    about = f"USD per month of every target as {decision.by} grow; the lowest lies on the pale band."
+    title = title_of(decision.sentence, " ".join((about, *decision.notes)), width) if titled else None
+    return pixel_chart([*marks, *key], width, height, title)
 
 
 def write_crossover_chart(decision: TargetDecision, path: Path) -> None:
@@ -79,155 +92,134 @@ def write_crossover_chart(decision: TargetDecision, path: Path) -> None:
     picture_writer(path, "crossover.png")(crossover_chart(decision), path)
 
 
-def _axes(frame: CrossoverFrame, by: str) -> tuple[alt.X, alt.Y]:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
+def _axes(frame: CrossoverFrame, by: str) -> list[Mark]:
+    plot = frame.plot
+    marks: list[Mark] = []
+    for tick in frame.y.ticks:
+        y = frame.down(tick)
+        marks += [Line(plot.left, y, plot.right, y, palette.GRID),
+                  Words(number_text(tick), plot.left - 8, y, palette.INK, "right")]  # fmt: skip
+    for tick in frame.x.ticks:
+        x = frame.across(tick)
+        marks += [Line(x, plot.top, x, plot.bottom, palette.GRID),
+                  Words(count_text(round(tick)), x, plot.bottom + 13, palette.INK, "center")]  # fmt: skip
     unit = "vectors" if by == "vectors" else "queries a month"
-    count = (
-        "datum.value >= 1e9 ? format(datum.value / 1e9, ',~') + ' B' : "
-        "datum.value >= 1e6 ? format(datum.value / 1e6, '~') + ' M' : "
-        "datum.value >= 1e3 ? format(datum.value / 1e3, '~') + ' k' : format(datum.value, '~')"
-    )
-    x = alt.X(
-        "at:Q",
-        title=f"{unit}, log scale",
-        scale=alt.Scale(type="log", domain=[frame.x.low, frame.x.high], nice=False),
-        axis=alt.Axis(values=list(frame.x.ticks), labelExpr=count),
-    )
-    y = alt.Y(
-        "usd:Q",
-        title="USD per month, log scale",
-        scale=alt.Scale(type="log", domain=[frame.y.low, frame.y.high], nice=False),
-        axis=alt.Axis(values=list(frame.y.ticks), labelExpr="format(datum.value, datum.value < 1 ? '.2~f' : ',.0f')"),
-    )
-    return x, y
+    middle = (plot.left + plot.right) / 2
+    return [
+        *marks,
+        Line(plot.left, plot.bottom, plot.right, plot.bottom, palette.MUTED),
+        Words("USD per month, log scale", 0, 8, palette.INK),
+        Words(f"{unit}, log scale", middle, plot.bottom + 32, palette.INK, "center"),
+    ]
 
 
-def _inline(rows: Sequence[dict[str, Any]]) -> Any:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
-
-
-def _lowest_layer(result: Crossovers, axes: tuple[alt.X, alt.Y]) -> alt.Chart:
-    """A broad pale band under the lowest bill."""
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    lowest = [(point.at, float(point.usd[point.leader])) for point in result.points if point.leader]
-    rows = [{"at": at, "usd": usd} for at, usd in lowest if usd > 0]
-    band: alt.Chart = alt.Chart(_inline(rows)).mark_line(color=palette.INK, strokeWidth=11, opacity=0.14)
-    return band.encode(axes[0], axes[1])
+def _line_marks(result: Crossovers, colours: dict[str, str], frame: CrossoverFrame) -> list[Mark]:
+    """The pale band, then one line per target, those that are cheapest somewhere on top; a stop where one ends."""
+    marks: list[Mark] = [Polyline(frame.lowest(result), palette.GRID, 11.0)]
+    for name in sorted(names_of(result), key=lambda name: name in colours):
+        line, colour = frame.line(result, name), colours.get(name, palette.MUTED)
+        marks.append(Polyline(line, colour, 2.6 if name in colours else 1.0))
+        if name not in result.points[-1].usd:
+            x, y = line[-1]
+            marks.append(Line(x, y - 6, x, y + 6, colour, 2.0))
+    return marks
 
 
-def _line_layers(result: Crossovers, colours: dict[str, str], axes: tuple[alt.X, alt.Y]) -> list[alt.Chart]:
-    """One line per target, those that are cheapest somewhere on top; a stop where a line ends before the range does."""
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    layers: list[alt.Chart] = []
-    for name in sorted(_names(result), key=lambda name: name in colours):
-        rows = [{"at": p.at, "usd": float(p.usd[name])} for p in result.points if p.usd.get(name, 0) > 0]
-        style: dict[str, Any] = {"color": palette.MUTED, "strokeWidth": 1.2, "opacity": 0.6}
-        if name in colours:
-            style = {"color": colours[name], "strokeWidth": 2.6}
-        line: alt.Chart = alt.Chart(_inline(rows)).mark_line(**style)
-        layers.append(line.encode(axes[0], axes[1]))
-        if rows[-1]["at"] < result.high:
-            stop: alt.Chart = alt.Chart(_inline(rows[-1:])).mark_point(
-                shape="stroke", angle=90, size=130, filled=False, **style
-            )
-            layers.append(stop.encode(axes[0], axes[1]))
-    return layers
-
-
-def _names(result: Crossovers) -> list[str]:
-    """Targets with a bill above nothing somewhere."""
-    return list(dict.fromkeys(name for point in result.points for name in point.usd if point.usd[name] > 0))
-
-
-def _outside_names(result: Crossovers, colours: dict[str, str], frame: CrossoverFrame) -> list[alt.Chart]:
+def _outside_names(result: Crossovers, colours: dict[str, str], frame: CrossoverFrame) -> list[Mark]:
     """Names right of the plot, at the height of their line's end as far as there is room."""
-    ends = sorted((frame.line(result, name)[-1][1], name) for name in _names(result) if name in result.points[-1].usd)
-    layers: list[alt.Chart] = []
-    for (end, name), y in zip(ends, spread([end for end, _ in ends], frame.height), strict=True):
-        colour = colours.get(name, palette.MUTED)
-        layers.append(_rule((frame.width + 2, end), (frame.width + 18, y), color=colour, strokeWidth=1, opacity=0.7))
-        layers += _words(name, frame.width + 22, y, colour, "left", bold=name in colours)
-    return layers
+    plot, last = frame.plot, result.points[-1].usd
+    ends = sorted((frame.line(result, name)[-1][1], name) for name in names_of(result) if last.get(name, 0) > 0)
+    places = spread([end - plot.top for end, _ in ends], plot.bottom - plot.top)
+    marks: list[Mark] = []
+    for (end, name), place in zip(ends, places, strict=True):
+        colour, y = colours.get(name, palette.MUTED), plot.top + place
+        marks += [
+            Line(plot.right + 2, end, plot.right + 18, y, colour),
+            Words(cut(shown(name), RIGHT[WIDE] - 22), plot.right + 22, y, colour, bold=name in colours),
+        ]
+    return marks
 
 
-def _inside_names(
-    result: Crossovers, colours: dict[str, str], frame: CrossoverFrame, notes: Sequence[ChangeNote]
-) -> list[alt.Chart]:
-    """Names of lines that end before the range does, near their ends."""
-    names = [name for name in _names(result) if name not in result.points[-1].usd]
-    labels = [Label((f"{name} ends here",), *frame.line(result, name)[-1]) for name in names]
-    # Grey lines may pass behind another's name and its halo; cheapest ones, its own and notes of changes may not.
-    taken = [mark_box(*pixel, radius=7) for name in {*colours, *names} for pixel in frame.line(result, name)]
-    boxes = place_labels(labels, [*taken, *(note.box for note in notes)], frame.width, frame.height)
-    layers: list[alt.Chart] = []
-    for name, label, box in zip(names, labels, boxes, strict=True):
-        colour = colours.get(name, palette.MUTED)
-        end = box.nearest(label.x, label.y)
-        layers.append(_rule((label.x, label.y), end, color=colour, strokeWidth=1, opacity=0.7))
-        align: Align = "left" if box.left >= label.x else "right" if box.right <= label.x else "center"
-        x = {"left": box.left, "right": box.right, "center": (box.left + box.right) / 2}[align]
-        layers += _words(label.lines[0], x, (box.top + box.bottom) / 2, colour, align)
-    return layers
+def _inside_names(result: Crossovers, colours: dict[str, str], frame: CrossoverFrame) -> list[Mark]:
+    """Names of lines that end before the range does, at their ends, where the fewest lines cross them."""
+    lines = [frame.line(result, name) for name in names_of(result)]
+    taken: list[Box] = []
+    marks: list[Mark] = []
+    for name in names_of(result):
+        if name in result.points[-1].usd:
+            continue
+        told, end = f"{cut(shown(name), 200)} ends", frame.line(result, name)[-1]
+        box = end_box(told, end, lines, taken, frame.plot)
+        taken.append(box)
+        colour, near = colours.get(name, palette.MUTED), box.nearest(*end)
+        marks += [
+            Line(*end, *near, colour),
+            Words(told, (box.left + box.right) / 2, (box.top + box.bottom) / 2, colour, "center", halo=True),
+        ]
+    return marks
 
 
-def _rule_layers(notes: Sequence[ChangeNote], frame: CrossoverFrame) -> list[alt.Chart]:
-    style: dict[str, Any] = {"color": palette.ACCENT, "strokeWidth": 1.3, "strokeDash": [5, 4]}
-    return [_rule((note.x, 0), (note.x, frame.height), **style) for note in notes]
+def _billed_marks(billed: int | None, frame: CrossoverFrame, by: str) -> list[Mark]:
+    """The size that was billed: a line with its words above the plot."""
+    if billed is None or not frame.x.low <= billed <= frame.x.high:
+        return []
+    x, plot = frame.across(billed), frame.plot
+    left = x < (plot.left + plot.right) / 2
+    return [
+        Line(x, 26, x, plot.bottom, palette.MUTED, 1.5),
+        Words(f"billed: {count_text(billed)} {by}", x + (5 if left else -5), 27, palette.INK,
+              "left" if left else "right"),
+    ]  # fmt: skip
 
 
-def _note_layers(notes: Sequence[ChangeNote]) -> list[alt.Chart]:
-    layers: list[alt.Chart] = []
-    for note in notes:
-        x = note.box.left if note.side == "left" else note.box.right
-        for i, text in enumerate(note.lines):
-            y = note.box.top + LINE_HEIGHT * (i + 0.5)
-            layers += _words(text, x, y, palette.ACCENT, note.side, bold=i == 0)
-    return layers
+def _change_marks(decision: TargetDecision, frame: CrossoverFrame) -> list[Mark]:
+    """A dashed line at each change, its number above the plot."""
+    plot = frame.plot
+    at = [frame.across(change.at) for change in durable(decision.result)]
+    places = spread([x - plot.left for x in at], plot.right - plot.left, NUMBER_GAP)
+    marks: list[Mark] = []
+    for number, (x, place) in enumerate(zip(at, places, strict=True), start=1):
+        marks += [
+            Line(x, plot.top, x, plot.bottom, palette.ACCENT, 1.3, dashed=True),
+            Line(plot.left + place, plot.top - 6, x, plot.top, palette.ACCENT, 1.3),
+            Words(str(number), plot.left + place, plot.top - 13, palette.ACCENT, "center", bold=True),
+        ]
+    return marks
 
 
-def _rule(start: tuple[float, float], end: tuple[float, float], **style: Any) -> alt.Chart:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
+def _key(decision: TargetDecision, colours: dict[str, str], y: float, width: float) -> tuple[list[Mark], float]:
+    """What each number says, then colours where names do not stand beside their lines; and where it ends."""
+    marks: list[Mark] = []
+    for number, change in enumerate(durable(decision.result), start=1):
+        whole = change_text(change, decision.by).replace("USD ", KEPT)
+        lines = textwrap.wrap(whole, int((width - 30) / PIXELS_PER_CHARACTER), break_on_hyphens=False)
+        marks.append(Words(str(number), 0, y + LINE_HEIGHT / 2, palette.ACCENT, bold=True))
+        marks += [
+            Words(line.replace(KEPT, "USD "), 18, y + LINE_HEIGHT * (row + 0.5), palette.ACCENT)
+            for row, line in enumerate(lines)
+        ]
+        y += LINE_HEIGHT * len(lines) + 4
+    x = 0.0
+    kinds = [(shown(name), colour, 2.6) for name, colour in colours.items()]
+    for name, colour, thick in [*kinds, ("others", palette.MUTED, 1.0)] if colours else []:
+        needs = 26 + len(name) * PIXELS_PER_CHARACTER
+        if x and x + needs > width:
+            x, y = 0.0, y + KEY_ROW
+        marks += [
+            Line(x, y + 9, x + 20, y + 9, colour, thick),
+            Words(cut(name, width - 26), x + 26, y + 9, palette.INK),
+        ]
+        x += needs + 16
+    return marks, y + (KEY_ROW if colours else 0)
 
-    rule: alt.Chart = alt.Chart(_inline([{}])).mark_rule(**style)
-    here = (alt.XValue(start[0]), alt.YValue(start[1]))  # type: ignore[no-untyped-call]
-    there = (alt.X2Value(end[0]), alt.Y2Value(end[1]))  # type: ignore[no-untyped-call]
-    return rule.encode(*here, *there)
 
-
-def _words(text: str, x: float, y: float, colour: str, align: Align, *, bold: bool = False) -> list[alt.Chart]:
-    """A text over a halo of the paper's colour."""
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    style: dict[str, Any] = {"text": text, "align": align, "baseline": "middle", "fontSize": FONT_SIZE}
-    style["fontWeight"] = "bold" if bold else "normal"
-    # Round joins: with mitred ones the halo of an M or v has spikes that cut into the line above.
-    halo = {"color": palette.PAPER, "stroke": palette.PAPER, "strokeWidth": 4, "strokeJoin": "round"}
-    layers: list[alt.Chart] = []
-    for paint in (halo, {"color": colour}):
-        mark: alt.Chart = alt.Chart(_inline([{}])).mark_text(**style, **paint)
-        layers.append(mark.encode(alt.XValue(x), alt.YValue(y)))  # type: ignore[no-untyped-call]
-    return layers
-
-
-def _title(decision: TargetDecision, room: int) -> Any:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    per_line = int(room / PIXELS_PER_CHARACTER)
-    about = f"USD per month of every target as {decision.by} grow; the lowest lies on the pale band."
-    return alt.TitleParams(
-        text=textwrap.wrap(decision.sentence, int(per_line / TITLE_WIDTH), break_on_hyphens=False),
-        subtitle=textwrap.wrap(" ".join((about, *decision.notes)), per_line, break_on_hyphens=False),
-        anchor="start",
-        fontSize=15,
-        color=palette.INK,
-        subtitleColor=palette.MUTED,
-        subtitleFontSize=FONT_SIZE,
-        subtitleLineHeight=16,
-        subtitlePadding=6,
-        offset=14,
+def legend_sentence(result: Crossovers, recommended: str) -> str:
+    """Which line is the recommended target's and which are grey, in words."""
+    names = names_of(result)
+    ours = (
+        f"{shown(recommended)}, the target of the bill above, has the colour of the text. "
+        if recommended in names
+        else ""
     )
+    others = any(name not in result.leaders and name != recommended for name in names)
+    return ours + ("Grey lines are never the lowest." if others else "")

@@ -16,6 +16,10 @@ FIGURES: dict[str, str] = {
     "codecs": "ragopt.report.codecs_chart:codecs_figure",
     "rescoring": "ragopt.report.rescoring_chart:rescoring_figure",
     "estimates": "ragopt.report.estimates_chart:estimates_figure",
+    "bill_lines": "ragopt.report.bill_lines_chart:bill_lines_figure",
+    "targets": "ragopt.report.targets_chart:targets_figure",
+    "crossovers": "ragopt.report.crossover_figure:crossovers_figure",
+    "tornado": "ragopt.report.tornado_figure:tornado_figure",
 }
 """By name, the module and function that make it from a run; imported when it is asked for."""
 

@@ -35,6 +35,7 @@ from ragopt.report.info import (
 )
 from ragopt.report.inline_svg import inline_svg
 from ragopt.report.pictures import svg_text
+from ragopt.report.prices_used import prices_used
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def _context(run: Run) -> dict[str, Any]:
         "command": words.reproduce_command(run),
         "palette": palette,
         "twins": palette.dark_twins([point.space for point in points]),
+        "prices_used": prices_used(run),
         "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES},
     }
 

@@ -2,77 +2,109 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
-from decimal import Decimal
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from ragopt.errors import InputError
 from ragopt.report import palette
-from ragopt.report.axes import AxisScale, linear_ticks
-from ragopt.report.chart_style import PIXELS_PER_CHARACTER, styled
-from ragopt.report.labels import FONT_SIZE
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER
+from ragopt.report.labels import CHARACTER_WIDTH
 from ragopt.report.pictures import picture_writer
-from ragopt.report.words import shown, usd_text
+from ragopt.report.pixel_marks import Line, Mark, Rect, Words, cut, pixel_chart, title_of
+from ragopt.report.tornado_frame import (
+    HIGH_END,
+    LABEL_GAP,
+    LOW_END,
+    bills_text,
+    ends_of,
+    on_one_side,
+    tornado_caption,
+    tornado_scale,
+    tornado_title,
+)
+from ragopt.report.words import number_text, shown, usd_text
 
 if TYPE_CHECKING:
     import altair as alt
 
     from ragopt.bill.monte_carlo import BillRange
     from ragopt.bill.tornado import Swing
+    from ragopt.report.axes import AxisScale
 
-Side = Literal["left", "right"]
+ENDS = {LOW_END: palette.SERIES[0][0], HIGH_END: palette.SERIES[1][0]}
+"""The blue and the orange that stay apart for every common colour blindness."""
 
-LOW_END, HIGH_END = "the input at its low end", "the input at its high end"
-
-ENDS = {LOW_END: "#3c78dc", HIGH_END: "#d66e14"}
-"""The blue and the orange of the palette's first ramps, which stay apart for every common colour blindness."""
-
-ROW_PIXELS = 46
-BAR_PIXELS = 20
-HEAD_PIXELS = 26
+HEAD = 26
 """Room above the bars for the words beside the line of the bill."""
-LABEL_GAP = 6
-NAME_PIXELS = 190
-"""Room for the inputs' names, of which the longest common one has 27 characters."""
-NAME_CHARACTERS = 34
-MOST_TICKS = 7
-MOST_LABEL_SHARE = 0.85
-"""Share of the plot that the labels left and right of the bars may take."""
-PASSES = 60
-"""The room that is still missing shrinks to MOST_LABEL_SHARE of itself in each: 0.85^60 is 6e-5."""
+AXIS = 44
+LEGEND_ROW = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where rows lie, in pixels.
+
+    Attributes:
+        width: of everything.
+        left: where the axis begins; names lie to its left, or above each bar where there is no room.
+        row: height of a row.
+        middle: of the bar in its row.
+        bar: height of a bar.
+        n_ticks: about as many fit.
+    """
+
+    width: float
+    left: float
+    row: float
+    middle: float
+    bar: float
+    n_ticks: int
+
+    @property
+    def beside(self) -> bool:
+        """Whether names and labels stand beside the bars rather than above them."""
+        return self is WIDE
+
+    def across(self, usd: float, scale: AxisScale) -> float:
+        """Pixel of a bill."""
+        return self.left + scale.fraction(usd) * (self.right - self.left)
+
+    @property
+    def right(self) -> float:
+        """Where the axis ends."""
+        return self.width - (0 if self.beside else 6)
+
+
+WIDE = Layout(940, 268, 46, 23, 20, 7)
+NARROW = Layout(328, 6, 78, 58, 16, 4)
 
 
 def tornado_chart(
-    swings: Sequence[Swing], *, target: str, found: BillRange | None = None, width: int = 640, titled: bool = True
+    swings: Sequence[Swing],
+    *,
+    target: str,
+    found: BillRange | None = None,
+    narrow: bool = False,
+    titled: bool = True,
 ) -> alt.LayerChart:
-    """One bar per input around the bill, the widest on top, each end labelled with the input's figure there.
+    """One bar per input around the bill, the widest on top, with the input's figure at each end.
 
     Args:
         swings: what `ragopt.bill.tornado.tornado` found, at least one.
         target: that the bill is for.
         found: the bill's range, drawn as a band behind the bars; None draws none.
-        width: of the plot area in pixels, without the inputs' names.
+        narrow: for a phone: at most 350 px wide, names and figures above each bar.
         titled: whether title and caption are drawn; a page says them in its own text.
 
     Raises:
         InputError: there is no swing to draw.
     """
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    if not swings:
-        raise InputError(
-            "No input moves this bill", next_step="Draw a tornado chart only where ragopt.bill.tornado found a swing"
-        )
-    scale = _scale(swings, found, width)
-    layers = [*_band(found, scale), *_bars(swings, scale), *_names(swings)]
-    head = {"title": _title(swings, target, found, width)} if titled else {}
-    plain = alt.layer(*layers).properties(width=width, height=HEAD_PIXELS + ROW_PIXELS * len(swings), **head)
-    chart: alt.LayerChart = styled(plain, framed=False).configure_legend(
-        labelColor=palette.INK, labelFontSize=FONT_SIZE, symbolSize=140
-    )
-    return chart
+    layout = NARROW if narrow else WIDE
+    marks, height = tornado_marks(swings, found, layout)
+    title = title_of(tornado_title(swings), tornado_caption(target, found), layout.width) if titled else None
+    return pixel_chart(marks, layout.width, height, title)
 
 
 def write_tornado_chart(swings: Sequence[Swing], path: Path, *, target: str, found: BillRange | None = None) -> None:
@@ -85,180 +117,127 @@ def write_tornado_chart(swings: Sequence[Swing], path: Path, *, target: str, fou
     picture_writer(path, "tornado.png")(tornado_chart(swings, target=target, found=found), path)
 
 
-def _scale(swings: Sequence[Swing], found: BillRange | None, width: int) -> AxisScale:
-    """A linear axis wide enough for every bill and, outside it, for the labels of the outermost ends."""
-    ends = [(float(usd), side, text) for swing in swings for usd, side, text in _ends_of(swing)]
-    known = [usd for usd, _, _ in ends] + [float(swings[0].usd_per_month)]
-    known += [float(found.low), float(found.high)] if found else []
-    low, high = min(known), max(known)
-    span = high - low
-    rooms = [(usd, side, len(text) * PIXELS_PER_CHARACTER + 2 * LABEL_GAP) for usd, side, text in ends]
-    widest = sum(max((room for _, side, room in rooms if side == one), default=0.0) for one in ("left", "right"))
-    if widest > MOST_LABEL_SHARE * width:
+def tornado_marks(swings: Sequence[Swing], found: BillRange | None, layout: Layout) -> tuple[list[Mark], float]:
+    """Place bars, figures, names, the bill, its range and the axis; returns the height in pixels that they take."""
+    if not swings:
         raise InputError(
-            f"A plot of {width} pixels has no room for bars beside labels of {widest:.0f} pixels",
-            allowed=f"{widest / MOST_LABEL_SHARE:.0f} pixels or more",
-            next_step="Draw the chart wider",
+            "No input moves this bill", next_step="Draw a tornado chart only where ragopt.bill.tornado found a swing"
         )
-    # Room for labels makes each pixel worth more dollars, and so asks for more room: the share above makes this end.
-    for _ in range(PASSES):
-        usd_per_pixel = (high - low) / width
-        for usd, side, room in rooms:
-            low = min(low, usd - room * usd_per_pixel) if side == "left" else low
-            high = max(high, usd + room * usd_per_pixel) if side == "right" else high
-    margin = 0.01 * span
-    return AxisScale(low - margin, high + margin, log=False, ticks=linear_ticks(max(low, 0.0), high, MOST_TICKS))
-
-
-def _ends_of(swing: Swing) -> list[tuple[Decimal, Side, str]]:
-    """The two ends with the side of the bar that their label stands on; a refused workload has no end."""
-    base = swing.usd_per_month
-    ends: list[tuple[Decimal, Side, str]] = []
-    for usd, other, usual, text in (
-        (swing.usd_at_low, swing.usd_at_high, "left", swing.at_low),
-        (swing.usd_at_high, swing.usd_at_low, "right", swing.at_high),
-    ):
-        if usd is not None:
-            beyond = base if other is None else other
-            # An end that does not move stands on the side that the other one leaves free.
-            away = usd - base or base - beyond
-            side: Side = "left" if away < 0 else "right" if away > 0 else usual  # type: ignore[assignment]
-            ends.append((usd, side, text))
-    return ends
-
-
-def _rows(swings: Sequence[Swing]) -> list[dict[str, Any]]:
-    """One row per end: its bar from the bill to it, and its label; two ends on one side share the bar's height."""
-    rows = []
+    plot = layout.right - layout.left
+    scale = tornado_scale(swings, found, plot, labelled=layout.beside, n_ticks=layout.n_ticks)
+    bottom = HEAD + layout.row * len(swings)
+    marks = [*_behind(swings, found, scale, layout, bottom)]
     for number, swing in enumerate(swings):
-        middle = HEAD_PIXELS + ROW_PIXELS * (number + 0.5)
-        base, ends = swing.usd_per_month, _ends_of(swing)
-        same_side = len(ends) == 2 and (ends[0][0] - base) * (ends[1][0] - base) > 0
-        half = BAR_PIXELS / 2
-        for (usd, side, text), kind in zip(ends, _kinds(swing), strict=True):
-            top, bottom = (middle - half, middle + half)
-            if same_side:
-                top, bottom = (top - 2, middle - 2) if kind == LOW_END else (middle + 2, bottom + 2)
-            rows.append({
-                "input": shown(swing.words), "kind": kind, "base": float(base), "usd": float(usd), "side": side,
-                "figure": text, "bill": f"USD {usd_text(usd)}", "top": top, "bottom": bottom,
-                "middle": (top + bottom) / 2,
-            })  # fmt: skip
-    return rows
+        top = HEAD + number * layout.row
+        marks += _bars(swing, top + layout.middle, scale, layout)
+        marks += _beside(swing, top, scale, layout) if layout.beside else _above(swing, top, layout)
+    marks += _bill(swings, scale, layout, bottom)
+    return [*marks, *_axis(scale, layout, bottom), *_legend(bottom + AXIS, layout)], bottom + AXIS + 2 * LEGEND_ROW
 
 
-def _kinds(swing: Swing) -> list[str]:
-    return [kind for kind, usd in zip(ENDS, (swing.usd_at_low, swing.usd_at_high), strict=True) if usd is not None]
+def _zones(n_rows: int, layout: Layout, bottom: float) -> list[tuple[float, float]]:
+    """Where the grid, the range and the bill's line are drawn: everywhere, or beside the bars where words lie over."""
+    if layout.beside:
+        return [(HEAD, bottom)]
+    middles = (HEAD + row * layout.row + layout.middle for row in range(n_rows))
+    return [(middle - layout.bar / 2 - 3, middle + layout.bar / 2 + 3) for middle in middles]
 
 
-def _inline(rows: list[dict[str, Any]]) -> Any:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
+def _behind(
+    swings: Sequence[Swing], found: BillRange | None, scale: AxisScale, layout: Layout, bottom: float
+) -> list[Mark]:
+    marks: list[Mark] = []
+    for top, end in _zones(len(swings), layout, bottom):
+        if found is not None:
+            low, high = (layout.across(float(usd), scale) for usd in (found.low, found.high))
+            marks.append(Rect(low, top, high, end, palette.GRID))
+        else:
+            marks += [Line(layout.across(tick, scale), top, layout.across(tick, scale), end, palette.GRID)
+                      for tick in scale.ticks]  # fmt: skip
+    return marks
 
-    return alt.Data(values=rows)  # type: ignore[no-untyped-call]
+
+def _bars(swing: Swing, middle: float, scale: AxisScale, layout: Layout) -> list[Mark]:
+    """A bar from the bill to each end; two ends on one side share the bar's height."""
+    base = layout.across(float(swing.usd_per_month), scale)
+    marks: list[Mark] = []
+    for end in ends_of(swing):
+        top, bottom = _height(swing, end.kind, middle, layout)
+        x = layout.across(float(end.usd), scale)
+        marks.append(Rect(min(base, x), top, max(base, x), bottom, ENDS[end.kind]))
+    return marks
 
 
-def _y(field: str, n_rows: int) -> Any:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
+def _height(swing: Swing, kind: str, middle: float, layout: Layout) -> tuple[float, float]:
+    half = layout.bar / 2
+    if not on_one_side(swing):
+        return middle - half, middle + half
+    return (middle - half, middle - 1) if kind == LOW_END else (middle + 1, middle + half)
 
-    height = HEAD_PIXELS + ROW_PIXELS * n_rows
-    return alt.Y(f"{field}:Q", scale=alt.Scale(domain=[height, 0], nice=False, zero=False), axis=None)
+
+def _beside(swing: Swing, top: float, scale: AxisScale, layout: Layout) -> list[Mark]:
+    """Name and bills left of the plot, the input's figure at each end of its bar."""
+    middle, left = top + layout.middle, layout.left - 12
+    marks: list[Mark] = [
+        Words(cut(shown(swing.words), left), left, middle - 8, palette.INK, "right"),
+        Words(cut(bills_text(swing), left), left, middle + 8, palette.MUTED, "right"),
+    ]
+    # Labels of two ends on one side are taller than their half bars: they move apart.
+    apart = 8 if on_one_side(swing) else 0
+    for end in ends_of(swing):
+        y = middle + (-apart if end.kind == LOW_END else apart)
+        gap = -LABEL_GAP if end.side == "left" else LABEL_GAP
+        x = layout.across(float(end.usd), scale) + gap
+        marks.append(Words(end.figure, x, y, palette.INK, "right" if end.side == "left" else "left"))
+    return marks
 
 
-def _bars(swings: Sequence[Swing], scale: AxisScale) -> list[alt.Chart]:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
+def _above(swing: Swing, top: float, layout: Layout) -> list[Mark]:
+    """Name, then the input's figure and the bill at each end, above the bar."""
+    marks: list[Mark] = [Words(cut(shown(swing.words), layout.width), 0, top + 6, palette.INK, bold=True)]
+    ends = ((swing.at_low, swing.usd_at_low, LOW_END), (swing.at_high, swing.usd_at_high, HIGH_END))
+    for row, (figure, usd, kind) in enumerate(ends):
+        y = top + 21 + 15 * row
+        told = "refused" if usd is None else f"USD {usd_text(usd)}"
+        room = layout.width - 14 - (len(told) + 2) * CHARACTER_WIDTH
+        marks += [
+            Rect(0, y - 4, 8, y + 4, ENDS[kind]),
+            Words(f"{cut(shown(figure), room)}: {told}", 14, y, palette.INK),
+        ]
+    return marks
 
-    rows, n_rows = _rows(swings), len(swings)
-    domain = alt.Scale(domain=[scale.low, scale.high], nice=False, zero=False)
-    x = alt.X(
-        "usd:Q", title="USD per month", scale=domain, axis=alt.Axis(values=list(scale.ticks), format=",.2~f", grid=True)
-    )
-    colour = alt.Color(
-        "kind:N",
-        scale=alt.Scale(domain=list(ENDS), range=list(ENDS.values())),
-        legend=alt.Legend(title=None, orient="bottom", symbolType="square", symbolOpacity=1),
-    )
-    tips = ["input:N", "kind:N", "figure:N", "bill:N"]
-    start = alt.X("base:Q", scale=domain)
-    bars = alt.Chart(_inline(rows)).mark_rect(opacity=1)
-    bars = bars.encode(x=start, x2="usd:Q", y=_y("top", n_rows), y2="bottom:Q", color=colour, tooltip=tips)
-    labels = []
-    sides: tuple[tuple[Side, Side, int], ...] = (("left", "right", -LABEL_GAP), ("right", "left", LABEL_GAP))
-    for side, align, gap in sides:
-        text = alt.Chart(_inline([row for row in rows if row["side"] == side])).mark_text(
-            align=align, baseline="middle", dx=gap, fontSize=FONT_SIZE, color=palette.INK
-        )
-        labels.append(text.encode(x=x, y=_y("middle", n_rows), text="figure:N"))
+
+def _bill(swings: Sequence[Swing], scale: AxisScale, layout: Layout, bottom: float) -> list[Mark]:
     base = swings[0].usd_per_month
-    one = _inline([{"usd": float(base), "y": HEAD_PIXELS - 4, "words": f"bill: USD {usd_text(base)}"}])
-    rule = alt.Chart(one).mark_rule(color=palette.INK, strokeWidth=1.6).encode(x=x)
-    words = alt.Chart(one).mark_text(
-        align="left", baseline="bottom", dx=LABEL_GAP, fontSize=FONT_SIZE, fontWeight="bold", color=palette.INK
-    )
-    return [bars, *labels, rule, words.encode(x=x, y=_y("y", n_rows), text="words:N")]
-
-
-def _band(found: BillRange | None, scale: AxisScale) -> list[alt.Chart]:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    if found is None:
-        return []
-    domain = alt.Scale(domain=[scale.low, scale.high], nice=False, zero=False)
-    one = _inline([{"low": float(found.low), "high": float(found.high)}])
-    band = alt.Chart(one).mark_rect(color=palette.GRID, opacity=0.55)
-    return [band.encode(x=alt.X("low:Q", scale=domain), x2="high:Q")]
-
-
-def _names(swings: Sequence[Swing]) -> list[alt.Chart]:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    rows = [
-        {
-            "y": HEAD_PIXELS + ROW_PIXELS * (number + 0.5),
-            "words": textwrap.shorten(shown(swing.words), NAME_CHARACTERS, placeholder="\N{HORIZONTAL ELLIPSIS}"),
-            "bills": _bills_text(swing),
-        }
-        for number, swing in enumerate(swings)
+    x, told = layout.across(float(base), scale), f"bill: USD {usd_text(base)}"
+    lines: list[Mark] = [Line(x, top, x, end, palette.INK, 1.6) for top, end in _zones(len(swings), layout, bottom)]
+    if not layout.beside:
+        return [*lines, Words(told, 0, 8, palette.INK, bold=True)]
+    left = x + LABEL_GAP + len(told) * CHARACTER_WIDTH <= layout.right
+    return [
+        *lines,
+        Line(x, 4, x, HEAD, palette.INK, 1.6),
+        Words(told, x + (LABEL_GAP if left else -LABEL_GAP), 11, palette.INK, "left" if left else "right", bold=True),
     ]
-    left, y = alt.XValue(-12), _y("y", len(swings))  # type: ignore[no-untyped-call]
-    style: dict[str, Any] = {"align": "right", "baseline": "middle", "fontSize": FONT_SIZE}
-    names = alt.Chart(_inline(rows)).mark_text(**style, dy=-8, color=palette.INK)
-    bills = alt.Chart(_inline(rows)).mark_text(**style, dy=8, color=palette.MUTED)
-    return [names.encode(x=left, y=y, text="words:N"), bills.encode(x=left, y=y, text="bills:N")]
 
 
-def _bills_text(swing: Swing) -> str:
-    """The bills at the low and the high end, in that order."""
-    low, high = swing.usd_at_low, swing.usd_at_high
-    if low is not None and high is not None:
-        return f"USD {usd_text(low)} to {usd_text(high)}"
-    ends = [
-        f"{kind} end: " + ("refused" if usd is None else f"USD {usd_text(usd)}")
-        for kind, usd in (("low", low), ("high", high))
-    ]
-    return ", ".join(ends)
+def _axis(scale: AxisScale, layout: Layout, bottom: float) -> list[Mark]:
+    marks: list[Mark] = [Line(layout.left, bottom, layout.right, bottom, palette.MUTED)]
+    for tick in scale.ticks:
+        x = layout.across(tick, scale)
+        marks += [Line(x, bottom, x, bottom + 4, palette.MUTED),
+                  Words(number_text(tick), x, bottom + 13, palette.INK, "center")]  # fmt: skip
+    middle = (layout.left + layout.right) / 2
+    return [*marks, Words("USD per month", middle, bottom + 31, palette.INK, "center")]
 
 
-def _title(swings: Sequence[Swing], target: str, found: BillRange | None, width: int) -> Any:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    caption = (
-        f"Monthly bill at {shown(target)} when one input at a time is at the low or the high end of its 95 % interval, "
-        "the others as they are. The figure at each end is the input's."
-    )
-    if found is not None:
-        caption += (
-            f" Grey: the middle {100 * found.level:.0f} % of {found.n_samples:,} draws of all inputs together, "
-            f"USD {usd_text(found.low)} to {usd_text(found.high)}."
-        )
-    n_inputs = "The input that moves" if len(swings) == 1 else f"The {len(swings)} inputs that move"
-    return alt.TitleParams(
-        text=f"{n_inputs} the bill most",
-        subtitle=textwrap.wrap(caption, int((width + NAME_PIXELS) / PIXELS_PER_CHARACTER), break_on_hyphens=False),
-        anchor="start",
-        fontSize=17,
-        color=palette.INK,
-        subtitleColor=palette.MUTED,
-        subtitleFontSize=FONT_SIZE,
-        subtitleLineHeight=16,
-        offset=14,
-    )
+def _legend(top: float, layout: Layout) -> list[Mark]:
+    marks: list[Mark] = []
+    x, y = layout.left, top + LEGEND_ROW / 2
+    for kind, colour in ENDS.items():
+        marks += [Rect(x, y - 5, x + 10, y + 5, colour), Words(kind, x + 15, y, palette.INK)]
+        if layout.beside:
+            x += 15 + len(kind) * PIXELS_PER_CHARACTER + 20
+        else:
+            y += LEGEND_ROW
+    return marks

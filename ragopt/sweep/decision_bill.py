@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ragopt.bill.decisions.target import decide_target
 from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.flips import Candidate, flips
 from ragopt.bill.projection import ENDS, stops
 from ragopt.bill.reasoning import needs_consent, reason_of
 from ragopt.bill.targets import TARGETS
+from ragopt.bill.tornado import tornado
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere
+from ragopt.bill.workload_fields import MOST_VECTORS
 from ragopt.choose import cheapest_bill
+from ragopt.errors import PriceError
 from ragopt.sweep.billed import footprint_in_run, result_of, workload_in_run
+from ragopt.sweep.kept_everywhere import KEY, Everywhere, TargetUsd, Tornado, everywhere_json
 from ragopt.sweep.kept_run import billed_on, given_in_run
 from ragopt.sweep.recommending import baseline_of
 from ragopt.units import to_cents
 
 if TYPE_CHECKING:
+    from ragopt.bill.decisions.target import TargetDecision
     from ragopt.bill.price_book import PriceBook
     from ragopt.records import Run, TrialResult
 
 MOST_CANDIDATES = 4
 """Finalists that are drawn against each other: each takes one bill a draw and target."""
 
+LEAST_VECTORS = 1_000
+"""Below it every bill is that of the smallest machine or of a minimum: nothing changes there."""
+
 
 def with_bill(run: Run, book: PriceBook) -> Run:
     """Bill the decision of a run at every target, and say in its reasons what that shows.
 
     The recommended trial and the baseline get the range over every uncertain input in their bills; other trials have
-    the ends of the CPU time alone. ``run.json`` keeps the bill at every target for the report.
+    the ends of the CPU time alone. ``run.json`` keeps the bill at every target for the report, with what moves the
+    recommended one most and where the cheapest target changes as the vectors grow.
 
     Args:
         run: a run with its recommendation.
@@ -55,7 +65,7 @@ def with_bill(run: Run, book: PriceBook) -> Run:
         baseline_bill=by_trial[baseline.trial][decided.baseline_bill.target],
         why=(*decided.why, *(sentence for sentence in sentences if sentence)),
     )
-    info = {**run.info, "everywhere": _everywhere(whole)}
+    info = {**run.info, KEY: everywhere_json(_everywhere(whole, decided.target))}
     return replace(run, info=info, trials=trials, recommendation=recommendation)
 
 
@@ -67,17 +77,55 @@ def _with_ranges(result: TrialResult, whole: WholeBill) -> TrialResult:
     return replace(result, bills=bills)
 
 
-def _everywhere(whole: WholeBill) -> dict[str, Any]:
+def _everywhere(whole: WholeBill, target: str) -> Everywhere:
     """What the report shows of the bill at every target; `ragopt bill RUN --json` has its lines."""
-    targets = [
-        {"name": bill.target, "serves_the_index": TARGETS[bill.target].serves_the_index,
-         "usd_per_month": str(bill.usd_per_month), "low": str(bill.low), "high": str(bill.high),
-         "needs_consent": needs_consent(bill), "ends": next((n for n in bill.notes if n.startswith(ENDS)), ""),
-         "reason": reason_of(bill)}
+    targets = tuple(
+        TargetUsd(
+            bill.target,
+            bill.usd_per_month,
+            bill.low,
+            bill.high,
+            TARGETS[bill.target].serves_the_index,
+            needs_consent(bill),
+            next((note for note in bill.notes if note.startswith(ENDS)), ""),
+            reason_of(bill),
+        )
         for bill in whole.targets
-    ]  # fmt: skip
-    return {"targets": targets, "shared_usd_per_month": str(whole.shared_usd_per_month),
-            "not_billed": sorted(whole.not_billed)}  # fmt: skip
+    )
+    return Everywhere(
+        targets,
+        whole.shared_usd_per_month,
+        tuple(sorted(whole.not_billed)),
+        _tornado(whole, target),
+        crossovers_around(whole),
+    )
+
+
+def _tornado(whole: WholeBill, target: str) -> Tornado | None:
+    """What moves the target's own bill, without the shared lines: the bill that the recommendation shows."""
+    bill = next((bill for bill in whole.targets if bill.target == target), None)
+    if bill is None:
+        return None  # a price is missing by now: the stored bill stays as it is, and nothing can be said of its inputs
+    spreads = default_spreads(whole.footprint, whole.workload, whole.book, targets=[target], today=whole.today,
+                              given=whole.given)  # fmt: skip
+    swings = tornado(whole.footprint, whole.workload, whole.book, target=target, spreads=spreads)
+    drawn = whole.with_shared[target]  # the same draws
+    return Tornado(swings, replace(drawn, usd_per_month=bill.usd_per_month, low=bill.low, high=bill.high, spreads=()))
+
+
+def crossovers_around(whole: WholeBill) -> TargetDecision | str:
+    """The cheapest target as the billed vectors grow, every target competing; the reason where there is none.
+
+    The range is a tenth of the billed vectors to a hundred times them, but at least LEAST_VECTORS to a hundred times
+    that: one decade shows what brought the index here, two are more growth than anybody plans for.
+    """
+    n_vectors = whole.workload.n_vectors
+    low = max(LEAST_VECTORS, n_vectors // 10)
+    high = min(max(100 * n_vectors, 100 * LEAST_VECTORS), MOST_VECTORS)
+    try:
+        return decide_target(whole.footprint, whole.workload, whole.book, low=low, high=high)
+    except PriceError as error:  # no target is sold at these sizes
+        return error.failed
 
 
 def bill_of_trial(run: Run, result: TrialResult, book: PriceBook, *, targets: tuple[str, ...] = ()) -> WholeBill:

@@ -130,7 +130,11 @@ def decide_target(  # noqa: PLR0913 - the index, the service, the prices and the
         PriceError: no target can be billed anywhere in the range.
     """
     names = tuple(TARGETS) if targets is None else tuple(target_of(name).name for name in targets)
-    found = TargetBills(footprint, lambda size: _grown(workload, by, size), book, names)
+    # Bills are compared, not their ranges: without an interval of CPU time each packing is worked out once, not thrice.
+    exact = dataclasses.replace(
+        footprint, cpu_ms_low=footprint.cpu_ms_per_query, cpu_ms_high=footprint.cpu_ms_per_query
+    )
+    found = TargetBills(exact, lambda size: _grown(workload, by, size), book, names)
     result = crossovers(found.at, low, high, may_lead=found.may_lead)
     skipped = tuple(one for name in names for one in _skipped(name, found.missing.get(name, {})))
     asked = found.first_asked()
