@@ -39,7 +39,14 @@ def test_run_folder_holds_everything(swept):
     """A finished sweep leaves the five files that the design promises, and no temporary ones."""
     folder, _ = swept
     names = {path.name for path in (folder / "run").iterdir()}
-    assert names == {"run.json", "trials.parquet", "recommendation.json", "report.html", "frontier.png"}
+    assert names == {
+        "run.json",
+        "trials.parquet",
+        "queries.parquet",
+        "recommendation.json",
+        "report.html",
+        "frontier.png",
+    }
 
 
 def test_json_prints_the_recommendation_and_nothing_else(swept):

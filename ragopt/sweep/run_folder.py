@@ -1,4 +1,4 @@
-"""The run folder: ``run.json``, ``trials.parquet`` and ``recommendation.json``, written whole and read back."""
+"""The run folder: ``run.json``, its trials, recommendation and queries, written whole and read back."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_FILE, TRIALS_FILE, RECOMMENDATION_FILE = "run.json", "trials.parquet", "recommendation.json"
+QUERIES_FILE = "queries.parquet"
 REPORT_FILE, PICTURE_FILE = "report.html", "frontier.png"
 SCHEMA = 1
 PER_QUERY = "_scores"
@@ -223,16 +224,24 @@ def trials_parquet(results: Sequence[TrialResult]) -> bytes:
     return buffer.getvalue()
 
 
-def write_decision(folder: Path, run: Run) -> None:
-    """Write ``trials.parquet``, ``recommendation.json`` and, last, ``run.json``.
+def write_decision(folder: Path, run: Run, queries: bytes | None = None) -> None:
+    """Write ``trials.parquet``, ``recommendation.json``, ``queries.parquet`` and, last, ``run.json``.
+
+    Args:
+        folder: the run folder.
+        run: what was decided.
+        queries: content of ``queries.parquet``; None for a run that does not know its queries.
 
     Raises:
         StorageError: the folder cannot be written.
     """
     with storage_errors(folder / RUN_FILE):
         (folder / RUN_FILE).unlink(missing_ok=True)
+        (folder / QUERIES_FILE).unlink(missing_ok=True)  # of another run, if this one has none
     write_atomically(folder / TRIALS_FILE, trials_parquet(run.trials))
     write_atomically(folder / RECOMMENDATION_FILE, pretty_json(recommendation_json(run.recommendation)))
+    if queries is not None:
+        write_atomically(folder / QUERIES_FILE, queries)
     write_atomically(folder / RUN_FILE, pretty_json(run.info))
 
 
