@@ -36,7 +36,7 @@ def swept(tmp_path_factory):
 
 
 def test_run_folder_holds_everything(swept):
-    """A finished sweep leaves the five files that the design promises, and no temporary ones."""
+    """A finished sweep leaves its six files, and no temporary ones."""
     folder, _ = swept
     names = {path.name for path in (folder / "run").iterdir()}
     assert names == {
