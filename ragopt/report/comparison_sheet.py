@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import ragopt
 from ragopt.report.comparison_words import headline, latency_sentence, listed, percent, sentences, signed, signed_usd
 from ragopt.report.sheet import Column, Grid, Mood, Row, Section, Sentence, Sheet
-from ragopt.report.words import bytes_text, decimal_text, latency_text, quality_text, usd_text
+from ragopt.report.words import bytes_text, decimal_text, interval_text, latency_text, usd_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,8 +41,9 @@ def comparison_sheet(found: Comparison) -> Sheet:
 
 
 def _quality(found: Comparison) -> Section:
-    columns = (Column("Quality", names=True), Column("A [95 %]", numeric=True), Column("B [95 %]", numeric=True),
-               Column("B - A [95 %]", numeric=True), Column("Queries"), Column("Change"))  # fmt: skip
+    # What changed comes first: a phone shows two columns.
+    columns = (Column("Quality", names=True), Column("B - A [95 %]", numeric=True), Column("Change"),
+               Column("A [95 %]", numeric=True), Column("B [95 %]", numeric=True), Column("Queries"))  # fmt: skip
     rows = tuple(_quality_row(one) for one in found.quality)
     pairing = found.pairing
     told: list[Sentence] = []
@@ -66,19 +67,20 @@ def _grouped(said: list[tuple[str, str]]) -> list[Sentence]:
 
 
 def _quality_row(one: QualityChange) -> Row:
-    a, b = (quality_text(figure) if figure else NONE for figure in (one.a, one.b))
+    a, b = (f"{value_text(side.value)} {interval_text(side)}" if side else NONE for side in (one.a, one.b))
+    both = " and ".join(f"{side.n_queries:,}" for side in (one.a, one.b) if side)
     if one.difference is None:
-        return Row((one.name, a, b, "", "", "not comparable"))
+        return Row((one.name, "", "not comparable", a, b, both))
     gap = one.difference
     text = f"{signed(gap.value)} [{signed(gap.low)}, {signed(gap.high)}]"
     mood: Mood = "bad" if one.fell else "good" if gap.low > 0 else ""
     change = {"bad": "fell", "good": "rose", "": "no change seen"}[mood]
-    return Row((one.name, a, b, text, f"{gap.n:,} paired" if one.paired else "unpaired", change), mood)
+    queries = f"{gap.n:,} paired" if one.paired else f"{both}, unpaired"
+    return Row((one.name, text, change, a, b, queries), mood)
 
 
-def _money(titles: tuple[str, ...]) -> tuple[Column, ...]:
-    return (*(Column(title, names=True) for title in titles), *(Column(f"{side}, USD", numeric=True) for side in "AB"),
-            Column("B - A, USD", numeric=True))  # fmt: skip
+def _money() -> tuple[Column, ...]:
+    return tuple(Column(title, numeric=True) for title in ("A, USD", "B, USD", "B - A, USD"))
 
 
 def _bill(bill: BillChange) -> Section:
@@ -108,18 +110,18 @@ def _usd_row(cells: tuple[str, ...], a: Decimal, b: Decimal) -> Row:
 
 def _parts(bill: BillChange) -> Grid:
     rows = [_usd_row((one.part,), one.a, one.b) for one in bill.parts]
-    mood: Mood = "bad" if bill.rose else ""
+    mood: Mood = "bad" if bill.rose else "sum"
     share = percent(bill.increase, bill.a)
     change = f"{signed_usd(bill.increase)}{f' ({share})' if share else ''}"
     rows.append(Row(("sum", usd_text(bill.a), usd_text(bill.b), change), mood))
     rows.append(_usd_row(("saving against float32",), bill.saving_a, bill.saving_b))
     if bill.shared_a is not None and bill.shared_b is not None:
         rows.append(_usd_row(("besides, at every target (not in the sum)",), bill.shared_a, bill.shared_b))
-    return Grid("bill-table", "", _money(("Part",)), tuple(rows))
+    return Grid("bill-table", "", (Column("Part"), *_money()), tuple(rows))
 
 
 def _lines(lines: tuple[LineChange, ...]) -> Grid:
-    columns = (Column("Line", names=True), Column("A", names=True), Column("B", names=True), *_money(()))
+    columns = (Column("Line", names=True), Column("A", names=True), Column("B", names=True), *_money())
     rows = tuple(
         _usd_row((one.item, _line(one.a), _line(one.b)), *(line.usd if line else Decimal(0) for line in (one.a, one.b)))
         for one in lines
@@ -178,8 +180,10 @@ def _side(side: Side | None) -> tuple[str, ...]:
 
 def _inputs(found: Comparison) -> Section:
     if not found.inputs:
-        return Section("inputs", "Inputs", (), (("Both runs were given the same, on machines of the same kind.",),))
-    grid = _changed("inputs-table", f"{len(found.inputs)} values of run.json that differ", found.inputs, folded=True)
+        return Section("inputs", "Inputs", (), (("Nothing else that run.json tells of the inputs differs.",),))
+    n = len(found.inputs)
+    title = f"{n} values of run.json that differ" if n > 1 else "One value of run.json that differs"
+    grid = _changed("inputs-table", title, found.inputs, folded=True)
     return Section("inputs", "Inputs that changed", (grid,))
 
 

@@ -6,13 +6,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.report.sheet import Name, Sentence
-from ragopt.report.words import usd_text
+from ragopt.report.words import decimal_text, usd_text
 from ragopt.units import to_cents
 
 if TYPE_CHECKING:
     from ragopt.compare.records import BillChange, Comparison, Side
 
 LIMITS = ("arguments.min_recall", "arguments.min_ndcg_ratio", "arguments.max_p99_ms", "arguments.max_usd")
+
+"""What a run's recommendation has to meet: where they differ, a fall may have been asked for."""
 
 OPTION = Name("--max-increase")
 
@@ -82,6 +84,9 @@ def listed(names: list[str]) -> Sentence:
 def sentences(found: Comparison) -> tuple[Sentence, ...]:
     """What follows the headline: fitting, what cannot be compared, the bill."""
     said = [*_fitting(found), *_compared(found), bill_sentence(found.bill), *_judged(found.bill)]
+    limits = [one.name for one in found.inputs if one.name in LIMITS]
+    if limits:
+        said.append(("The runs were given other limits: ", *listed(limits), ", see the inputs."))
     if found.recommendation:
         changed = [one.name for one in found.recommendation]
         said.append(("The recommendation changed: ", ", ".join(changed), "."))
@@ -97,10 +102,7 @@ def _fitting(found: Comparison) -> list[Sentence]:
         return [("Neither run has a trial that meets its limits: the closest trials are compared.",)]
     if found.b.fits:
         return [("A had no trial that meets its limits: its closest one is compared with B's recommendation.",)]
-    told: list[Sentence] = [("B's closest trial is compared with A's recommendation.",)]
-    if any(one.name in LIMITS for one in found.inputs):
-        told.append(("The runs had other limits: see the inputs.",))
-    return told
+    return [("B's closest trial is compared with A's recommendation.",)]
 
 
 def _compared(found: Comparison) -> list[Sentence]:
@@ -128,8 +130,13 @@ def _judged(bill: BillChange) -> list[Sentence]:
         return [("The bill is told and not judged: there is no ", OPTION, ".")]
     allowed = bill.allowed if bill.allowed is not None else Decimal(0)
     verdict = "more than" if bill.rose else "within"
-    words = f" allows USD {allowed.normalize():f} a month more: the change is {verdict} that."
+    words = f" allows USD {_exact(allowed)} a month more: the change is {verdict} that."
     return [(OPTION, " ", Name(str(bill.limit)), words)]
+
+
+def _exact(usd: Decimal) -> str:
+    """Money to its last digit, two at the least: a tenth of a bill is seldom whole cents."""
+    return usd_text(usd) if usd == to_cents(usd) else decimal_text(usd)
 
 
 def latency_sentence(a: Side, b: Side) -> Sentence:

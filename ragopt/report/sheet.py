@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Mood = Literal["", "good", "bad"]
+Mood = Literal["", "good", "bad", "sum"]
 
 
 class Name(str):
@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Cells, and whether the row is good or bad news."""
+    """Cells, and whether the row is good or bad news, or the sum of those above."""
 
     cells: tuple[str, ...]
     mood: Mood = ""

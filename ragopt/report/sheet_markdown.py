@@ -15,9 +15,11 @@ from ragopt.report.words import shown
 if TYPE_CHECKING:
     from ragopt.report.sheet import Column, Grid, Sentence, Sheet
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$^-])")
-_PINGS = re.compile(r"[@#]")
-"""What GitHub turns into a mention or a reference, backslash or not: such words are set as code."""
+_MARKUP = re.compile(r"([\\`*_\[<>|~&$])")
+"""What begins markup inside a line; our own words begin every line."""
+
+_LINKS = re.compile(r"[@#]|://|www\.")
+"""What GitHub turns into a mention, a reference or a link, backslash or not: such words are set as code."""
 
 
 def sheet_markdown(sheet: Sheet) -> str:
@@ -76,7 +78,7 @@ def code(text: str) -> str:
 def _words(text: str) -> str:
     """Escape words that are not set as code."""
     safe = shown(text, limit=2000)
-    return code(safe).replace("|", "\\|") if _PINGS.search(safe) else _MARKUP.sub(r"\\\1", safe)
+    return code(safe).replace("|", "\\|") if _LINKS.search(safe) else _MARKUP.sub(r"\\\1", safe)
 
 
 def _html(text: str) -> str:

@@ -18,7 +18,7 @@ WIDEST_CELL = 44
 GAP = 2
 """Columns of the terminal between two columns of a table."""
 
-STYLES = {"good": "green", "bad": "bold red", "": ""}
+STYLES = {"good": "green", "bad": "bold red", "sum": "bold", "": ""}
 
 
 def print_sheet(sheet: Sheet, console: Console) -> None:
