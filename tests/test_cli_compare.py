@@ -1,6 +1,7 @@
 """`ragopt compare` as its users run it: real runs, exit codes, files, errors."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -8,8 +9,12 @@ import pytest
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 
+from ragopt.cli.compare import command as compare_command
 from ragopt.cli.main import main
+from ragopt.cli.sweep import command as sweep_command
+from ragopt.sweep.run_folder import QUERIES_FILE, RECOMMENDATION_FILE, RUN_FILE, TRIALS_FILE
 from tests.cli import ragopt as run_ragopt
+from tests.helpers import ROOT
 
 GRIDS = {"main": '[[grid]]\nfactories = ["SQ8"]\n', "branch": '[[grid]]\nspaces = ["8:pca"]\nfactories = ["SQ4"]\n'}
 N, DIM, N_QUERIES = 2_000, 32, 400
@@ -187,3 +192,11 @@ def test_the_help_tells_the_exit_codes(capsys):
     code, out, _ = called(capsys, "--help")
     assert code == 0
     assert "4 a quality fell beyond its 95 % interval, no quality can be compared" in one_line(out)
+
+
+def test_the_page_of_the_docs_names_options_that_exist():
+    """Every option in docs/compare.md is one of `compare` or of `sweep`, and its CI job's files are those of a run."""
+    text = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
+    known = {option for one in (compare_command, sweep_command) for param in one.params for option in param.opts}
+    assert set(re.findall(r"--[a-z][a-z-]+", text)) <= known
+    assert f"`{RUN_FILE}`, `{TRIALS_FILE}`, `{QUERIES_FILE}` and\n`{RECOMMENDATION_FILE}`" in text

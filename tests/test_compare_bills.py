@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.compare.bills import thing_of
@@ -59,6 +59,7 @@ def test_what_is_no_limit_is_refused(text):
     assert "10%" in error.value.allowed
 
 
+@settings(deadline=None)
 @given(st.decimals(0, 10**9, places=3, allow_nan=False), st.booleans())
 def test_a_limit_prints_as_it_is_read(amount, is_percent):
     """Any limit reads back from its printed form."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.compare.comparing import compare_runs
@@ -63,6 +63,7 @@ def test_unpaired_difference_by_hand(tmp_path):
     assert any("both runs keep no queries.parquet" in note for note in one.notes)
 
 
+@settings(deadline=None)
 @given(*[st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)).map(sorted)] * 2)
 def test_unpaired_differences_change_sign_with_their_order(first, second):
     """A minus B is minus (B minus A), ends swapped, and the value lies inside."""
@@ -151,6 +152,17 @@ def test_two_corpora_are_compared_and_said(tmp_path):
     one = only(compare_runs(a, b))
     assert one.paired
     assert any(note.startswith("The corpora differ: each figure is the share") for note in one.notes)
+
+
+def test_other_chunks_of_one_corpus_are_said(tmp_path):
+    """The same documents cut otherwise are no other corpus: the note speaks of chunks."""
+    a = write_run(tmp_path / "a", {RECALL: [1.0] * 3, NDCG: [1.0] * 3}, asked(3, judgements="j"))
+    b = write_run(tmp_path / "b", {RECALL: [1.0] * 3, NDCG: [1.0] * 3}, asked(3, judgements="j"),
+                  info={"arguments": {"chunk": {"chunk_tokens": 64, "chunk_overlap": 8}}})  # fmt: skip
+    assert [one.notes[0] for one in compare_runs(a, b).quality] == [
+        "The corpus is cut otherwise: each figure is the share of its own chunks that are exact neighbours.",
+        "The corpus is cut otherwise: a document is found by its best chunk.",
+    ]
 
 
 def test_synthetic_and_real_queries_are_not_compared(tmp_path):

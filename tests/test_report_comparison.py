@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from bs4 import BeautifulSoup
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
@@ -237,6 +237,7 @@ TEXTS = st.text(
 )
 
 
+@settings(deadline=None)
 @given(TEXTS.filter(str.strip))
 def test_code_spans_hold_any_text(text):
     """A code span reads back as the very text, backticks, bars and spaces included."""

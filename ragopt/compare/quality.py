@@ -100,13 +100,7 @@ def _other_judgements(a: Measured, b: Measured) -> str:
 
 
 def _notes(name: str, a: Measured, b: Measured) -> list[str]:
-    found = []
-    if _corpus_of(a) != _corpus_of(b):
-        found.append(
-            "The corpora differ: each figure is the share of its own corpus's exact neighbours."
-            if name.startswith(EXACT)
-            else "The corpora differ: documents that nobody judged count as not relevant."
-        )
+    found = _corpus_notes(name, a, b)
     for side, measured in (("A", a), ("B", b)):
         if not measured.result.confirmed:
             found.append(f"{side}'s figure is an estimate: no index was built.")
@@ -120,9 +114,23 @@ def _unpaired(a: Measured, b: Measured, n_common: int, ours: Quality, theirs: Qu
     return f"Unpaired: {why}. The difference of two means holds that of their queries too."
 
 
-def _corpus_of(side: Measured) -> tuple[Any, ...]:
-    """What the rows of an index are made of: documents and how they are cut."""
-    return _fingerprint(side), _model_of(side).get("n_vectors"), repr(_argument(side, "chunk"))
+def _corpus_notes(name: str, a: Measured, b: Measured) -> list[str]:
+    """What another corpus, or other chunks of the same one, do to a figure; nothing where both are the same."""
+    is_exact = name.startswith(EXACT)
+    if _fingerprint(a) != _fingerprint(b):
+        return [
+            "The corpora differ: each figure is the share of its own corpus's exact neighbours."
+            if is_exact
+            else "The corpora differ: documents that nobody judged count as not relevant."
+        ]
+    chunks = [(_model_of(side).get("n_vectors"), _argument(side, "chunk")) for side in (a, b)]
+    if chunks[0] != chunks[1]:
+        return [
+            "The corpus is cut otherwise: each figure is the share of its own chunks that are exact neighbours."
+            if is_exact
+            else "The corpus is cut otherwise: a document is found by its best chunk."
+        ]
+    return []
 
 
 def _fingerprint(side: Measured) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ragopt.compare.max_increase import MaxIncrease
     from ragopt.measure.intervals import Interval
-    from ragopt.records import BillLine, LatencyMs, Quality, Recommendation
+    from ragopt.records import BillLine, Quality, Recommendation
 
 Failure = Literal["quality", "nothing_comparable", "nothing_fits", "bill"]
 """Why a comparison fails a gate: quality fell, nothing can be compared, B meets no limits that A met, the bill rose."""
@@ -199,11 +199,6 @@ class Comparison:
     bill: BillChange
     recommendation: tuple[Changed, ...]
     inputs: tuple[Changed, ...]
-
-    @property
-    def latencies(self) -> tuple[LatencyMs | None, LatencyMs | None]:
-        """Latency of each, on its own machine: shown and never judged."""
-        return self.a.decision.latency, self.b.decision.latency
 
     @property
     def failures(self) -> tuple[Failure, ...]:

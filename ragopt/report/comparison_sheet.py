@@ -160,9 +160,9 @@ def _sides(found: Comparison) -> Section:
 def _side(side: Side | None) -> tuple[str, ...]:
     """The facts of one run, or their titles."""
     if side is None:
-        return ("run", "swept by ragopt", "billed on", "model and space", "factory", "search", "target", "limits",
-                "figures", "latency", "processor")  # fmt: skip
-    decision, trial = side.decision, side.decision.trial
+        return ("run", "swept by ragopt", "billed on", "model and space", "factory", "search", "target", "bill a month",
+                "limits", "figures", "latency", "processor")  # fmt: skip
+    decision, trial, bill = side.decision, side.decision.trial, side.decision.bill
     return (
         side.folder,
         side.ragopt_version or NONE,
@@ -171,6 +171,7 @@ def _side(side: Side | None) -> tuple[str, ...]:
         trial.factory,
         trial.search or NONE,
         decision.target,
+        f"USD {usd_text(bill.usd_per_month)} [{usd_text(bill.low)}, {usd_text(bill.high)}]",
         "met" if side.fits else "not met: the closest trial",
         ("measured" if decision.confirmed else "estimated") + (", synthetic queries" * decision.synthetic_queries),
         latency_text(decision.latency),
