@@ -143,6 +143,18 @@ def test_the_terminal_says_every_cell(found, width):
     assert flat.startswith("Failed:recall_vs_exact@10fell;thebillrosebymorethan--max-increase10%.")
 
 
+def test_what_was_billed_otherwise_is_said_first(found):
+    """Before any table a reader knows that workload and prices are others: the index is not all that moved the bill."""
+    said = [plain(one) for one in comparison_sheet(found).sentences]
+    assert said[:5] == [
+        "Not compared: mrr@10; the reasons are under the table.",
+        "The bill went from USD 29.92 to USD 73.00 a month: USD +43.08 (+144.0 %).",
+        "The bills are for other workloads: n_vectors.",
+        "Unit prices changed: VMs.",
+        "--max-increase 10% allows USD 2.992 a month more: the change is more than that.",
+    ]
+
+
 def test_headlines(tmp_path):
     """The first sentence says passed or failed and why; a bill that nobody limits is told and not judged."""
     a = write_run(tmp_path / "a", {RECALL: [1.0] * 3}, asked(3), bill=plain_bill("10.00"))

@@ -83,7 +83,8 @@ def listed(names: list[str]) -> Sentence:
 
 def sentences(found: Comparison) -> tuple[Sentence, ...]:
     """What follows the headline: fitting, what cannot be compared, the bill."""
-    said = [*_fitting(found), *_compared(found), bill_sentence(found.bill), *_judged(found.bill)]
+    said = [*_fitting(found), *_compared(found), bill_sentence(found.bill), *_causes(found.bill),
+            *_judged(found.bill)]  # fmt: skip
     limits = [one.name for one in found.inputs if one.name in LIMITS]
     if limits:
         said.append(("The runs were given other limits: ", *listed(limits), ", see the inputs."))
@@ -123,6 +124,16 @@ def bill_sentence(bill: BillChange) -> Sentence:
     beside = f" ({share})" if share else ""
     went = f"from USD {usd_text(bill.a)} to USD {usd_text(bill.b)} a month"
     return (f"The bill went {went}: USD {signed_usd(bill.increase)}{beside}.",)
+
+
+def _causes(bill: BillChange) -> list[Sentence]:
+    """What was billed otherwise: another workload, other prices."""
+    told: list[Sentence] = []
+    if bill.workload:
+        told.append(("The bills are for other workloads: ", *listed([one.name for one in bill.workload]), "."))
+    if bill.prices:
+        told.append(("Unit prices changed: ", *listed(list(dict.fromkeys(one.item for one in bill.prices))), "."))
+    return told
 
 
 def _judged(bill: BillChange) -> list[Sentence]:
