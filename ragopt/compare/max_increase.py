@@ -36,7 +36,7 @@ class MaxIncrease:
             InputError: anything else: a sign, a currency, an exponent.
 
         >>> MaxIncrease.parse("10%").usd_of(Decimal("50.00"))
-        Decimal('5')
+        Decimal('5.00')
         """
         found = _FORM.fullmatch(text)
         if found is None:
