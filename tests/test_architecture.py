@@ -24,6 +24,7 @@ FLOORS = (
     ("cache",),
     ("choose",),
     ("sweep",),
+    ("compare",),
     ("serve",),
     ("report",),
     ("api",),

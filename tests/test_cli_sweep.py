@@ -36,10 +36,17 @@ def swept(tmp_path_factory):
 
 
 def test_run_folder_holds_everything(swept):
-    """A finished sweep leaves the five files that the design promises, and no temporary ones."""
+    """A finished sweep leaves its six files, and no temporary ones."""
     folder, _ = swept
     names = {path.name for path in (folder / "run").iterdir()}
-    assert names == {"run.json", "trials.parquet", "recommendation.json", "report.html", "frontier.png"}
+    assert names == {
+        "run.json",
+        "trials.parquet",
+        "queries.parquet",
+        "recommendation.json",
+        "report.html",
+        "frontier.png",
+    }
 
 
 def test_json_prints_the_recommendation_and_nothing_else(swept):

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.errors import InputError
-from ragopt.measure.intervals import few_queries_warning, mean_interval, paired_difference, quality
+from ragopt.measure.intervals import (
+    few_queries_warning,
+    independent_difference,
+    mean_interval,
+    paired_difference,
+    quality,
+)
 from ragopt.records import Quality
 
 SHARED = os.environ.get("RAGOPT_SHARED")
@@ -46,6 +52,16 @@ def test_covers_synthetic_recall(populations):
     misses = coverage_misses(populations, cells, populations.mean_limits)
     assert set(misses) <= TOO_COARSE
     assert all(covered > 0.9 for covered in misses.values())
+
+
+def test_differences_of_two_means_cover_what_they_say():
+    """Of two samples of recalls with means .9 and .95, 93-97 % of intervals hold the difference of the true means."""
+    rng, n_samples, sizes = np.random.default_rng(0), 1_500, (300, 200)
+    draws = [rng.binomial(10, mean, (n_samples, n)) / 10 for mean, n in zip((0.9, 0.95), sizes, strict=True)]
+    found = [independent_difference(*map(quality, pair)) for pair in zip(*draws, strict=True)]
+    covered = np.mean([one.low <= -0.05 <= one.high for one in found])
+    assert WITHIN[0] <= covered <= WITHIN[1]
+    assert {one.n for one in found} == {200}
 
 
 @pytest.mark.skipif(SHARED is None, reason="RAGOPT_SHARED is not set")

@@ -16,6 +16,7 @@ COMMANDS = {
     "recommend": ("ragopt.cli.recommend", "Decide again from a finished run, with other limits; measures nothing."),
     "build": ("ragopt.cli.build", "Build the recommended index into a folder that a service opens."),
     "check": ("ragopt.cli.check", "Is a built index still what it was: keep, re-tune, re-train or broken."),
+    "compare": ("ragopt.cli.compare", "What changed between two runs: quality, bytes, bill; a gate for CI."),
     "export": ("ragopt.cli.export", "Print the plain FAISS lines that rebuild an index without ragopt."),
     "bill": ("ragopt.cli.bill", "What an index costs per month at every target, line by line."),
     "decide": ("ragopt.cli.decide", "Buy or build, spot, storage tier, how many chunks, when to move."),
@@ -36,7 +37,7 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; exit codes: 0 ok, 1 error, 2 usage, 3 nothing fits, 4 and 5 by `check`."""
+    """Run the command line; exit codes: 0 ok, 1 error, 2 usage, 3 nothing fits, 4 and 5 by `check`, 4 by `compare`."""
     try:
         code = group.main(args=arguments, prog_name="ragopt", standalone_mode=False)
     except click.ClickException as error:

@@ -63,6 +63,11 @@ def write_page(run: Run, path: Path) -> None:
 
 def page_html(run: Run) -> str:
     """The report of a finished run as the text of one HTML page."""
+    return page_environment().get_template(TEMPLATE).render(_context(run))
+
+
+def page_environment() -> Environment:
+    """What every page is rendered by: text is escaped and cut, figures have their filters."""
     environment = Environment(
         loader=PackageLoader("ragopt.report", "templates"),
         autoescape=True,
@@ -85,7 +90,7 @@ def page_html(run: Run) -> str:
         "json_quality": words.quality_from_json,
         "verbatim": _verbatim,
     }
-    return environment.get_template(TEMPLATE).render(_context(run))
+    return environment
 
 
 def _safe(value: object) -> object:

@@ -29,6 +29,7 @@ from ragopt.sweep.race import Preference
 from ragopt.sweep.recommending import recommend_from
 from ragopt.sweep.run_folder import write_decision
 from ragopt.sweep.run_info import describe_run
+from ragopt.sweep.run_queries import qrels_fingerprint, queries_parquet, run_queries
 from ragopt.sweep.selecting import Selection
 from ragopt.sweep.settings import SearchPlan
 
@@ -68,7 +69,8 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
     info |= {"n_results": sweep.plan.n_results, "priced_models": dict(sweep.pricing.embedding),
              "workload_given": sorted(sweep.pricing.given), "billed_on": sweep.pricing.today.isoformat(),
              "own_prices": own_prices(sweep.book)}  # fmt: skip
-    info["queries"]["select_rows"] = sweep.select_rows()
+    select_rows = sweep.select_rows()
+    info["queries"] |= {"select_rows": select_rows, "qrels_fingerprint": qrels_fingerprint(material.qrels)}
     info["joint_checks"] = {model: [asdict(check) for check in found] for model, found in sweep.joint_checks.items()}
     recommendation = recommend_from(results, settings.limits, objective=settings.objective, info=info)
     info["forecast_check"] = sweep.forecast_check(recommendation)
@@ -79,7 +81,7 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
             for result in results
         ]
     run = with_bill(Run(str(settings.out), info, tuple(results), recommendation), sweep.book)
-    write_decision(settings.out, run)
+    write_decision(settings.out, run, queries_parquet(run_queries(material, select_rows)))
     return run
 
 

@@ -49,6 +49,7 @@ class Material:
         qrels: judgements, or None. split: which queries select and which confirm.
         about_corpus, about_queries: for ``run.json``.
         measured_workload: fields of a workload read off the corpus; empty for ready vectors.
+        query_texts: of all queries; None for ready vectors, which come without text.
     """
 
     models: tuple[ModelData, ...]
@@ -60,6 +61,7 @@ class Material:
     about_corpus: Mapping[str, Any]
     about_queries: Mapping[str, Any]
     measured_workload: Mapping[str, Value] = field(default_factory=dict)
+    query_texts: Sequence[str] | None = None
 
     def judging(self, rows: NDArray[np.int64], *, k: int) -> Judging:
         """What the queries of these row numbers are judged by, in this order."""
@@ -152,6 +154,7 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress)
         _about_corpus(corpus),
         {"source": corpus.queries.source, "synthetic": corpus.queries.synthetic},
         _measured_workload(corpus, first.tokenizer),
+        corpus.queries.texts,
     )
 
 
@@ -209,5 +212,5 @@ def _ready_material(settings: SweepSettings, store: ArtifactStore, progress: Pro
         split,
         {"source": ready.vectors, "fingerprint": opened.vectors.fingerprint, "n_documents": n, "n_chunks": n,
          "n_duplicates": 0},
-        {"source": ready.query_vectors, "synthetic": False},
+        {"source": ready.query_vectors, "synthetic": False, "fingerprint": opened.queries.fingerprint},
     )  # fmt: skip

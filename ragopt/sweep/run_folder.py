@@ -1,4 +1,4 @@
-"""The run folder: ``run.json``, ``trials.parquet`` and ``recommendation.json``, written whole and read back."""
+"""The run folder: ``run.json``, its trials, recommendation and queries, written whole and read back."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_FILE, TRIALS_FILE, RECOMMENDATION_FILE = "run.json", "trials.parquet", "recommendation.json"
+QUERIES_FILE = "queries.parquet"
 REPORT_FILE, PICTURE_FILE = "report.html", "frontier.png"
 SCHEMA = 1
 PER_QUERY = "_scores"
@@ -224,8 +225,13 @@ def trials_parquet(results: Sequence[TrialResult]) -> bytes:
     return buffer.getvalue()
 
 
-def write_decision(folder: Path, run: Run) -> None:
-    """Write ``trials.parquet``, ``recommendation.json`` and, last, ``run.json``.
+def write_decision(folder: Path, run: Run, queries: bytes | None = None) -> None:
+    """Write ``trials.parquet``, ``recommendation.json``, ``queries.parquet`` and, last, ``run.json``.
+
+    Args:
+        folder: the run folder.
+        run: what was decided.
+        queries: content of ``queries.parquet``; None for a run that does not know its queries.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -233,9 +239,11 @@ def write_decision(folder: Path, run: Run) -> None:
     files: dict[str, bytes | str] = {
         TRIALS_FILE: trials_parquet(run.trials),
         RECOMMENDATION_FILE: pretty_json(recommendation_json(run.recommendation)),
+        **({} if queries is None else {QUERIES_FILE: queries}),
     }
     with storage_errors(folder / RUN_FILE):
         (folder / RUN_FILE).unlink(missing_ok=True)
+        (folder / QUERIES_FILE).unlink(missing_ok=True)  # of another run, if this one has none
     for name, data in files.items():
         write_atomically(folder / name, data)
     write_atomically(folder / RUN_FILE, pretty_json(sealed_info(run.info, files)))
@@ -263,6 +271,8 @@ def read_run(folder: Path) -> Run:
         trials = pa.BufferReader(checked_bytes(folder, TRIALS_FILE, files))
         results = tuple(_result_of(row) for row in pq.read_table(trials, page_checksum_verification=True).to_pylist())
         recommendation = _recommendation_of(json.loads(checked_bytes(folder, RECOMMENDATION_FILE, files)))
+        if QUERIES_FILE in files:  # read by `read_queries_of` where somebody asks for them
+            checked_bytes(folder, QUERIES_FILE, files)
     except DAMAGE as error:
         why = " ".join(str(error).split())
         raise ArtifactError(f"The run in {folder} is damaged: {why}", next_step="Sweep again") from error

@@ -1,0 +1,1 @@
+"""Two finished runs side by side: what changed in quality, bytes and bill."""
