@@ -16,6 +16,7 @@ COMMANDS = {
     "recommend": ("ragopt.cli.recommend", "Decide again from a finished run, with other limits; measures nothing."),
     "build": ("ragopt.cli.build", "Build the recommended index into a folder that a service opens."),
     "check": ("ragopt.cli.check", "Is a built index still what it was: keep, re-tune, re-train or broken."),
+    "report": ("ragopt.cli.report", "Draw a finished run again: terminal, page, picture, markdown."),
     "export": ("ragopt.cli.export", "Print the plain FAISS lines that rebuild an index without ragopt."),
     "bill": ("ragopt.cli.bill", "What an index costs per month at every target, line by line."),
     "decide": ("ragopt.cli.decide", "Buy or build, spot, storage tier, how many chunks, when to move."),
