@@ -76,7 +76,7 @@ class Run(records.Run):
             The files that were written, in the order above.
 
         Raises:
-            InputError: a file's suffix or folder, two names for one file, or a chart that this run has no numbers for.
+            InputError: a file's suffix or folder, or a chart that this run has no numbers for.
             ArtifactError: no trial of the run was measured.
             StorageError: a file cannot be written.
         """

@@ -53,24 +53,25 @@ def frontier_rows(run: Run) -> FrontierRows:
     )
 
 
-def marks_in_words(point: FrontierPoint, rows: FrontierRows) -> str:
+def marks_of(point: FrontierPoint, rows: FrontierRows) -> list[str]:
     """What a point is besides a trial: the recommendation, the baseline, off the frontier."""
-    words = [rows.chosen_word] * point.is_recommended + ["float32 baseline"] * point.is_baseline
-    return ", ".join([*words, *(["not on the frontier"] if not point.on_frontier else [])])
+    return [
+        *([rows.chosen_word] * point.is_recommended),
+        *(["float32 baseline"] * point.is_baseline),
+        *(["not on the frontier"] * (not point.on_frontier)),
+    ]
 
 
 def frontier_table(rows: FrontierRows) -> Table:
-    """The rows as they are printed everywhere: trial, quality, cost, bytes, how its figures were found, marks."""
+    """The rows as they are printed everywhere: trial, quality, cost, bytes, and what is known of it."""
     columns = (
         Column("Trial"),
         Column(f"{rows.quality} [95 %]", numeric=True),
         Column("Queries", numeric=True),
         Column("USD per month", numeric=True),
         Column("Target"),
-        Column("RAM per vector", numeric=True),
-        Column("Disk per vector", numeric=True),
+        Column("RAM + disk per vector", numeric=True),
         Column("Figures"),
-        Column("Marks"),
     )
     cells = tuple(
         (
@@ -79,10 +80,8 @@ def frontier_table(rows: FrontierRows) -> Table:
             f"{point.quality.n_queries:,}",
             usd_text(point.usd_per_month),
             point.target,
-            bytes_text(point.ram_bytes_per_vector),
-            bytes_text(point.disk_bytes_per_vector),
-            "measured" if point.confirmed else "estimated",
-            marks_in_words(point, rows),
+            f"{bytes_text(point.ram_bytes_per_vector)} + {bytes_text(point.disk_bytes_per_vector)}",
+            ", ".join(["measured" if point.confirmed else "estimated", *marks_of(point, rows)]),
         )
         for point in (*rows.kept, *rows.beside)
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ragopt.report.bill_lines_table import bill_lines_table
 from ragopt.report.comparison import comparison
 from ragopt.report.frontier_table import frontier_rows, frontier_table
 from ragopt.report.info import is_synthetic
@@ -16,6 +15,7 @@ from ragopt.report.words import (
     SYNTHETIC,
     bytes_sentence,
     confirmation_sentence,
+    decimal_text,
     reproduce_command,
     saving_sentence,
     usd_text,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ragopt.records import Bill, Run
     from ragopt.report.figure import Table
 
-CODE_COLUMNS = ("Trial", "Target", "Part", "Source of the price")
+CODE_COLUMNS = ("Trial", "Target")
 """Columns whose cells are names."""
 
 CODE_FACTS = ("fingerprint", "machine", "versions")
@@ -47,6 +47,7 @@ def markdown_of(run: Run, *, image: str = "", image_title: str = "Quality agains
     chosen = run.recommendation
     rows = frontier_rows(run)
     heading, what = ("Recommended", "recommendation") if chosen.status == "ok" else ("Closest trial", "closest trial")
+    n_of = f"{len(rows.kept)} of {len(rows.points)} trials"
     queries = f" The queries are {SYNTHETIC}, made from the corpus itself." if is_synthetic(run) else ""
     blocks = [
         f"### ragopt: {_headline(run)}",
@@ -60,7 +61,7 @@ def markdown_of(run: Run, *, image: str = "", image_title: str = "Quality agains
         *_list("Warnings", [str(one) for one in run.info["warnings"]]),
         *_list("Not measured", not_measured(run)),
         _details(
-            f"The frontier of {rows.quality} against {rows.axis.title}: {len(rows.kept)} of {len(rows.points)} trials",
+            f"The frontier of <code>{rows.quality}</code> against {rows.axis.title}: {n_of}",
             f"Cost: {prose(rows.axis.reason)}.",
             _table(frontier_table(rows)),
         ),
@@ -133,7 +134,23 @@ def _details(summary: str, *blocks: str) -> str:
 
 def _bill_details(summary: str, bill: Bill) -> str:
     notes = "\n".join(f"- {prose(note, limit=LONG)}" for note in bill.notes)
-    return _details(summary, f"On {code(bill.target)}, for an average month.", _table(bill_lines_table(bill)), notes)
+    return _details(summary, f"On {code(bill.target)}, for an average month.", _bill_table(bill), notes)
+
+
+def _bill_table(bill: Bill) -> str:
+    """Every line with its quantity and price, under the item what it comes from; the sum last."""
+    lines = ["| Part | USD | Quantity | USD per unit | Item |", "|---|---:|---:|---:|---|"]
+    for line in bill.lines:
+        read_on = " (day of reading)" if line.undated else ""
+        below = [
+            *([f"= {line.formula}"] if line.formula else []),
+            f"{line.source} as of {line.as_of}{read_on}",
+            *([f"caution: {line.caution}"] if line.caution else []),
+        ]
+        item = "<br>".join(prose(text, in_table=True, limit=LONG) for text in (line.item, *below))
+        quantity = prose(f"{decimal_text(line.quantity)} {line.unit}", in_table=True)
+        lines.append(_row((line.part, usd_text(line.usd), quantity, decimal_text(line.usd_per_unit), item)))
+    return "\n".join([*lines, _row(("sum", usd_text(bill.usd_per_month), "", "", ""))])
 
 
 def _facts(run: Run) -> str:

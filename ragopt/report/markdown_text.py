@@ -19,7 +19,10 @@ LINKED = re.compile(r"(?i)\bwww\.|\bgh-\d|\b[0-9a-f]{7,40}\b")
 MARKER = re.compile(r"[-+=].*|\d{1,9}[.)]")
 """What starts a list or underlines a heading where it begins a line (CommonMark 0.31, 4.3 and 5.2)."""
 
-UNIT = re.compile(r"`([^`]+)`|(\S+@\d+:(?:none|trunc|pca|joint) \| \S*[^\s.,;:](?: \| \S*[^\s.,;:])?)")
+UNIT = re.compile(
+    r"(?<!\S)(?P<before>[(\"']*)(?:`(?P<code>[^`]+)`(?P<after>[.,;:'\"!?)]*)(?!\S)"
+    r"|(?P<trial>\S+@\d+:(?:none|trunc|pca|joint) \| \S+(?: \| \S+)?))"
+)
 """Words that belong into one span: what a sentence of ragopt sets as code itself, and a printed trial."""
 
 END_OF_INTERVAL = re.compile(r"\[-?[\d.,]+,|-?[\d.,]+\][,;]?")
@@ -71,10 +74,11 @@ def prose(text: str, *, in_table: bool = False, limit: int | None = None) -> str
     end = 0
     for unit in UNIT.finditer(told):
         words += [_word(word) for word in told[end : unit.start()].split(" ") if word]
-        words.append(_Word("", unit[1] or unit[2], "", is_code=True))
+        core, after = (unit["code"], unit["after"]) if unit["code"] else _split_end(unit["trial"])
+        words.append(_Word(unit["before"], core, after, is_code=True))
         end = unit.end()
     words += [_word(word) for word in told[end:].split(" ") if word]
-    if words and MARKER.fullmatch(words[0].before + words[0].core + words[0].after):
+    if words and not in_table and MARKER.fullmatch(words[0].before + words[0].core + words[0].after):
         first = words[0]
         words[0] = _Word("", first.before + first.core + first.after, "", is_code=True)
     return " ".join(_written(word, in_table=in_table) for word in _joined(words))
@@ -83,12 +87,17 @@ def prose(text: str, *, in_table: bool = False, limit: int | None = None) -> str
 def _word(word: str) -> _Word:
     core = word.lstrip("(\"'")
     before = word[: len(word) - len(core)]
-    end = len(core)
-    while end and (core[end - 1] in ENDS or _closes_more(core[:end])):
-        end -= 1
-    core, after = core[:end], core[end:]
+    core, after = _split_end(core)
     plain = PLAIN.fullmatch(core) is not None and LINKED.search(core) is None
     return _Word(before, core, after, is_code=bool(core) and not plain)
+
+
+def _split_end(text: str) -> tuple[str, str]:
+    """Part a word from the punctuation after it, and from brackets that it did not open."""
+    end = len(text)
+    while end and (text[end - 1] in ENDS or _closes_more(text[:end])):
+        end -= 1
+    return text[:end], text[end:]
 
 
 def _closes_more(text: str) -> bool:

@@ -35,7 +35,7 @@ def write_report(run: Run, files: Mapping[str, Path], *, chart: str | None = Non
         The files, in the order of `SUFFIXES`.
 
     Raises:
-        InputError: no file, a file's suffix or folder, two names for one file, a chart without a picture, a chart that
+        InputError: no file, a file's suffix or folder, a chart without a picture, a chart that
             is unknown or that this run has no numbers for.
         ArtifactError: no trial of the run was measured.
         StorageError: a file cannot be written.
@@ -52,20 +52,17 @@ def check_files(files: Mapping[str, Path]) -> None:
     """Make sure that every file can be named so. Raises InputError."""
     if not files:
         raise InputError("No file to write was named", allowed=", ".join(SUFFIXES), next_step="Name one of them")
-    named: dict[Path, str] = {}
     for kind, path in files.items():
         suffixes = SUFFIXES[kind]
         if path.suffix.lower() not in suffixes:
-            raise InputError(f"--{kind} {path} has the suffix {path.suffix or 'of nothing'}",
+            has = f"the suffix {path.suffix}" if path.suffix else "no suffix"
+            raise InputError(f"--{kind} {path} has {has}",
                              allowed=" or ".join(suffixes), next_step=f"Name the file report{suffixes[0]}")  # fmt: skip
         if not path.parent.is_dir():
             raise InputError(f"--{kind} {path}: there is no folder {path.parent}",
                              next_step="Make the folder, or name another")  # fmt: skip
         if path.is_dir():
             raise InputError(f"--{kind} {path} is a folder", next_step=f"Name a file in it: report{suffixes[0]}")
-        other = named.setdefault(path.resolve(), kind)
-        if other != kind:
-            raise InputError(f"--{kind} and --{other} name the same file {path}", next_step="Give each its own")
 
 
 def picture_figure(run: Run, files: Mapping[str, Path], chart: str | None) -> Figure | None:
@@ -100,5 +97,10 @@ def _content(run: Run, kind: str, files: Mapping[str, Path], figure: Figure | No
 
     if figure is None:
         raise ValueError(f"no figure for {kind}")
-    chart = figure.draw(narrow=False, titled=True)
+    if figure.name == FRONTIER:
+        from ragopt.report.charts import frontier_picture  # noqa: PLC0415 - loaded when first used
+
+        chart = frontier_picture(run)  # at the size of the run folder's own, so that both are the same file
+    else:
+        chart = figure.draw(narrow=False, titled=True)
     return png_bytes(chart) if kind == "png" else svg_text(chart)
