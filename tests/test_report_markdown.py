@@ -112,7 +112,9 @@ def lively_run():
         for one in run.trials
     )
     chosen = run.recommendation
-    line = replace(chosen.bill.lines[0], item=LIVELY, source=LIVELY, formula=LIVELY, caution=LIVELY, unit=LIVELY)
+    line = replace(
+        chosen.bill.lines[0], item=LIVELY, source=LIVELY, formula=f"{LIVELY}\x1b[31m", caution=LIVELY, unit=LIVELY
+    )
     bill = replace(chosen.bill, lines=(line,), usd_per_month=line.usd, notes=(LIVELY, f"{HOSTILE}\n- x\n\n# y"))
     recommendation = replace(
         chosen,
