@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import altair as alt
@@ -18,6 +19,7 @@ from ragopt.report.figure import Figure, NoFigure, Table
 from ragopt.report.frontier_figure import frontier_figure
 from ragopt.report.frontier_table import frontier_rows
 from ragopt.report.markdown import markdown_of
+from ragopt.report.pictures import svg_text
 from ragopt.sweep.run_folder import read_run, write_decision
 from tests.report_example import HOSTILE, example_run, hostile_run, nothing_fits_run, small_run
 
@@ -98,6 +100,18 @@ def test_a_notebook_shows_every_chart(name, narrow):
     with alt.renderers.enable("mimetype"):
         data, _ = chart._repr_mimebundle_()
     assert specification in data.values()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in figures.FIGURES])
+def test_a_chart_drawn_twice_is_the_same_picture(name):
+    """The SVG of a chart is the same to the byte however many were drawn before it."""
+    run = Run.of(example_run())
+    if isinstance(figures.figure_of(run, name), NoFigure):
+        pytest.skip(f"the example has no numbers for {name}")
+    first, second = (svg_text(run.chart(name)) for _ in range(2))
+    assert first == second
+    for clip in re.findall(r"url\(#(\w+)\)", first):
+        assert first.count(f'id="{clip}"') == 1
 
 
 def test_the_frontier_chart_is_the_one_of_the_page():
