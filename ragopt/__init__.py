@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from ragopt.bill.workload import Workload
     from ragopt.corpus.records import Document
     from ragopt.errors import RagoptError
-    from ragopt.records import Bill, Quality, Recommendation, Run, Space, Trial, TrialResult
+    from ragopt.finished_run import Run
+    from ragopt.records import Bill, Quality, Recommendation, Space, Trial, TrialResult
     from ragopt.serve.hits import Hit
     from ragopt.serve.opened import Index
     from ragopt.serve.opened import open_index as open  # noqa: A004 - `ragopt.open`, as `gzip.open`
@@ -33,7 +34,7 @@ _HOME = {
     "Bill": "ragopt.records",
     "Quality": "ragopt.records",
     "Recommendation": "ragopt.records",
-    "Run": "ragopt.records",
+    "Run": "ragopt.finished_run",
     "Space": "ragopt.records",
     "Trial": "ragopt.records",
     "TrialResult": "ragopt.records",

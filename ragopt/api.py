@@ -18,6 +18,7 @@ from ragopt.bill.whole_bill import WholeBill, bill_everywhere, whole_tornado
 from ragopt.bill.workload_file import read_values, read_workload_file
 from ragopt.choose import Limits, Objective
 from ragopt.errors import InputError
+from ragopt.finished_run import Run as FinishedRun
 from ragopt.records import Recommendation, Run, Trial
 from ragopt.sweep.billed import Described, book_of_run, checked_against, what_to_bill
 from ragopt.sweep.decision_bill import with_bill
@@ -45,7 +46,7 @@ def default_cache_dir() -> Path:
     return Path(user_cache_path("ragopt", appauthor=False))
 
 
-def sweep(corpus: str | Path | None = None, *, progress: Progress | None = None, **settings: Any) -> Run:
+def sweep(corpus: str | Path | None = None, *, progress: Progress | None = None, **settings: Any) -> FinishedRun:
     """Measure every trial on a corpus, confirm the finalists, decide, and write the run folder with its report.
 
     Args:
@@ -55,7 +56,7 @@ def sweep(corpus: str | Path | None = None, *, progress: Progress | None = None,
             a mapping such as ``{"min_recall": 0.95}``.
 
     Returns:
-        The finished run.
+        The finished run, which draws its charts and writes its report: see `ragopt.finished_run.Run`.
 
     Raises:
         RagoptError: with what failed and the next step.
@@ -73,7 +74,7 @@ def sweep(corpus: str | Path | None = None, *, progress: Progress | None = None,
     if isinstance(settings.get("limits"), Mapping):
         settings["limits"] = Limits(**settings["limits"])
     told = progress or Silent()
-    run = run_sweep(SweepSettings(corpus=None if corpus is None else str(corpus), **settings), told)
+    run = FinishedRun.of(run_sweep(SweepSettings(corpus=None if corpus is None else str(corpus), **settings), told))
     draw_report(run, told)
     return run
 

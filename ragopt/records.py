@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from ragopt.errors import SpecError
+from ragopt.errors import SpecError, visible
+from ragopt.units import to_cents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,9 @@ Part = Literal["compute", "memory", "storage", "queries", "writes", "rebuild", "
 Status = Literal["estimated", "dropped", "unsuitable", "finalist", "recommended"]
 
 TRIAL_SEPARATOR = " | "
+
+REPR_CHARACTERS = 200
+"""Of a name in a repr: a printed trial is under 200 characters, a hostile name may be any length."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -195,6 +199,11 @@ class Bill:
     usd_before_minimum: Decimal | None = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Show target, money with its range and how many lines there are, in one line."""
+        n = len(self.lines)
+        return f"<Bill {_usd_words(self)}, {n} line{'s' * (n != 1)}>"
+
 
 @dataclass(frozen=True, slots=True)
 class RecallForecast:
@@ -268,6 +277,18 @@ class TrialResult:
     bills: Mapping[str, Bill] = field(default_factory=dict)
     per_query: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        """Show trial, status, where its figures come from, quality, bytes and least bill, in one line."""
+        least = min(self.bills.values(), key=lambda bill: bill.usd_per_month, default=None)
+        parts = [
+            "measured on a built index" if self.confirmed else _in_one_line(self.reason),
+            *_quality_words(self.quality),
+            *([_bytes_words(self.index_bytes)] if self.index_bytes else []),
+            *([f"least bill {_usd_words(least)}"] if least else []),
+        ]
+        told = "; ".join(part for part in parts if part)
+        return f"<TrialResult {_in_one_line(str(self.trial))}: {self.status}{'; ' * bool(told)}{told}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
@@ -311,6 +332,17 @@ class Recommendation:
     cold: LatencyMs | None = None
     forecast: RecallForecast | None = None
 
+    def __repr__(self) -> str:
+        """Show trial, quality with intervals, bytes, and the bill beside the baseline's, in one line."""
+        parts = [
+            "measured on a built index" if self.confirmed else "estimated, not built",
+            *_quality_words(self.quality, " (synthetic queries)" * self.synthetic_queries),
+            _bytes_words(self.index_bytes),
+            f"{_usd_words(self.bill)}, baseline {_usd_words(self.baseline_bill)}",
+        ]
+        status = "" if self.status == "ok" else f"{self.status}, the closest is "
+        return f"<Recommendation {status}{_in_one_line(str(self.trial))}: {'; '.join(parts)}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -327,3 +359,34 @@ class Run:
     info: Mapping[str, Any]
     trials: tuple[TrialResult, ...] = field(repr=False)
     recommendation: Recommendation
+
+    def __repr__(self) -> str:
+        """Show folder, how many trials of what, and the recommendation, in one line."""
+        corpus = self.info.get("corpus", {}).get("source", "an unnamed corpus")
+        return (
+            f"<Run {_in_one_line(self.folder)}: {len(self.trials):,} trials on {_in_one_line(str(corpus))}; "
+            f"{self.recommendation!r}>"
+        )
+
+
+def _in_one_line(text: str) -> str:
+    """Text of any origin in a repr: control characters and line ends spelt out, cut."""
+    cut = text if len(text) <= REPR_CHARACTERS else f"{text[:REPR_CHARACTERS]}…"
+    return visible(cut).replace("\n", "\\n")
+
+
+def _usd_words(bill: Bill) -> str:
+    usd, low, high = (f"{to_cents(money):,.2f}" for money in (bill.usd_per_month, bill.low, bill.high))
+    return f"USD {usd} [{low}, {high}] per month on {_in_one_line(bill.target)}"
+
+
+def _bytes_words(sizes: IndexBytes) -> str:
+    return f"{sizes.ram_bytes_per_vector:,g} B of codes and {sizes.disk_bytes_per_vector:,g} B of tier per vector"
+
+
+def _quality_words(quality: Mapping[str, Quality], label: str = "") -> list[str]:
+    """Each quality with its 95 % interval and number of queries."""
+    return [
+        f"{_in_one_line(name)} {one.value:.4f} [{one.low:.4f}, {one.high:.4f}], n = {one.n_queries:,}{label}"
+        for name, one in quality.items()
+    ]

@@ -8,7 +8,7 @@ from ragopt.sweep.run_seal import FILES, sealed_info
 
 
 def reseal(folder: Path, **keys: object) -> None:
-    """Write run.json anew, with other keys and with checksums of the files that are there, as they are; `...` removes a key."""
+    """Write run.json anew, with other keys and with checksums of the files there are; `...` removes a key."""
     info = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     files = {name: (folder / name).read_bytes() for name in info[FILES] if (folder / name).exists()}
     info = {name: value for name, value in {**info, **keys}.items() if value is not ...}

@@ -27,6 +27,7 @@ FLOORS = (
     ("compare",),
     ("serve",),
     ("report",),
+    ("finished_run",),
     ("api",),
     ("cli",),
 )
@@ -168,7 +169,7 @@ def test_heavy_libraries_load_when_first_used(code):
     assert modules_after(code) & set(HEAVY) == set()
 
 
-@pytest.mark.parametrize("command", ["sweep", "recommend"])
+@pytest.mark.parametrize("command", ["sweep", "recommend", "report"])
 def test_help_of_a_command_loads_no_model_and_no_index_library(command):
     """The help of one command loads neither faiss nor torch nor any chart or storage library."""
     loaded = modules_after(

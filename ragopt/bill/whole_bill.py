@@ -60,6 +60,14 @@ class WholeBill:
     shared_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Show how many targets, the cheapest one's bill, the shared lines and what is missing, in one line."""
+        return (
+            f"<WholeBill {self.workload.n_vectors:,} vectors at {len(self.targets)} targets; cheapest: "
+            f"{self.cheapest!r}; shared USD {self.shared_usd_per_month:,.2f} per month; "
+            f"{len(self.not_billed)} targets not billed; {len(self.warnings)} warnings>"
+        )
+
     @property
     def cheapest(self) -> Bill:
         """The least bill of those that can simply be bought for the whole horizon; the least of all where none can."""

@@ -14,9 +14,10 @@ from ragopt.errors import RagoptError
 COMMANDS = {
     "sweep": ("ragopt.cli.sweep", "Measure every index on a corpus and recommend the cheapest that finds enough."),
     "recommend": ("ragopt.cli.recommend", "Decide again from a finished run, with other limits; measures nothing."),
+    "report": ("ragopt.cli.report", "Draw a finished run again: terminal, page, picture, markdown."),
+    "compare": ("ragopt.cli.compare", "What changed between two runs: quality, bytes, bill; a gate for CI."),
     "build": ("ragopt.cli.build", "Build the recommended index into a folder that a service opens."),
     "check": ("ragopt.cli.check", "Is a built index still what it was: keep, re-tune, re-train or broken."),
-    "compare": ("ragopt.cli.compare", "What changed between two runs: quality, bytes, bill; a gate for CI."),
     "export": ("ragopt.cli.export", "Print the plain FAISS lines that rebuild an index without ragopt."),
     "bill": ("ragopt.cli.bill", "What an index costs per month at every target, line by line."),
     "decide": ("ragopt.cli.decide", "Buy or build, spot, storage tier, how many chunks, when to move."),

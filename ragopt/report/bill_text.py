@@ -11,7 +11,7 @@ from ragopt.bill.projection import ENDS, STEPS, mean_usd_per_month
 from ragopt.bill.reasoning import largest_part, needs_consent
 from ragopt.bill.service import CAUTION
 from ragopt.bill.targets import TARGETS
-from ragopt.report.words import usd_text
+from ragopt.report.words import shown, usd_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 OWN_INDEX = "°"
 CONSENT = "†"
+
+SHOWN = 10_000
+"""Characters of an item, a formula or a note: those of ragopt are never cut, a price file may hold any length."""
 
 FOOTNOTES = {
     OWN_INDEX: "builds an index of its own: its recall was not measured by ragopt.",
@@ -129,9 +132,9 @@ def print_targets(whole: WholeBill, console: Console) -> None:
                       _largest(bill.lines))  # fmt: skip
     console.print(table)
     _say(console, "in use: before a monthly minimum is filled up, and without the share of what is paid once.")
-    shown = "".join(marks_of(bill) for bill in whole.targets)
+    marks = "".join(marks_of(bill) for bill in whole.targets)
     for mark, meaning in FOOTNOTES.items():
-        if mark in shown:
+        if mark in marks:
             _say(console, f"{mark} {meaning}")
     for bill in whole.targets:
         for note in bill.notes:
@@ -165,13 +168,16 @@ def print_lines(title: str, lines: Iterable[BillLine], console: Console, notes: 
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     for line in lines:
-        figures = f"{line.item}\n{line.quantity:f} {line.unit} x USD {line.usd_per_unit}"
-        where = f"{figures}\n= {line.formula}\n{line.source}, as of {line.as_of}"
-        where += f"\ncaution: {line.caution}" if line.caution else ""
+        item, unit, formula, source, caution = (
+            shown(text, SHOWN) for text in (line.item, line.unit, line.formula, line.source, line.caution)
+        )
+        figures = f"{item}\n{line.quantity:f} {unit} x USD {line.usd_per_unit}"
+        where = f"{figures}\n= {formula}\n{source}, as of {line.as_of}"
+        where += f"\ncaution: {caution}" if caution else ""
         table.add_row(Text(line.part), Text(usd_text(line.usd)), Text(where, overflow="fold"))
     console.print(table)
     for note in notes:
-        _say(console, f"- {note}")
+        _say(console, f"- {shown(note, SHOWN)}")
 
 
 def print_months(months: Mapping[str, Sequence[MonthBill]], console: Console) -> None:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from ragopt.records import Run
     from ragopt.report.figure import Figure, MakeFigure, NoFigure
 
+FRONTIER = "frontier"
+"""The figure that the page draws by itself, on both cost axes; the others it draws alike."""
+
 FIGURES: dict[str, str] = {
+    FRONTIER: "ragopt.report.frontier_figure:frontier_figure",
     "dimensions": "ragopt.report.dimensions_chart:dimensions_figure",
     "codecs": "ragopt.report.codecs_chart:codecs_figure",
     "rescoring": "ragopt.report.rescoring_chart:rescoring_figure",
@@ -22,6 +26,14 @@ FIGURES: dict[str, str] = {
     "tornado": "ragopt.report.tornado_figure:tornado_figure",
 }
 """By name, the module and function that make it from a run; imported when it is asked for."""
+
+
+def no_numbers(run: Run, figure: NoFigure) -> InputError:
+    """The error of asking for a chart that a run has no numbers for."""
+    return InputError(
+        f"The run {run.folder} has no numbers for the chart {figure.name}: {figure.reason.rstrip('.')}",
+        next_step="Draw another chart, or sweep with what this one needs",
+    )
 
 
 def figure_of(run: Run, name: str) -> Figure | NoFigure:

@@ -23,7 +23,7 @@ from ragopt.choose import cheapest_bill
 from ragopt.report import palette, words
 from ragopt.report.faiss_lines import lines_of_run
 from ragopt.report.figure import Figure, NoFigure, Table
-from ragopt.report.figures import FIGURES, figure_of
+from ragopt.report.figures import FIGURES, FRONTIER, figure_of
 from ragopt.report.frontier_view import frontier_view
 from ragopt.report.info import (
     cost_axis,
@@ -134,7 +134,7 @@ def _context(run: Run) -> dict[str, Any]:
         "palette": palette,
         "twins": palette.dark_twins([point.space for point in points]),
         "prices_used": prices_used(run),
-        "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES},
+        "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES if name != FRONTIER},
     }
 
 

@@ -34,7 +34,22 @@ def svg_text(chart: alt.LayerChart) -> str:
     """Render a chart as SVG."""
     import vl_convert  # noqa: PLC0415 - loaded when first used
 
-    return str(vl_convert.vegalite_to_svg(_spec(chart), vl_version=vega_lite_version(), allowed_base_urls=[]))
+    svg = vl_convert.vegalite_to_svg(_spec(chart), vl_version=vega_lite_version(), allowed_base_urls=[])
+    return _numbered_anew(str(svg))
+
+
+def _numbered_anew(svg: str) -> str:
+    """Count clip paths from 1: vl-convert goes on counting, and a chart drawn twice would differ."""
+    numbers: dict[str, int] = {}
+    # Only tags are rewritten: text between them may hold names that look like ids.
+    parts = re.split(r"(<[^>]*>)", svg)
+    for position in range(1, len(parts), 2):
+        parts[position] = re.sub(
+            r'(id="|url\(#)clip(\d+)',
+            lambda found: f"{found[1]}clip{numbers.setdefault(found[2], len(numbers) + 1)}",
+            parts[position],
+        )
+    return "".join(parts)
 
 
 def drawn_size(chart: alt.LayerChart) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragopt.records import Recommendation, Run
-from ragopt.report.info import FrontierPoint, cost_axis, default_quality, frontier, frontier_points
+from ragopt.report.frontier_table import FrontierRows, frontier_rows
 from ragopt.report.words import (
     SYNTHETIC,
     bytes_sentence,
@@ -24,17 +24,22 @@ from ragopt.report.words import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
     from rich.table import Table
+
+    from ragopt.report.info import FrontierPoint
 
 WIDE_COLUMNS = 110
 """From this width a row of the frontier fits beside a usual printed trial of 60 characters."""
 
 
 def print_frontier(run: Run, console: Console) -> None:
-    """Print the trials that no other trial beats, cheapest first.
+    """Print the trials that no other trial beats, cheapest first, and the recommended one and the baseline.
 
-    Wide terminals get one row per trial; narrow ones get the figures as a table and the trial under them.
+    Those two come last where they are not on the frontier. Wide terminals get one row per trial; narrow ones get
+    the figures as a table and the trial under them.
 
     Args:
         run: a finished run.
@@ -43,16 +48,16 @@ def print_frontier(run: Run, console: Console) -> None:
     Raises:
         ArtifactError: no trial of the run was measured.
     """
-    quality = default_quality(run)
-    axis = cost_axis(run, quality=quality)
-    kept = frontier(run, quality=quality, axis=axis)
-    n_points = len(frontier_points(run, quality=quality, axis=axis))
+    rows = frontier_rows(run)
     label = f" ({SYNTHETIC})" if run.recommendation.synthetic_queries else ""
-    _say(console, f"Frontier of {quality}{label} against {axis.title}: {len(kept)} of {n_points} trials", "bold")
-    _say(console, f"Cost: {axis.reason}.")
-    table = _wide_table(kept, quality) if console.width >= WIDE_COLUMNS else _narrow_table(kept, quality)
-    console.print(table)
-    _say(console, "* recommended   = float32 baseline   + measured on a built index   ~ estimated")
+    say(console, f"Frontier of {rows.quality}{label} against {rows.axis.title}: {len(rows.kept)} of "
+         f"{len(rows.points)} trials", "bold")  # fmt: skip
+    say(console, f"Cost: {rows.axis.reason}.")
+    wide = console.width >= WIDE_COLUMNS
+    console.print(_wide_table(rows) if wide else _narrow_table(rows))
+    chosen = rows.chosen_word if rows.chosen_word == "recommended" else f"{rows.chosen_word}, nothing fits"
+    beside = "   after the gap: not on the frontier" if rows.beside else ""
+    say(console, f"* {chosen}   = float32 baseline   + measured on a built index   ~ estimated{beside}")
 
 
 def _marks(point: FrontierPoint) -> str:
@@ -72,37 +77,39 @@ def _style(point: FrontierPoint) -> str:
     return "bold green" if point.is_recommended else ""
 
 
-def _wide_table(points: tuple[FrontierPoint, ...], quality: str) -> Table:
+def _wide_table(rows: FrontierRows) -> Table:
     from rich import box  # noqa: PLC0415 - loaded when first used
     from rich.table import Table  # noqa: PLC0415 - loaded when first used
     from rich.text import Text  # noqa: PLC0415 - loaded when first used
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("", no_wrap=True)
-    table.add_column(f"{quality} [95 %]", no_wrap=True)
+    table.add_column(f"{rows.quality} [95 %]", no_wrap=True)
     table.add_column("USD per month", justify="right", no_wrap=True)
     table.add_column("RAM + disk per vector", justify="right", no_wrap=True)
     table.add_column("target", overflow="fold")
     table.add_column("trial", overflow="fold")
-    for point in points:
+    last = rows.kept[-1] if rows.beside else None
+    for point in (*rows.kept, *rows.beside):
         figures, usd, ram, disk = _figures(point)
         cells = (_marks(point), figures, usd, f"{ram} + {disk}", point.target, shown(point.trial))
-        table.add_row(*(Text(cell) for cell in cells), style=_style(point))
+        table.add_row(*(Text(cell) for cell in cells), style=_style(point), end_section=point is last)
     return table
 
 
-def _narrow_table(points: tuple[FrontierPoint, ...], quality: str) -> Table:
+def _narrow_table(rows: FrontierRows) -> Table:
     from rich import box  # noqa: PLC0415 - loaded when first used
     from rich.table import Table  # noqa: PLC0415 - loaded when first used
     from rich.text import Text  # noqa: PLC0415 - loaded when first used
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("", overflow="fold")
-    table.add_column(f"{quality} [95 % interval], cost, bytes per vector, trial", overflow="fold")
-    for point in points:
+    table.add_column(f"{rows.quality} [95 % interval], cost, bytes per vector, trial", overflow="fold")
+    last = rows.kept[-1] if rows.beside else None
+    for point in (*rows.kept, *rows.beside):
         figures, usd, ram, disk = _figures(point)
         body = f"{figures}\nUSD {usd} on {point.target}\n{ram} in RAM, {disk} on disk\n{shown(point.trial)}"
-        table.add_row(Text(_marks(point)), Text(body, overflow="fold"), style=_style(point))
+        table.add_row(Text(_marks(point)), Text(body, overflow="fold"), style=_style(point), end_section=point is last)
     return table
 
 
@@ -118,22 +125,22 @@ def print_recommendation(run_or_recommendation: Run | Recommendation, console: C
         run_or_recommendation.recommendation if isinstance(run_or_recommendation, Run) else (run_or_recommendation)
     )
     fits = recommendation.status == "ok"
-    _say(console, headline(recommendation), "bold green" if fits else "bold red")
+    say(console, headline(recommendation), "bold green" if fits else "bold red")
     if not fits:
-        _grid(console, [("-", shown(reason)) for reason in recommendation.why])
-    _grid(console, [(f"{name}:", value) for name, value in _facts(recommendation)])
-    _say(console, "")
-    _say(console, saving_sentence(recommendation))
-    _say(console, bytes_sentence(recommendation))
-    _say(console, confirmation_sentence(recommendation))
+        print_grid(console, [("-", shown(reason)) for reason in recommendation.why])
+    print_grid(console, [(f"{name}:", value) for name, value in _facts(recommendation)])
+    say(console, "")
+    say(console, saving_sentence(recommendation))
+    say(console, bytes_sentence(recommendation))
+    say(console, confirmation_sentence(recommendation))
     if fits and recommendation.why:
-        _list(console, "Why:", recommendation.why)
+        print_list(console, "Why:", recommendation.why)
     if recommendation.runners_up:
-        _list(console, "Runners-up:", recommendation.runners_up)
+        print_list(console, "Runners-up:", recommendation.runners_up)
     if run is not None:
-        _list(console, "Measured on:", query_sentences(run))
+        print_list(console, "Measured on:", query_sentences(run))
         if run.info["warnings"]:
-            _list(console, "Warnings:", tuple(str(warning) for warning in run.info["warnings"]))
+            print_list(console, "Warnings:", tuple(str(warning) for warning in run.info["warnings"]))
 
 
 def _facts(recommendation: Recommendation) -> list[tuple[str, str]]:
@@ -169,13 +176,14 @@ def _cold_fact(recommendation: Recommendation) -> list[tuple[str, str]]:
     return [("latency, cold", f"{latency_text(recommendation.cold)}, no page of the rescoring tier in RAM")]
 
 
-def _list(console: Console, title: str, lines: tuple[str, ...]) -> None:
-    _say(console, "")
-    _say(console, title, "bold")
-    _grid(console, [("-", shown(line)) for line in lines])
+def print_list(console: Console, title: str, lines: tuple[str, ...]) -> None:
+    """Print a title and one point a line, folded."""
+    say(console, "")
+    say(console, title, "bold")
+    print_grid(console, [("-", shown(line)) for line in lines])
 
 
-def _grid(console: Console, rows: list[tuple[str, str]]) -> None:
+def print_grid(console: Console, rows: Sequence[tuple[str, str]]) -> None:
     """Print names and values in two columns, the values folded under each other."""
     from rich.table import Table  # noqa: PLC0415 - loaded when first used
     from rich.text import Text  # noqa: PLC0415 - loaded when first used
@@ -188,7 +196,7 @@ def _grid(console: Console, rows: list[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def _say(console: Console, text: str, style: str = "") -> None:
+def say(console: Console, text: str, style: str = "") -> None:
     """Print text as it is: no markup in names from the user, no highlighting, folded and never cut."""
     from rich.text import Text  # noqa: PLC0415 - loaded when first used
 

@@ -1,0 +1,88 @@
+"""Where a run's figures come from, and what it did not measure: what a reader needs in order to trust them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragopt.bill.targets import TARGETS
+from ragopt.report.comparison import baseline_result
+from ragopt.report.words import query_sentences, shown
+from ragopt.units import format_bytes
+
+if TYPE_CHECKING:
+    from ragopt.records import Run
+
+
+def provenance(run: Run) -> tuple[tuple[str, str], ...]:
+    """Name and value of what the figures depend on: corpus, queries, seed, machine, versions."""
+    info = run.info
+    corpus, machine, arguments = info["corpus"], info["machine"], info["arguments"]
+    counts = (
+        f"{int(corpus['n_documents']):,} documents, {int(corpus['n_chunks']):,} chunks, "
+        f"{int(corpus['n_duplicates']):,} exact duplicates"
+    )
+    cpu = f"{shown(str(machine['cpu']))}, {machine['n_cores']} cores"
+    versions = {"ragopt": info["ragopt_version"], **info["versions"]}
+    models = [f"{shown(str(one['name']))}: {int(one['dim']):,} dimensions, {int(one['n_vectors']):,} vectors"
+              for one in info["models"]]  # fmt: skip
+    return (
+        ("corpus", f"{shown(str(corpus['source']))}: {counts}"),
+        ("fingerprint", shown(str(corpus["fingerprint"]))),
+        ("models", "; ".join(models)),
+        ("queries", " ".join(query_sentences(run))),
+        ("metric and k", f"{shown(str(arguments.get('metric', 'unknown')))}, k = {int(info['k'])}"),
+        ("trials", f"{int(info['counts']['n_trials']):,} over {int(info['counts']['n_spaces']):,} spaces"),
+        ("seed", shown(str(arguments["seed"]))),
+        ("machine", f"{cpu}, {format_bytes(machine['memory_bytes'])}, {shown(str(machine['system']))}"),
+        ("versions", ", ".join(f"{shown(str(name))} {shown(str(value))}" for name, value in versions.items())),
+        ("time", ", ".join(f"{shown(str(phase))} {seconds:.1f} s" for phase, seconds in info["seconds"].items())),
+    )  # fmt: skip
+
+
+def not_measured(run: Run) -> tuple[str, ...]:
+    """What a reader might take for measured and is not, one sentence each."""
+    chosen = run.recommendation
+    found = [*_unmeasured_choice(run), *_unmeasured_trials(run)]
+    if not any(name.startswith("ndcg") for name in chosen.quality):
+        found.append("No query has judged documents: nDCG, MRR and recall of relevant documents were not measured.")
+    others = [name for name, _ in _elsewhere(run) if name in TARGETS and not TARGETS[name].serves_the_index]
+    if others:
+        found.append(f"{len(others)} targets build an index of their own, whose recall and latency were not measured: "
+                     f"{', '.join(others)}.")  # fmt: skip
+    missing = run.info.get("everywhere", {}).get("not_billed", [])
+    if missing:
+        found.append(f"Not billed: {', '.join(shown(str(name)) for name in missing)} (ragopt bill RUN says why).")
+    return tuple(found)
+
+
+def _elsewhere(run: Run) -> list[tuple[str, str]]:
+    return [(str(one["name"]), str(one["usd_per_month"])) for one in run.info.get("everywhere", {}).get("targets", [])]
+
+
+def _unmeasured_choice(run: Run) -> list[str]:
+    chosen, baseline = run.recommendation, baseline_result(run)
+    found = []
+    if not chosen.confirmed:
+        found.append("The recommended index was not built: its figures are estimates.")
+    if chosen.latency is None:
+        found.append("The recommended index's latency was not measured.")
+    if baseline is None or baseline.latency is None:
+        found.append("The baseline's latency was not measured.")
+    result = next((one for one in run.trials if one.trial == chosen.trial), None)
+    if result is not None and result.cold_reason:
+        found.append(f"Its latency with the rescoring tier on disk was not measured: {shown(result.cold_reason)}")
+    if chosen.forecast is not None:
+        found.append(f"The bill is for {chosen.forecast.n_vectors:,} vectors; quality at that size is a forecast.")
+    return found
+
+
+def _unmeasured_trials(run: Run) -> list[str]:
+    estimated = sum(not one.confirmed and one.status != "unsuitable" for one in run.trials)
+    unsuitable = sum(one.status == "unsuitable" for one in run.trials)
+    found = []
+    if estimated:
+        found.append(f"{estimated:,} of {len(run.trials):,} trials were not built: their quality is estimated from "
+                     "shared candidates, their latency is unknown.")  # fmt: skip
+    if unsuitable:
+        found.append(f"{unsuitable:,} trials do not suit this corpus and were not measured.")
+    return found
