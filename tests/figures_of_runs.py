@@ -10,6 +10,7 @@ import numpy as np
 
 from ragopt.records import IndexBytes, LatencyMs, Quality, Run, Trial, TrialResult
 from ragopt.report.pictures import svg_text
+from tests.chart_rows import rows_of
 from tests.report_example import example_run
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ def run_of(*results: TrialResult, chosen: str = "", **arguments: Any) -> Run:
 def drawn_rows(figure: Figure, *, narrow: bool = False) -> list[list[dict[str, Any]]]:
     """The rows of each panel."""
     spec = figure.draw(narrow=narrow, titled=False).to_dict()
-    # Altair moves data that all panels share to the top.
-    return [part.get("data", spec.get("data"))["values"] for part in spec["vconcat"]]
+    return [rows_of(spec, part) for part in spec["vconcat"]]
 
 
 def picture(figure: Figure, *, narrow: bool = False, titled: bool = False) -> ET.Element:

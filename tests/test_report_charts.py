@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 import struct
 import xml.etree.ElementTree as ET
@@ -18,15 +17,10 @@ from ragopt.report.info import axis_named, cost_axis, frontier_points, quality_l
 from ragopt.report.labels import Box, Label, place_along, place_labels
 from ragopt.report.palette import CHROME_DARK, SERIES, dark_twins, family_colour, space_colours
 from ragopt.report.pictures import drawn_size, png_bytes, svg_text, write_png, write_svg
+from tests.chart_rows import rows_of
 from tests.report_example import example_run, hostile_run, nothing_fits_run, small_run, two_model_run
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def chart_rows(chart) -> list[dict[str, object]]:
-    """The rows that a chart's marks are drawn from."""
-    spec = chart.to_dict()
-    return json.loads(spec["datasets"][spec["data"]["name"]])
 
 
 def svg_texts(svg: str) -> list[str]:
@@ -50,7 +44,7 @@ def test_chart_holds_every_measured_trial_with_its_figures():
     """The chart's data are the frontier points, one row each, with exactly their numbers."""
     run = example_run()
     points = frontier_points(run, quality="recall_vs_exact@10")
-    rows = chart_rows(frontier_chart(run))
+    rows = rows_of(frontier_chart(run).to_dict())
     assert [(row["trial"], row["quality"], row["low"], row["high"], row["cost"]) for row in rows] == [
         (p.trial, p.quality.value, p.quality.low, p.quality.high, float(p.usd_per_month)) for p in points
     ]
@@ -246,7 +240,7 @@ def test_legend_labels_keep_the_dimension_and_stay_distinct():
 def test_chart_on_the_other_axis():
     """The axis may be asked for by name."""
     chart = frontier_chart(example_run(), axis=axis_named("ram_bytes_per_vector"))
-    assert {row["cost"] for row in chart_rows(chart)} >= {8.0, 1024.0}
+    assert {row["cost"] for row in rows_of(chart.to_dict())} >= {8.0, 1024.0}
 
 
 def test_picture_is_the_same_every_time():

@@ -6,6 +6,7 @@ from ragopt.records import Trial
 from ragopt.report.dimensions_chart import dimensions_figure
 from ragopt.report.dimensions_info import dimension_points
 from ragopt.report.figure import Figure, NoFigure
+from tests.chart_rows import rows_of
 from tests.figures_of_runs import RECALL, drawn_rows, picture, run_of, scores, tried
 
 EXACT = tried("m@8:none | Flat", 1.0, ndcg=0.5, n_queries=4, per_query=scores(1.0, 0.0, 0.5, 0.5))
@@ -99,7 +100,7 @@ def test_a_line_is_not_drawn_between_means_over_other_queries():
 
     def n_joined(*results):
         spec = dimensions_figure(run_of(*results)).draw(narrow=False, titled=False).to_dict()
-        return [len(part["layer"][0]["data"]["values"]) for part in spec["vconcat"]]
+        return [len(rows_of(spec, part["layer"][0])) for part in spec["vconcat"]]
 
     assert n_joined(other, dropped, lower) == [3, 2]
     same = tried("m@4:pca | SQ8", 0.7, ndcg=0.45, n_queries=4, per_query=scores(0.9, 0.0, 0.4, 0.5))

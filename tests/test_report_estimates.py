@@ -7,6 +7,7 @@ import pytest
 from ragopt.report.estimates_chart import BUILT, MEASURED, estimates_figure
 from ragopt.report.estimates_info import estimate_points
 from ragopt.report.figure import Figure, NoFigure
+from tests.chart_rows import rows_of
 from tests.figures_of_runs import drawn_rows, run_of, tried
 
 CHOSEN = "m@64:none | PQ8np,Refine(SQ8) | k_factor_rf=20"
@@ -53,8 +54,8 @@ def test_diagonal_and_band_lie_one_point_to_each_side():
     band, line, *_ = spec["vconcat"][0]["layer"]
     assert line["encoding"]["x"]["scale"]["domain"] == line["encoding"]["y"]["scale"]["domain"]
     low, high = line["encoding"]["x"]["scale"]["domain"]
-    assert [(row["estimated"], row["value"]) for row in line["data"]["values"]] == [(low, low), (high, high)]
-    assert [(row["below"], row["above"]) for row in band["data"]["values"]] == [
+    assert [(row["estimated"], row["value"]) for row in rows_of(spec, line)] == [(low, low), (high, high)]
+    assert [(row["below"], row["above"]) for row in rows_of(spec, band)] == [
         (low - 0.01, low + 0.01), (high - 0.01, high + 0.01)
     ]  # fmt: skip
 

@@ -11,6 +11,7 @@ from ragopt.report.pictures import png_bytes, svg_text
 from ragopt.report.serve_chart import serve_chart, write_serve_chart
 from ragopt.report.serve_frame import frame_of, limit_box
 from ragopt.report.serve_text import print_serve_bench
+from tests.chart_rows import rows_of
 from tests.serve_example import ROWS, a_bench, a_row
 from tests.test_report_charts import svg_texts
 
@@ -78,8 +79,8 @@ def test_one_ring_and_only_around_the_recommended_mark():
     """The ring lies at 2,000 questions a second and 16 ms; without a recommendation there is none."""
 
     def rings(bench):
-        layers = serve_chart(bench).to_dict()["layer"]
-        return [layer["data"]["values"][0] for layer in layers if layer["mark"].get("size") == 330]
+        spec = serve_chart(bench).to_dict()
+        return [rows_of(spec, layer)[0] for layer in spec["layer"] if layer["mark"].get("size") == 330]
 
     assert [(one["rate"], one["p99"]) for one in rings(a_bench())] == [(2000, 16.0)]
     assert rings(a_bench(limit=5.0)) == []
@@ -88,10 +89,10 @@ def test_one_ring_and_only_around_the_recommended_mark():
 def test_an_unknown_upper_end_reaches_the_edge_dashed():
     """The p99 without an upper end is drawn to the end of the axis, and no other interval is dashed."""
     bench = a_bench(limit=None)
-    layers = serve_chart(bench).to_dict()["layer"]
-    dashed = [layer for layer in layers if layer["mark"].get("strokeDash")]
+    spec = serve_chart(bench).to_dict()
+    dashed = [layer for layer in spec["layer"] if layer["mark"].get("strokeDash")]
     assert len(dashed) == 1
-    assert dashed[0]["data"]["values"][0]["p99_high"] == frame_of(bench, 680, 420).x.high
+    assert rows_of(spec, dashed[0])[0]["p99_high"] == frame_of(bench, 680, 420).x.high
 
 
 @pytest.mark.parametrize("limit", [20.0, 75.0])

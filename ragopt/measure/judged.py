@@ -170,10 +170,15 @@ def _ranking(
     rows: list[int], scores: list[float], document_ids: Sequence[str], duplicates: Mapping[int, Sequence[str]]
 ) -> dict[str, float]:
     ranking: dict[str, float] = {}
+    # A sweep calls this a hundred thousand times: what most rows do not need is not made for them.
     for row, score in zip(rows, scores, strict=True):
         if row < 0:
             continue
-        for document in (document_ids[row], *duplicates.get(row, ())):
-            if score > ranking.get(document, -np.inf):
-                ranking[document] = score
+        document = document_ids[row]
+        if document not in ranking or score > ranking[document]:
+            ranking[document] = score
+        if row in duplicates:
+            for document in duplicates[row]:
+                if document not in ranking or score > ranking[document]:
+                    ranking[document] = score
     return ranking

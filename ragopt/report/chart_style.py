@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast
+import json
+from typing import TYPE_CHECKING, Any, Literal
 
 from ragopt.report import palette
 from ragopt.report.labels import FONT_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import altair as alt
 
 Align = Literal["left", "center", "right"]
@@ -19,13 +22,25 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 """Liberation Sans comes with vl-convert and has Arial's widths, so that pictures and page break lines alike."""
 
 
-def styled(chart: alt.LayerChart | alt.FacetChart | alt.VConcatChart, *, framed: bool = True) -> alt.LayerChart:
-    """Give a chart the common look; `framed` draws a line around the plot area."""
+def inline(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Rows as a chart's own data, as JSON text: of a list Altair checks and copies every figure, again and again."""
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
-    # Set on a shallow copy: each of Altair's `configure_` methods copies the whole chart, for 20 ms.
-    found = cast("alt.LayerChart", chart.copy(deep=False))
-    found.config = alt.Config(
+    text = json.dumps(list(rows), ensure_ascii=False)
+    return alt.Data(values=text, format=alt.JsonDataFormat(type="json"))  # type: ignore[no-untyped-call]
+
+
+def look(*, framed: bool = True, legend: alt.LegendConfig | None = None) -> alt.Config:
+    """Give the common look, for the constructor of a whole chart.
+
+    Args:
+        framed: whether a line is drawn around the plot area.
+        legend: of the chart's legends; None leaves Vega's.
+    """
+    import altair as alt  # noqa: PLC0415 - loaded when first used
+
+    # For the constructor: each of Altair's `configure_` and `properties` copies the whole chart, for 20 ms.
+    return alt.Config(
         aria=False,
         background=palette.PAPER,
         font=FONT,
@@ -41,5 +56,5 @@ def styled(chart: alt.LayerChart | alt.FacetChart | alt.VConcatChart, *, framed:
             titleFontSize=13,
             titlePadding=10,
         ),
+        legend=alt.Undefined if legend is None else legend,
     )
-    return found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ragopt.report import palette
-from ragopt.report.chart_style import PIXELS_PER_CHARACTER, styled
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, inline, look
 from ragopt.report.frame import Frame, caption, frame_of, point_labels, taken_boxes
-from ragopt.report.frontier_layers import LegendSide, inline, label_layers, limit_layers, mark_layers, mark_row
+from ragopt.report.frontier_layers import LegendSide, label_layers, limit_layers, mark_layers, mark_row
 from ragopt.report.info import CostAxis, FrontierPoint, cost_axis, default_quality, frontier_points, quality_limit
 from ragopt.report.labels import FONT_SIZE
 from ragopt.report.pictures import drawn_size
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 PICTURE_WIDTH, PICTURE_HEIGHT = 1200, 675
 """Chart units of `frontier.png`: 16 to 9, what slides and pull requests show whole."""
+
+BESIDE, ABOVE = 293, 124
+"""Chart units that axes, legend and title take of a usual picture: the first guess, right for most runs."""
 
 FITTING_PASSES = 3
 """Axis labels and title lines change with the plot's size once, seldom twice; more passes change nothing."""
@@ -69,8 +72,7 @@ def frontier_chart(  # noqa: PLR0913 - what to draw and how large, all optional
     ]
     head = {"title": _title(run, points, frame, name, legend)} if titled else {}
     data = inline([mark_row(point, frame, tags or {}) for point in points])
-    plain = alt.layer(*layers, data=data).properties(width=width, height=height, **head)
-    chart: alt.LayerChart = styled(plain).configure_legend(
+    legends = alt.LegendConfig(
         labelColor=palette.INK,
         titleColor=palette.INK,
         labelFontSize=FONT_SIZE,
@@ -80,7 +82,8 @@ def frontier_chart(  # noqa: PLR0913 - what to draw and how large, all optional
         symbolSize=110,
         rowPadding=3,
     )
-    return chart
+    found: Any = alt.layer(*layers, data=data, width=width, height=height, config=look(legend=legends), **head)
+    return cast("alt.LayerChart", found)
 
 
 def frontier_picture(
@@ -97,7 +100,7 @@ def frontier_picture(
     Raises:
         ArtifactError: as in `frontier_chart`.
     """
-    plot_width, plot_height = width - 330, height - 190
+    plot_width, plot_height = width - BESIDE, height - ABOVE
     for _ in range(FITTING_PASSES):
         chart = frontier_chart(run, axis=axis, width=plot_width, height=plot_height)
         # The legend is of the scales' domains: without data the picture has the same size and is drawn at once.

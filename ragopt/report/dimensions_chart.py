@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.report import palette
 from ragopt.report.axes import AxisScale, quality_scale
+from ragopt.report.chart_style import inline
 from ragopt.report.dimensions_info import DimensionPoint, dimension_points, model_labels, why_no_dimensions
 from ragopt.report.figure import Column, Figure, NoFigure, Table
 from ragopt.report.info import default_quality, is_synthetic
@@ -15,7 +16,6 @@ from ragopt.report.panels import (
     Key,
     axis_x,
     axis_y,
-    inline,
     interval_layer,
     key_channels,
     panel,

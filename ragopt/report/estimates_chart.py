@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.report import palette
 from ragopt.report.axes import AxisScale, linear_ticks
+from ragopt.report.chart_style import inline
 from ragopt.report.dimensions_chart import quality_cells
 from ragopt.report.estimates_info import EstimatePoint, estimate_points, why_no_estimates
 from ragopt.report.figure import Column, Figure, NoFigure, Table
@@ -17,7 +18,6 @@ from ragopt.report.panels import (
     axis_x,
     axis_y,
     chosen_words,
-    inline,
     key_channels,
     panel,
     plot_width,

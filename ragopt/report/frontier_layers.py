@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragopt.report import palette
-from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, inline
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Box, Label, place_along, place_labels
 from ragopt.report.words import bytes_text, shown, usd_text
 
@@ -219,13 +218,6 @@ def _text(lines: Sequence[str], colour: str, box: Box, align: Align, *, name: st
         halo, text = halo.properties(name=f"{name}_halo"), text.properties(name=name)
     there = _pixel(x, box.top)
     return [halo.encode(*there), text.encode(*there)]
-
-
-def inline(rows: list[dict[str, Any]]) -> Any:
-    """Rows as a chart's own data, as JSON text: of a list Altair makes an object for every figure."""
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    return alt.InlineData(values=json.dumps(rows), format=alt.JsonDataFormat(type="json"))
 
 
 def _pixel(x: float, y: float, *, end: bool = False) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ragopt.report import palette
-from ragopt.report.chart_style import styled
+from ragopt.report.chart_style import inline, look
 from ragopt.report.labels import FONT_SIZE
 from ragopt.report.words import shown
 
@@ -73,13 +73,6 @@ def cut(text: str, limit: int) -> str:
     if len(name) <= limit:
         return name
     return f"{name[: limit // 2]}\N{HORIZONTAL ELLIPSIS}{name[-(limit - limit // 2 - 1) :]}"
-
-
-def inline(rows: Sequence[dict[str, Any]]) -> Any:
-    """Data inside the chart."""
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
 
 
 def axis_x(field: str, scale: AxisScale, title: str | None) -> alt.X:
@@ -198,8 +191,7 @@ def stacked(panels: Sequence[alt.LayerChart], *, width: int, title: str = "", ca
         )
     own: Any = "independent"
     resolve = alt.Resolve(scale=alt.ScaleResolveMap(stroke=own, fill=own, shape=own, fillOpacity=own, strokeDash=own))
-    found = styled(alt.vconcat(*panels, spacing=14, resolve=resolve, **head))
-    found.config.legend = alt.LegendConfig(
+    legends = alt.LegendConfig(
         labelColor=palette.INK,
         titleColor=palette.INK,
         labelFontSize=FONT_SIZE,
@@ -210,4 +202,5 @@ def stacked(panels: Sequence[alt.LayerChart], *, width: int, title: str = "", ca
         offset=10,
         padding=0,
     )
-    return found
+    found: Any = alt.vconcat(*panels, spacing=14, resolve=resolve, config=look(legend=legends), **head)
+    return cast("alt.LayerChart", found)

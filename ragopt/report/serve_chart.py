@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ragopt.report import palette
-from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, styled
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, inline, look
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Box, Label, place_labels
 from ragopt.report.pictures import picture_writer
 from ragopt.report.serve_frame import ServeFrame, drawn_row, frame_of, limit_box, name_of, rows_of, taken_boxes
@@ -46,7 +46,8 @@ def serve_chart(bench: ServeBench, *, width: int = 680, height: int = 420, title
     frame = frame_of(bench, width, height)
     layers = [*_limit(bench, frame), *_marks(bench, frame), *_labels(bench, frame)]
     head = {"title": _title(bench, width)} if titled else {}
-    return styled(alt.layer(*layers).properties(width=width, height=height, **head))
+    found: Any = alt.layer(*layers, width=width, height=height, config=look(), **head)
+    return cast("alt.LayerChart", found)
 
 
 def write_serve_chart(bench: ServeBench, path: Path) -> None:
@@ -89,22 +90,16 @@ def _axes(frame: ServeFrame) -> tuple[alt.X, alt.Y]:
     return x, y
 
 
-def _inline(rows: Sequence[dict[str, Any]]) -> Any:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
-
-
 def _marks(bench: ServeBench, frame: ServeFrame) -> list[alt.Chart]:
     """A line through the batch sizes, then for each row its two intervals and its mark."""
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
     x, y = _axes(frame)
     drawn = [drawn_row(row, bench, frame) | {"order": number} for number, row in enumerate(bench.callers)]
-    line: alt.Chart = alt.Chart(_inline(drawn)).mark_line(color=SIZES, strokeWidth=1.2, opacity=0.45)
+    line: alt.Chart = alt.Chart(inline(drawn)).mark_line(color=SIZES, strokeWidth=1.2, opacity=0.45)
     layers = [line.encode(x=x, y=y, order="order:Q")]
     for row in rows_of(bench):
-        one = _inline([drawn_row(row, bench, frame)])
+        one = inline([drawn_row(row, bench, frame)])
         colour = palette.MUTED if row.batch_size is None else SIZES
         dash: dict[str, Any] = {"strokeDash": [4, 3]} if row.p99_ms.high is None else {}
         across: alt.Chart = alt.Chart(one).mark_rule(color=colour, strokeWidth=1.4, opacity=0.8, **dash)
@@ -152,7 +147,7 @@ def _leader(label: Label, box: Box, colour: str) -> alt.Chart:
 
     end_x, end_y = box.nearest(label.x, label.y)
     ends = alt.X2Value(end_x), alt.Y2Value(end_y)  # type: ignore[no-untyped-call]
-    rule: alt.Chart = alt.Chart(_inline([{}])).mark_rule(color=colour, strokeWidth=1, opacity=0.7)
+    rule: alt.Chart = alt.Chart(inline([{}])).mark_rule(color=colour, strokeWidth=1, opacity=0.7)
     return rule.encode(*_at(label.x, label.y), *ends)
 
 
@@ -165,10 +160,10 @@ def _words(lines: Sequence[str], box: Box, colour: str, align: Align) -> list[al
         "lineHeight": LINE_HEIGHT,
     }  # fmt: skip
     x = {"right": box.right, "left": box.left, "center": (box.left + box.right) / 2}[align]
-    halo: alt.Chart = alt.Chart(_inline([{}])).mark_text(
+    halo: alt.Chart = alt.Chart(inline([{}])).mark_text(
         **style, color=palette.PAPER, stroke=palette.PAPER, strokeWidth=4, strokeJoin="round"
     )
-    text: alt.Chart = alt.Chart(_inline([{}])).mark_text(**style, color=colour)
+    text: alt.Chart = alt.Chart(inline([{}])).mark_text(**style, color=colour)
     return [layer.encode(*_at(x, box.top)) for layer in (halo, text)]
 
 
@@ -180,7 +175,7 @@ def _limit(bench: ServeBench, frame: ServeFrame) -> list[alt.Chart]:
     if box is None or bench.p99_limit_ms is None:
         return []
     x, _ = frame.pixel(bench.p99_limit_ms, frame.y.high)
-    rule: alt.Chart = alt.Chart(_inline([{}])).mark_rule(color=palette.MUTED, strokeDash=[6, 4], strokeWidth=1.4)
+    rule: alt.Chart = alt.Chart(inline([{}])).mark_rule(color=palette.MUTED, strokeDash=[6, 4], strokeWidth=1.4)
     encoded = rule.encode(alt.XValue(x))  # type: ignore[no-untyped-call]
     align: Align = "left" if box.left > x else "right"
     return [encoded, *_words((f"limit {bench.p99_limit_ms:g} ms",), box, palette.MUTED, align)]

@@ -102,6 +102,8 @@ def shown(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     >>> shown("a\x1b[31m")
     'a\\x1b[31m'
     """
+    if len(text) <= limit and text.isprintable():
+        return text
     visible = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text[: limit + 1]

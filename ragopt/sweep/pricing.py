@@ -59,6 +59,9 @@ class Pricing:
     embedding: Mapping[str, str] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
     today: dt.date = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC).date())
+    _least: dict[tuple[Trial, IndexBytes, float], Decimal] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def check(self, trial: Trial) -> None:
         """Make sure that the table of scan costs, by which trials are raced, knows a trial. Raises SpecError."""
@@ -113,9 +116,12 @@ class Pricing:
         return replace(self.workload, embedding_model=priced)
 
     def cheapest(self, trial: Trial, sizes: IndexBytes, cpu_ms: float) -> Decimal:
-        """Least bill of a trial over its targets, with so much CPU time for a search."""
-        found = self.bills(trial, sizes, CpuPerQuery(cpu_ms, cpu_ms, cpu_ms))
-        return min(bill.usd_per_month for bill in found.values())
+        """Least bill of a trial over its targets, with so much CPU time for a search; every round of a race asks."""
+        asked = (trial, sizes, cpu_ms)
+        if asked not in self._least:
+            found = self.bills(trial, sizes, CpuPerQuery(cpu_ms, cpu_ms, cpu_ms))
+            self._least[asked] = min(bill.usd_per_month for bill in found.values())
+        return self._least[asked]
 
 
 def code_bytes_per_vector(sizes: IndexBytes, trial: Trial) -> float:
