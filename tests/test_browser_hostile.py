@@ -3,12 +3,15 @@
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ragopt.records import Space, Trial
 from ragopt.report.charts import frontier_chart
 from ragopt.report.page import write_page
 from ragopt.report.pictures import write_svg
+from ragopt.sweep.run_folder import read_run, write_decision
+from ragopt.sweep.run_queries import SHOWN_CHARACTERS, RunQuery, queries_parquet
 from tests.browser import browser, opened
 from tests.report_example import example_run
 
@@ -66,11 +69,11 @@ def chromium():
         yield one
 
 
-def hostile_run(texts):
+def hostile_run(texts, folder):
     """The example run with hostile texts as models, reasons, lines, sources, notes, warnings; one in each single place.
 
-    Every text of the group is the model, the reason and the bill of some trials; the first is the corpus, the
-    recommended model, the baseline's label, the machine and the folder.
+    Every text of the group is the model, the reason and the bill of some trials, the id and the text of a query; the
+    first is the corpus, the recommended model, the baseline's label and the machine. The run lies in `folder`.
     """
     first, run = texts[0], example_run(model=texts[0], corpus=texts[0])
 
@@ -82,7 +85,8 @@ def hostile_run(texts):
         }  # fmt: skip
         keep = one.trial in (run.recommendation.trial, Trial(Space(first, 256, "none"), "Flat"))
         space = one.trial.space if keep else replace(one.trial.space, model=text)
-        return replace(one, trial=replace(one.trial, space=space), reason=text, bills=bills)
+        scores = {"recall_vs_exact@10": np.linspace(0, 0.9, len(texts) + 1, dtype=np.float32)} if keep else {}
+        return replace(one, trial=replace(one.trial, space=space), reason=text, bills=bills, per_query=scores)
 
     trials = tuple(of(one, text) for one, text in zip(run.trials, itertools.cycle(texts), strict=False))
     chosen = next(one for one in trials if one.trial == run.recommendation.trial)
@@ -100,9 +104,16 @@ def hostile_run(texts):
         "warnings": list(texts),
         "machine": run.info["machine"] | {"cpu": first, "system": first},
         "versions": {text: text for text in texts},
-        "queries": run.info["queries"] | {"source": first, "synthetic": False},
+        "queries": run.info["queries"]
+        | {"source": first, "synthetic": False, "n_select": len(texts) + 1, "n_confirm": len(texts) + 1},
     }
-    return replace(run, folder=first, info=info, trials=trials, recommendation=recommendation)
+    queries = [
+        RunQuery(place, place, f"{place} {text}", text[:SHOWN_CHARACTERS], "0" * 16, None)
+        for place, text in enumerate([*texts, "plain"])
+    ]
+    run = replace(run, folder=str(folder), info=info, trials=trials, recommendation=recommendation)
+    write_decision(folder, run, queries_parquet(queries))
+    return read_run(folder)
 
 
 NAMES = list(HOSTILE)
@@ -112,8 +123,9 @@ GROUPS = [tuple(NAMES[start : start + 3]) for start in range(0, len(NAMES), 3)]
 @pytest.fixture(scope="module")
 def wanted(chromium, tmp_path_factory):
     """How many elements of each kind the page of harmless texts has."""
-    file = tmp_path_factory.mktemp("plain") / "report.html"
-    write_page(hostile_run(("plain", "simple", "easy")), file)
+    folder = tmp_path_factory.mktemp("plain")
+    file = folder / "report.html"
+    write_page(hostile_run(("plain", "simple", "easy"), folder), file)
     with opened(chromium, file) as found:
         return found.page.evaluate(COUNTS)
 
@@ -122,7 +134,7 @@ def wanted(chromium, tmp_path_factory):
 def test_hostile_text_is_inert(chromium, wanted, tmp_path, names):
     """No script runs, nothing is asked for, no element and no link comes from it, the page still works and fits."""
     file = tmp_path / "report.html"
-    write_page(hostile_run(tuple(HOSTILE[name] for name in names)), file)
+    write_page(hostile_run(tuple(HOSTILE[name] for name in names), tmp_path), file)
     with opened(chromium, file, viewport={"width": 390, "height": 844}) as found:
         page = found.page
         for chip in page.locator(".chip").all()[:2]:
@@ -131,6 +143,7 @@ def test_hostile_text_is_inert(chromium, wanted, tmp_path, names):
         page.locator(".plot.narrow").locator("visible=true").first.focus()
         page.keyboard.press("ArrowRight")
         assert page.locator("#trial-tip").is_visible()
+        assert page.locator("#worst-queries tbody tr").count() == len(names) + 1
         assert page.evaluate("window.fired") is None
         assert found.requests == [page.url]
         assert found.complaints == []
@@ -151,7 +164,7 @@ def test_hostile_text_is_inert(chromium, wanted, tmp_path, names):
 def test_hostile_text_is_inert_in_a_picture(chromium, tmp_path, name):
     """An SVG file opened by itself runs nothing and fetches nothing either."""
     file = tmp_path / "frontier.svg"
-    write_svg(frontier_chart(hostile_run((HOSTILE[name],))), file)
+    write_svg(frontier_chart(hostile_run((HOSTILE[name],), tmp_path)), file)
     with opened(chromium, file) as found:
         assert found.page.evaluate("window.fired") is None
         assert found.requests == [found.page.url]
