@@ -1,8 +1,7 @@
 """Write the README's tables from eval/results/.
 
 Usage: python eval/readme_table.py. The text between `<!-- measured -->` and `<!-- /measured -->` is replaced, and so is
-that between `<!-- frontier -->` and `<!-- /frontier -->` and between `<!-- serve -->` and `<!-- /serve -->` where a
-README has them.
+that between `<!-- picture -->`, `<!-- frontier -->` and `<!-- serve -->` and their ends where a README has them.
 """
 
 import json
@@ -134,6 +133,29 @@ def check_sentence(check: dict[str, Any]) -> str:
     )
 
 
+def picture() -> str:
+    """The README's picture with its words, from the newest result of eval/readme_picture.py."""
+    [one] = newest("*-readme-picture.json").values()
+    recall, machine = one["recall_vs_exact"], one["machine"]
+    kind = "synthetic queries" if recall["synthetic"] else "queries"
+    name = f"recall_vs_exact@{recall['k']}"
+    told = (
+        f"{name} against USD per month, {one['counts']['n_trials']} trials; recommended: USD {one['usd_per_month']}, "
+        f"float32 baseline: USD {one['baseline_usd_per_month']}"
+    )
+    trial = one["trial"].replace(" | ", "` `")
+    return (
+        f"![{told}](docs/frontier.png)\n\n"
+        f"*The documentation of Python ({one['n_chunks']:,} chunks), billed as {one['n_vectors_billed']:,} vectors: "
+        f"`{trial}` on {one['target']} for USD {one['usd_per_month']} a month instead of USD "
+        f"{one['baseline_usd_per_month']} for float32 on {one['baseline_target']}. {name} is {recall['value']:.4f} "
+        f"[{recall['low']:.4f}, {recall['high']:.4f}] on {recall['n_queries']:,} {kind}, measured over those chunks, "
+        f"not over {one['n_vectors_billed'] / 1e6:g} million. `ragopt sweep python-docs --vectors-at-scale "
+        f"{one['n_vectors_billed'] // 10**6}M`, {machine['n_cores']} cores ({machine['cpu']}); "
+        "`eval/readme_picture.py`.*"
+    )
+
+
 def replaced(readme: str, name: str, make: Callable[[], str]) -> str:
     """Replace what stands between a pair of markers; a README without them is given back as it is."""
     pattern = f"<!-- {name} -->.*<!-- /{name} -->"
@@ -145,7 +167,8 @@ def replaced(readme: str, name: str, make: Callable[[], str]) -> str:
 
 def readme_with_tables(readme: str) -> str:
     """Give the README with its measured parts made anew."""
-    for name, make in (("measured", tables), ("speed", speed), ("frontier", frontier), ("serve", serve)):
+    parts = {"picture": picture, "measured": tables, "speed": speed, "frontier": frontier, "serve": serve}
+    for name, make in parts.items():
         readme = replaced(readme, name, make)
     return readme
 

@@ -59,7 +59,8 @@ def test_measured_tables_come_from_the_results():
 def test_options_exist():
     """Every option that the README names is one of the commands' own."""
     commands = (["sweep"], ["recommend"], ["export"], ["build"], ["bench-serve"], ["check"], ["bill"],
-                ["prices", "refresh"], ["workload", "init"], ["decide", "chunks"], ["decide", "target"])  # fmt: skip
+                ["prices", "refresh"], ["workload", "init"], ["decide", "chunks"], ["decide", "target"],
+                ["report"], ["compare"])  # fmt: skip
     known = "".join(ragopt(*command, "--help").stdout for command in commands)
     named = set(re.findall(r"--[a-z][a-z0-9-]+", README))
     assert named <= set(re.findall(r"--[a-z][a-z0-9-]+", known))

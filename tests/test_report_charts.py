@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import struct
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -106,6 +107,16 @@ def test_picture_in_a_place_that_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="--out"):
         write_svg(frontier_chart(example_run()), tmp_path / "file" / "pictures" / "frontier.svg")
+
+
+def test_a_caption_tells_billed_from_measured_vectors():
+    """Where the bill is for another number of vectors than quality was measured with, the picture says so."""
+    run = example_run()
+    said = " ".join(" ".join(svg_texts(svg_text(frontier_picture(run)))).split())
+    assert "synthetic queries over 8,988 vectors; bills are for 100,000,000. Filled" in said
+    same = replace(run, info={**run.info, "workload": run.info["workload"] | {"n_vectors": 8988}})
+    said = " ".join(" ".join(svg_texts(svg_text(frontier_picture(same)))).split())
+    assert "synthetic queries. Filled" in said
 
 
 @pytest.mark.parametrize("build", [example_run, small_run, two_model_run, hostile_run])

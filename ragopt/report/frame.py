@@ -119,6 +119,15 @@ def taken_boxes(points: Sequence[FrontierPoint], frame: Frame, limit: tuple[floa
     return boxes
 
 
+def _scale_words(run: Run) -> str:
+    """Say that the bill is for another number of vectors than quality was measured with; empty where it is not."""
+    billed = int(run.info["workload"]["n_vectors"])
+    measured = {int(model["n_vectors"]) for model in run.info["models"]}
+    if measured == {billed} or not measured:
+        return ""
+    return f" over {' and '.join(f'{n:,}' for n in sorted(measured))} vectors; bills are for {billed:,}"
+
+
 def caption(run: Run, points: Sequence[FrontierPoint], axis: CostAxis, quality: str) -> str:
     """What the chart shows, in words: how many trials, of what, the axis and why, the limit, the queries."""
     corpus = shown(str(run.info["corpus"]["source"]), 60)
@@ -130,5 +139,6 @@ def caption(run: Run, points: Sequence[FrontierPoint], axis: CostAxis, quality: 
     target = "" if limit is None else f" Dashed: {limit[1]}."
     return (
         f"{len(points)} trials on {corpus}, {n_kept} on the frontier (line), the others faint. Cost: {axis.reason}."
-        f"{target} Measured on {n_queries} {kind}. Filled: rescored from a second tier; hollow: codes alone."
+        f"{target} Measured on {n_queries} {kind}{_scale_words(run)}. Filled: rescored from a second tier; hollow: codes "
+        "alone."
     )
