@@ -139,6 +139,6 @@ def caption(run: Run, points: Sequence[FrontierPoint], axis: CostAxis, quality: 
     target = "" if limit is None else f" Dashed: {limit[1]}."
     return (
         f"{len(points)} trials on {corpus}, {n_kept} on the frontier (line), the others faint. Cost: {axis.reason}."
-        f"{target} Measured on {n_queries} {kind}{_scale_words(run)}. Filled: rescored from a second tier; hollow: codes "
-        "alone."
+        f"{target} Measured on {n_queries} {kind}{_scale_words(run)}. "
+        "Filled: rescored from a second tier; hollow: codes alone."
     )
