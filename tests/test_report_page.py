@@ -13,6 +13,7 @@ from ragopt.records import Trial
 from ragopt.report.info import frontier
 from ragopt.report.inline_svg import inline_svg
 from ragopt.report.page import page_html, script_hash, write_page
+from ragopt.report.provenance import not_measured
 from tests.report_example import HOSTILE, example_run, hostile_run, nothing_fits_run, small_run, two_model_run
 
 LIMIT_BYTES = 3_000_000
@@ -105,6 +106,13 @@ def test_trust_section_tells_how_it_was_measured(example):
                    "ragopt sweep docs/handbook --no-chunk"):  # fmt: skip
         assert phrase in trust
     assert "set_index_parameters(index, 'k_factor_rf=25')" in example.select_one("#rebuild").get_text()
+
+
+def test_what_was_not_measured_is_told(example):
+    """The page says what a reader might take for measured and is not, sentence by sentence."""
+    said = [line.get_text() for line in example.select("#not-measured li")]
+    assert said == list(not_measured(example_run()))
+    assert any("trials were not built" in sentence for sentence in said)
 
 
 def test_synthetic_label_is_beside_the_figures(example):

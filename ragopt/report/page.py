@@ -36,6 +36,7 @@ from ragopt.report.info import (
 from ragopt.report.inline_svg import inline_svg
 from ragopt.report.pictures import svg_text
 from ragopt.report.prices_used import prices_used
+from ragopt.report.provenance import not_measured
 from ragopt.report.worst_queries import worst_queries
 from ragopt.sweep.run_queries import read_queries_of
 from ragopt.units import format_bytes
@@ -136,6 +137,7 @@ def _context(run: Run) -> dict[str, Any]:
         "palette": palette,
         "twins": palette.dark_twins([point.space for point in points]),
         "prices_used": prices_used(run),
+        "not_measured": not_measured(run),
         "worst_queries": worst_queries(run, read_queries_of(run)),
         "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES if name != FRONTIER},
     }
