@@ -149,7 +149,7 @@ def _size_row(one: SizeChange) -> Row:
 
 
 def _sides(found: Comparison) -> Section:
-    columns = (Column(""), Column("A", names=True), Column("B", names=True))
+    columns = (Column("Fact"), Column("A", names=True), Column("B", names=True))
     rows = [
         Row((name, *values)) for name, *values in zip(*(_side(one) for one in (None, found.a, found.b)), strict=True)
     ]
