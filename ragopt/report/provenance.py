@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragopt.bill.targets import TARGETS
-from ragopt.report.comparison import baseline_result
+from ragopt.report.beside_baseline import baseline_result
 from ragopt.report.words import query_sentences, shown
 from ragopt.units import format_bytes
 

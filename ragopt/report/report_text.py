@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.report.bill_text import CONSENT, OWN_INDEX, print_lines
-from ragopt.report.comparison import comparison
+from ragopt.report.beside_baseline import beside_baseline
 from ragopt.report.provenance import not_measured, provenance
 from ragopt.report.text import WIDE_COLUMNS, print_frontier, print_grid, print_list, print_recommendation, say
 from ragopt.report.words import interval_text, reproduce_command, shown, usd_text, value_text
@@ -56,7 +56,7 @@ def _heading(console: Console, title: str) -> None:
 def _print_comparison(run: Run, console: Console, chosen: str) -> None:
     """Print both indexes in columns where they fit, under each other where they do not."""
     _heading(console, f"{chosen} beside the baseline ({shown(run.recommendation.baseline_label)}):")
-    rows = comparison(run)
+    rows = beside_baseline(run)
     if console.width >= WIDE_COLUMNS:
         _columns(console, ("", chosen.lower(), "baseline"), [(row.name, row.ours, row.baseline) for row in rows])
         return
