@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ragopt.report.bill_text import CONSENT, OWN_INDEX, print_lines
 from ragopt.report.beside_baseline import beside_baseline
+from ragopt.report.bill_text import CONSENT, OWN_INDEX, print_lines
 from ragopt.report.provenance import not_measured, provenance
 from ragopt.report.text import WIDE_COLUMNS, print_frontier, print_grid, print_list, print_recommendation, say
 from ragopt.report.words import interval_text, reproduce_command, shown, usd_text, value_text
