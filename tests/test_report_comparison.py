@@ -208,7 +208,7 @@ def hostile(tmp_path_factory):
                     "machine": {"cpu": bad},
                     "ragopt_version": bad,
                     "versions": {bad: bad},
-                    "arguments": {"metric": f"{name}@octocat www.example.org"},
+                    "arguments": {"device": f"{name}@octocat www.example.org"},
                 },
             )
         )

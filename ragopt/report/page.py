@@ -36,6 +36,7 @@ from ragopt.report.info import (
 from ragopt.report.inline_svg import inline_svg
 from ragopt.report.pictures import svg_text
 from ragopt.report.prices_used import prices_used
+from ragopt.sweep.kept_run import stored_workload
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def _context(run: Run) -> dict[str, Any]:
         "palette": palette,
         "twins": palette.dark_twins([point.space for point in points]),
         "prices_used": prices_used(run),
+        "workload": stored_workload(run),
         "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES if name != FRONTIER},
     }
 

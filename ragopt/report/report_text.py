@@ -10,6 +10,7 @@ from ragopt.report.bill_text import CONSENT, OWN_INDEX, print_lines
 from ragopt.report.provenance import not_measured, provenance
 from ragopt.report.text import WIDE_COLUMNS, print_frontier, print_grid, print_list, print_recommendation, say
 from ragopt.report.words import interval_text, reproduce_command, shown, usd_text, value_text
+from ragopt.sweep.kept_everywhere import everywhere_in_run
 
 LEGEND = (
     "estimate gap: estimated minus built recall on the same queries; ms: of one search on one thread; cold: with no "
@@ -88,7 +89,7 @@ def _print_bill(bill: Bill, console: Console, title: str) -> None:
 def _print_targets(run: Run, console: Console) -> None:
     """Print the bill at every target that the run keeps; of a run that keeps none, at those of its own index."""
     _heading(console, "The same vectors at every target, USD a month [95 % range]:")
-    kept = run.info.get("everywhere")
+    kept = everywhere_in_run(run)
     if kept is None:
         result = next(one for one in run.trials if one.trial == run.recommendation.trial)
         found = sorted(result.bills.values(), key=lambda bill: (bill.usd_per_month, bill.target))
@@ -96,17 +97,17 @@ def _print_targets(run: Run, console: Console) -> None:
         return
     marks = ""
     rows = []
-    for one in kept["targets"]:
-        mark = OWN_INDEX * (not one["serves_the_index"]) + CONSENT * one["needs_consent"]
+    for one in kept.targets:
+        mark = OWN_INDEX * (not one.serves_the_index) + CONSENT * one.needs_consent
         marks += mark
-        told = _range(*(Decimal(one[key]) for key in ("usd_per_month", "low", "high")))
-        rows.append((shown(one["name"]) + mark, f"{told}: {shown(one['reason'])} {shown(one['ends'])}".rstrip()))
+        told = _range(one.usd_per_month, one.low, one.high)
+        rows.append((shown(one.name) + mark, f"{told}: {shown(one.reason)} {shown(one.ends)}".rstrip()))
     print_grid(console, rows)
     if OWN_INDEX in marks:
         say(console, f"{OWN_INDEX} builds an index of its own: its recall was not measured by ragopt.")
     if CONSENT in marks:
         say(console, f"{CONSENT} needs the vendor's consent: ragopt bill RUN --lines says why.")
-    say(console, f"At every target besides: USD {usd_text(Decimal(kept['shared_usd_per_month']))} a month.")
+    say(console, f"At every target besides: USD {usd_text(kept.shared_usd_per_month)} a month.")
 
 
 def _range(usd: Decimal, low: Decimal, high: Decimal) -> str:
