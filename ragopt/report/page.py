@@ -109,6 +109,8 @@ def _context(run: Run) -> dict[str, Any]:
     recommendation = run.recommendation
     script = script_text()
     return {
+        "workload": stored_workload(run),
+        "prices_used": prices_used(run),
         "run": run,
         "info": run.info,
         "recommendation": recommendation,
@@ -134,8 +136,6 @@ def _context(run: Run) -> dict[str, Any]:
         "command": words.reproduce_command(run),
         "palette": palette,
         "twins": palette.dark_twins([point.space for point in points]),
-        "prices_used": prices_used(run),
-        "workload": stored_workload(run),
         "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES if name != FRONTIER},
     }
 
