@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ragopt.report.beside_baseline import beside_baseline
 from ragopt.report.bill_text import CONSENT, OWN_INDEX, print_lines
 from ragopt.report.provenance import not_measured, provenance
-from ragopt.report.text import WIDE_COLUMNS, print_frontier, print_grid, print_list, print_recommendation, say
+from ragopt.report.text import WIDE_COLUMNS, index_facts, print_frontier, print_grid, print_headline, print_list, say
 from ragopt.report.words import interval_text, reproduce_command, shown, usd_text, value_text
 from ragopt.sweep.kept_everywhere import everywhere_in_run
 
@@ -24,27 +24,35 @@ if TYPE_CHECKING:
 
 
 def print_report(run: Run, console: Console) -> None:
-    """Print a finished run: decision, comparison with the baseline, frontier, bills, targets, trust, command.
+    """Print a finished run, each fact once: answer, baseline, why, frontier, bills, targets, builds, trust, command.
 
     Args:
         run: a finished run.
         console: where to print; rich leaves colours out when it is not a terminal.
 
     Raises:
-        ArtifactError: no trial of the run was measured.
+        ArtifactError: no trial of the run was measured, or the run is damaged.
     """
-    print_recommendation(run, console)
-    chosen = "Recommended" if run.recommendation.status == "ok" else "Closest"
-    _print_comparison(run, console, chosen)
+    decision = run.recommendation
+    fits = decision.status == "ok"
+    chosen = "Recommended" if fits else "Closest"
+    print_headline(decision, console)
+    print_grid(console, [(f"{name}:", value) for name, value in index_facts(decision)])
+    _print_beside_baseline(run, console, chosen)
+    # Where nothing fits, why not stands under the headline.
+    for title, lines in (("Why:", decision.why if fits else ()), ("Runners-up:", decision.runners_up)):
+        if lines:
+            print_list(console, title, lines)
     say(console, "")
     print_frontier(run, console)
-    _print_bill(run.recommendation.bill, console, f"{chosen} index's bill")
-    _print_bill(run.recommendation.baseline_bill, console, "Baseline's bill")
+    _print_bills(decision.bill, decision.baseline_bill, console, chosen)
     _print_targets(run, console)
     _print_finalists(run, console)
-    print_list(console, "Not measured:", not_measured(run))
-    _heading(console, "Where and with what:")
+    _heading(console, "How it was measured:")
     print_grid(console, [(f"{name}:", value) for name, value in provenance(run)])
+    print_list(console, "Not measured:", not_measured(run))
+    if run.info["warnings"]:
+        print_list(console, "Warnings:", tuple(map(str, run.info["warnings"])))
     _heading(console, "Repeat it:")
     say(console, shown(reproduce_command(run), 100_000))
 
@@ -54,7 +62,7 @@ def _heading(console: Console, title: str) -> None:
     say(console, title, "bold")
 
 
-def _print_comparison(run: Run, console: Console, chosen: str) -> None:
+def _print_beside_baseline(run: Run, console: Console, chosen: str) -> None:
     """Print both indexes in columns where they fit, under each other where they do not."""
     _heading(console, f"{chosen} beside the baseline ({shown(run.recommendation.baseline_label)}):")
     rows = beside_baseline(run)
@@ -81,9 +89,12 @@ def _columns(console: Console, titles: tuple[str, ...], rows: list[tuple[str, ..
     console.print(table)
 
 
-def _print_bill(bill: Bill, console: Console, title: str) -> None:
-    usd, low, high = (usd_text(money) for money in (bill.usd_per_month, bill.low, bill.high))
-    print_lines(f"{title}: USD {usd} [{low}, {high}] a month on {shown(bill.target)}", bill.lines, console, bill.notes)
+def _print_bills(ours: Bill, theirs: Bill, console: Console, chosen: str) -> None:
+    """Print both bills line by line; what holds for both is said once."""
+    notes = tuple(note for note in theirs.notes if note not in ours.notes)
+    for title, bill, told in ((f"{chosen} index's bill", ours, ours.notes), ("Baseline's bill", theirs, notes)):
+        usd, low, high = (usd_text(money) for money in (bill.usd_per_month, bill.low, bill.high))
+        print_lines(f"{title}: USD {usd} [{low}, {high}] a month on {shown(bill.target)}", bill.lines, console, told)
 
 
 def _print_targets(run: Run, console: Console) -> None:
