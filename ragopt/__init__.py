@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ragopt.api import bill, build, check, recommend, sweep
     from ragopt.bill.whole_bill import WholeBill
     from ragopt.bill.workload import Workload
+    from ragopt.compare.comparing import compare
+    from ragopt.compare.records import Comparison
     from ragopt.corpus.records import Document
     from ragopt.errors import RagoptError
     from ragopt.finished_run import Run
@@ -24,6 +26,7 @@ _HOME = {
     "bill": "ragopt.api",
     "build": "ragopt.api",
     "check": "ragopt.api",
+    "compare": "ragopt.compare.comparing",
     "sweep": "ragopt.api",
     "recommend": "ragopt.api",
     "open": "ragopt.serve.opened:open_index",
@@ -32,6 +35,7 @@ _HOME = {
     "Index": "ragopt.serve.opened",
     "RagoptError": "ragopt.errors",
     "Bill": "ragopt.records",
+    "Comparison": "ragopt.compare.records",
     "Quality": "ragopt.records",
     "Recommendation": "ragopt.records",
     "Run": "ragopt.finished_run",
@@ -44,6 +48,7 @@ _HOME = {
 
 __all__ = [
     "Bill",
+    "Comparison",
     "Document",
     "Hit",
     "Index",
@@ -59,6 +64,7 @@ __all__ = [
     "bill",
     "build",
     "check",
+    "compare",
     "open",
     "recommend",
     "sweep",
@@ -76,7 +82,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(types.ModuleType):
-    """Keeps `ragopt.sweep` and `ragopt.bill` the verbs: importing the room of that name would else take its place."""
+    """Keeps `ragopt.sweep`, `bill`, `compare` the verbs: importing the room of that name would else take its place."""
 
     def __dir__(self) -> list[str]:
         """List the public names too, loaded or not, for completion."""
@@ -98,6 +104,15 @@ class _Package(types.ModuleType):
 
     @bill.setter
     def bill(self, _room: types.ModuleType) -> None:
+        """Ignore the import system, as above."""
+
+    @property
+    def compare(self) -> Any:
+        """Give the verb."""
+        return __getattr__("compare")
+
+    @compare.setter
+    def compare(self, _room: types.ModuleType) -> None:
         """Ignore the import system, as above."""
 
 

@@ -181,14 +181,22 @@ def test_help_of_a_command_loads_no_model_and_no_index_library(command):
 def test_public_names():
     """The names that users may rely on; a change here is a change of the API."""
     assert sorted(ragopt.__all__) == [
-        "Bill", "Document", "Hit", "Index", "Quality", "RagoptError", "Recommendation", "Run", "Space", "Trial",
-        "TrialResult", "WholeBill", "Workload", "bill", "build", "check", "open", "recommend", "sweep",
+        "Bill", "Comparison", "Document", "Hit", "Index", "Quality", "RagoptError", "Recommendation", "Run", "Space",
+        "Trial", "TrialResult", "WholeBill", "Workload", "bill", "build", "check", "compare", "open", "recommend",
+        "sweep",
     ]  # fmt: skip
     assert isinstance(ragopt.__version__, str)
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import ragopt.sweep.settings", "from ragopt.api import sweep", "import ragopt.bill.lines"]
+    "before",
+    [
+        "",
+        "import ragopt.sweep.settings",
+        "from ragopt.api import sweep",
+        "import ragopt.bill.lines",
+        "import ragopt.compare.bills",
+    ],
 )
 def test_public_names_stay_what_they_are(before):
     """ragopt.sweep is the verb, at the first use and at the second, also when the room of that name was imported."""

@@ -277,3 +277,16 @@ def test_no_two_texts_of_the_picture_overlap(chromium, folder, tmp_path):
             # A line's box reaches a little above and below its letters.
             across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
             assert across <= 1 or down <= 3, (one, other)
+
+
+def test_every_table_fits_the_paper(chromium, folder):
+    """In print on A4 (717 px between Chromium's margins) no table, line or picture is wider than the paper."""
+    wider = """width => [...document.querySelectorAll("table, td, th, pre, p, li, dd, svg")].filter(one => {
+        const box = one.getBoundingClientRect();
+        return box.right > width + 1 || (one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0);
+    }).map(one => one.id || one.outerHTML.slice(0, 80))"""
+    with opened(chromium, folder / "report.html", viewport={"width": 717, "height": 1000}) as found:
+        found.page.emulate_media(media="print")
+        assert found.page.evaluate(wider, 717) == []
+        assert found.page.locator("#trials-table tr").last.is_visible()
+        assert found.page.locator("#finalists-table").is_visible()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ragopt
 from ragopt.compare.bills import thing_of
 from ragopt.compare.comparing import compare_runs
 from ragopt.compare.max_increase import MaxIncrease
@@ -199,7 +200,25 @@ def test_what_changed_in_the_recommendation(tmp_path):
 def test_a_changed_run_json_is_one_clear_error(tmp_path, keys, said):
     """Whatever of run.json is no longer what a run writes, the error names it."""
     a = write_run(tmp_path / "a", SAME, asked(3))
-    b = write_run(tmp_path / "b", SAME, asked(3), info=keys)
     with pytest.raises(ArtifactError) as error:
-        compare_runs(a, b)
+        compare_runs(a, write_run(tmp_path / "b", SAME, asked(3), info=keys))
     assert said in str(error.value)
+
+
+def test_the_verb_takes_folders_and_runs(tmp_path):
+    """ragopt.compare gives the very records of the command, of folders as text or path and of runs; a limit is text."""
+    a = write_run(tmp_path / "a", SAME, asked(3), bill=plain_bill("10.00"))
+    b = write_run(tmp_path / "b", SAME, asked(3), bill=plain_bill("11.50"))
+    wanted = compare_runs(a, b, max_increase=MaxIncrease.parse("10%"))
+    for pair in ((a, b), (str(tmp_path / "a"), tmp_path / "b"), (ragopt.Run.of(a), tmp_path / "b")):
+        found = ragopt.compare(*pair, max_increase="10%")
+        assert isinstance(found, ragopt.Comparison)
+        assert (found.bill, found.quality, found.inputs) == (wanted.bill, wanted.quality, wanted.inputs)
+        assert (found.failures, found.exit_code) == (("bill",), 4)
+    assert ragopt.compare(a, b).failures == ()
+    with pytest.raises(InputError, match="is no limit"):
+        ragopt.compare(a, b, "10 %")
+    with pytest.raises(InputError, match=r"max_increase 0\.1 is no text"):
+        ragopt.compare(a, b, 0.1)
+    with pytest.raises(InputError, match="holds no finished run"):
+        ragopt.compare(tmp_path / "none", b)

@@ -132,7 +132,10 @@ def test_between_models_judged_quality_is_compared(tmp_path):
     ("info", "said"),
     [
         ({"arguments": {"metric": "ip"}}, "exact search is by cosine in A and by ip in B"),
-        ({"models": [{"name": "wordllama", "dim": 64, "n_vectors": 8988, "exact": {}}]}, "have 256 and 64 dimensions"),
+        (
+            {"models": [{"name": "wordllama", "dim": 64, "device": "cpu", "n_vectors": 8988, "exact": {}}]},
+            "have 256 and 64 dimensions",
+        ),
         ({"arguments": {"ready": {"vectors": "v.npy", "query_vectors": "q.npy"}}}, "the other was given vectors"),
     ],
 )

@@ -16,14 +16,18 @@ from ragopt.compare.comparison_json import comparison_json
 from ragopt.compare.max_increase import MaxIncrease
 from ragopt.records import Quality
 from ragopt.report.comparison_sheet import comparison_sheet
-from ragopt.report.sheet import plain
-from ragopt.report.sheet_markdown import code, sheet_markdown
+from ragopt.report.sheet import Column, Grid, Name, Row, Section, Sheet, plain
+from ragopt.report.sheet_markdown import sheet_markdown
 from ragopt.report.sheet_page import sheet_page
 from ragopt.report.sheet_text import print_sheet
 from tests.compared import NDCG, RECALL, asked, bill_of_lines, line, plain_bill, write_run
+from tests.rendered_markdown import Rendered
 from tests.report_example import HOSTILE
 
-PINGS = "@octocat #1 GH-2 | `tick` ``two`` <img src=x onerror=alert(1)> [x](https://example.org) **b** \\| $x$"
+PINGS = (
+    "@octocat #1 GH-2 | `tick` ``two`` <img src=x onerror=alert(1)> [x](https://example.org) **b** \\| $x$ :tada: "
+    "0123abcdef0123abcdef www.example.org a@example.org owner/name#7 ~~s~~ <https://example.org> &amp;"
+)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +208,7 @@ def hostile(tmp_path_factory):
                     "machine": {"cpu": bad},
                     "ragopt_version": bad,
                     "versions": {bad: bad},
-                    "arguments": {"metric": f"{name}@octocat www.example.org"},
+                    "arguments": {"device": f"{name}@octocat www.example.org"},
                 },
             )
         )
@@ -241,20 +245,50 @@ def test_hostile_names_are_inert_in_markdown(hostile):
     assert any(PINGS.replace("\\|", "\\|") in one for one in cells)
     for span in soup.find_all("code"):
         span.decompose()
-    assert not re.search(r"octocat|GH-2|example\.org|@|#1|onerror", soup.get_text())
+    assert not re.search(r"octocat|GH-2|example\.org|@|#1|onerror|:tada:|0123abc|\$", soup.get_text())
+
+
+def sheet_of(text, *, name):
+    """A sheet with one text in every place: as words of ours, or as a name."""
+    one = Name(text) if name else text
+    sentence = ("Said: ", one, ". And ", one, ", and so on.")
+    columns = (Column(text, names=name), Column("plain"), Column("number", numeric=True))
+    grids = [Grid("x", title, columns, (Row((text, text, text)),)) for title in ("", text)]
+    sections = (Section("s", text, (*grids, Grid("y", "Folded", columns, (Row((text, "", "1")),), folded=True)),
+                        (sentence, (one,), (one, one))),)  # fmt: skip
+    return Sheet(text, (one, " fell"), "bad", (sentence, (one, one)), sections, text)
+
+
+@pytest.mark.parametrize("name", [True, False])
+def test_a_hostile_sheet_makes_no_tag_no_link_and_no_ping(name):
+    """Every text in every place: only our own tags come out, and nothing outside code that GitHub would link."""
+    page = Rendered(sheet_markdown(sheet_of(PINGS, name=name)))
+    assert {tag for tag, _ in page.tags} <= {
+        "h3", "h4", "ul", "li", "p", "table", "thead", "tbody", "tr", "th", "td", "code", "details", "summary", "sub",
+    }  # fmt: skip
+    assert {name for _, attributes in page.tags for name, _ in attributes} <= {"style"}
+    for ping in ("@", "#", "GH-", "://", "www.", ":tada:", "0123abcdef", "$", "**", "~~", "`"):
+        assert ping not in page.prose
+    assert [len(row) for table in page.tables for row in table] == [3] * 6
 
 
 TEXTS = st.text(
-    st.sampled_from("ab `|\\<&*_[]@#.") | st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=30
+    st.sampled_from("ab `|\\<&*_[]@#:.-1") | st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=30
 )
 
 
 @settings(deadline=None)
-@given(TEXTS.filter(str.strip))
-def test_code_spans_hold_any_text(text):
-    """A code span reads back as the very text, backticks, bars and spaces included."""
-    soup = BeautifulSoup(MarkdownIt("commonmark").render(code(text)), "html.parser")
-    assert soup.code.get_text() == text
+@given(TEXTS.filter(lambda text: text.strip() == text))
+def test_any_name_reads_back_whole_from_a_table_and_a_sentence(text):
+    r"""Backticks, bars, ``\|`` and tags of a name are the very text again, in cells and beside another name."""
+    sheet = sheet_of("words", name=True)
+    columns = (Column("Name", names=True), Column("number", numeric=True))
+    section = Section("s", "S", (Grid("x", "", columns, (Row((text, "1")),)),), ((Name(text), Name(text)),))
+    page = Rendered(sheet_markdown(replace(sheet, headline=(Name(text), " fell"), sentences=(), sections=(section,))))
+    [[_, [cell, one]]] = page.tables
+    assert (cell, one) == (text, "1")
+    assert page.code == [text] * 4
+    assert page.points == [f"{text} {text}"]
 
 
 def test_the_page_is_one_file_with_unique_ids(found):

@@ -149,3 +149,40 @@ def test_colours_only_on_a_terminal():
     stream = io.StringIO()
     print_report(example_run(), Console(file=stream, width=100, force_terminal=True, color_system="standard"))
     assert "\x1b[" in stream.getvalue()
+
+
+ORDER = ("Use wordllama", "Recommended beside the baseline", "Why:", "Runners-up:", "Frontier of",
+         "Recommended index's bill", "Baseline's bill", "The same vectors at every target", "Built finalists",
+         "How it was measured:", "Not measured:", "Warnings:", "Repeat it:")  # fmt: skip
+
+
+def test_parts_come_in_order_and_each_fact_is_said_once():
+    """Headline, baseline, why, frontier, bills, targets, builds, provenance, warnings, command; nothing twice."""
+    run = example_run()
+    note = "One note of both bills."
+    bills = [replace(bill, notes=(note,)) for bill in (run.recommendation.bill, run.recommendation.baseline_bill)]
+    run = replace(run, recommendation=replace(run.recommendation, bill=bills[0], baseline_bill=bills[1]))
+    text = printed(run, 200)
+    assert [text.count(title) for title in ORDER] == [1] * len(ORDER)
+    places = [text.index(title) for title in ORDER]
+    assert places == sorted(places)
+    loss, latency = run.recommendation.loss_vs_exact["ndcg@10"], run.recommendation.latency
+    once = (
+        note,
+        f"{loss.value:.4f} [{loss.low:.4f}, {loss.high:.4f}]",
+        f"{latency.p50:.3f} / {latency.p95:.3f} / {latency.p99:.3f}",
+        "20,000 B",
+        "The queries are synthetic queries",
+        *run.recommendation.why,
+        *run.info["warnings"],
+    )
+    counts = {told: text.count(told) for told in once}
+    assert counts == dict.fromkeys(once, 1) | {"20,000 B": 2}  # one of the baseline
+    assert len(text) < 12_000
+
+
+def test_why_nothing_fits_is_said_once():
+    """It stands under the headline and nowhere else."""
+    text = printed(nothing_fits_run(), 200)
+    assert text.count("No trial meets --max-usd 1.00") == 1
+    assert "Why:" not in text

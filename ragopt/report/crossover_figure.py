@@ -11,6 +11,7 @@ from ragopt.report.figure import Column, Figure, NoFigure, Table
 from ragopt.report.targets_chart import OLD_RUN
 from ragopt.report.words import shown, usd_text
 from ragopt.sweep.kept_everywhere import everywhere_in_run
+from ragopt.sweep.kept_run import stored_workload
 
 if TYPE_CHECKING:
     import altair as alt
@@ -30,7 +31,7 @@ def crossovers_figure(run: Run) -> Figure | NoFigure:
         return NoFigure(NAME, TITLE, OLD_RUN)
     if isinstance(found, str):
         return NoFigure(NAME, TITLE, f"The bills could not be made over a range of vectors: {shown(found)}")
-    billed, target = int(run.info["workload"]["n_vectors"]), run.recommendation.target
+    billed, target = stored_workload(run).n_vectors, run.recommendation.target
     draw = partial(_draw, found, billed, target)
     return Figure(NAME, TITLE, crossovers_caption(found, billed, target), crossovers_table(found), draw)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ragopt.report.comparison import comparison
+from ragopt.report.beside_baseline import beside_baseline
 from ragopt.report.frontier_table import frontier_rows, frontier_table
 from ragopt.report.info import is_synthetic
 from ragopt.report.markdown_text import LONG, code, fenced, prose
@@ -95,7 +95,7 @@ def _comparison(run: Run, heading: str) -> str:
     lines = [f"| | {heading} | Baseline: {_prose_cell(run.recommendation.baseline_label)} |", "|---|---|---|"]
     lines += [
         f"| {_prose_cell(row.name)} | {show[row.is_name](row.ours)} | {show[row.is_name](row.baseline)} |"
-        for row in comparison(run)
+        for row in beside_baseline(run)
     ]
     return "\n".join(lines)
 

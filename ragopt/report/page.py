@@ -38,6 +38,7 @@ from ragopt.report.pictures import svg_text
 from ragopt.report.prices_used import prices_used
 from ragopt.report.provenance import not_measured
 from ragopt.report.worst_queries import worst_queries
+from ragopt.sweep.kept_run import stored_workload
 from ragopt.sweep.run_queries import read_queries_of
 from ragopt.units import format_bytes
 
@@ -111,6 +112,8 @@ def _context(run: Run) -> dict[str, Any]:
     recommendation = run.recommendation
     script = script_text()
     return {
+        "workload": stored_workload(run),
+        "prices_used": prices_used(run),
         "run": run,
         "info": run.info,
         "recommendation": recommendation,
@@ -136,7 +139,6 @@ def _context(run: Run) -> dict[str, Any]:
         "command": words.reproduce_command(run),
         "palette": palette,
         "twins": palette.dark_twins([point.space for point in points]),
-        "prices_used": prices_used(run),
         "not_measured": not_measured(run),
         "worst_queries": worst_queries(run, read_queries_of(run)),
         "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES if name != FRONTIER},

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragopt.bill.targets import TARGETS
-from ragopt.report.comparison import baseline_result
+from ragopt.report.beside_baseline import baseline_result
 from ragopt.report.words import query_sentences, shown
+from ragopt.sweep.kept_everywhere import everywhere_in_run
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
@@ -45,18 +45,14 @@ def not_measured(run: Run) -> tuple[str, ...]:
     found = [*_unmeasured_choice(run), *_unmeasured_trials(run)]
     if not any(name.startswith("ndcg") for name in chosen.quality):
         found.append("No query has judged documents: nDCG, MRR and recall of relevant documents were not measured.")
-    others = [name for name, _ in _elsewhere(run) if name in TARGETS and not TARGETS[name].serves_the_index]
+    kept = everywhere_in_run(run)
+    others = [one.name for one in kept.targets if not one.serves_the_index] if kept else []
     if others:
         found.append(f"{len(others)} targets build an index of their own, whose recall and latency were not measured: "
-                     f"{', '.join(others)}.")  # fmt: skip
-    missing = run.info.get("everywhere", {}).get("not_billed", [])
-    if missing:
-        found.append(f"Not billed: {', '.join(shown(str(name)) for name in missing)} (ragopt bill RUN says why).")
+                     f"{', '.join(map(shown, others))}.")  # fmt: skip
+    if kept and kept.not_billed:
+        found.append(f"Not billed: {', '.join(map(shown, kept.not_billed))} (ragopt bill RUN says why).")
     return tuple(found)
-
-
-def _elsewhere(run: Run) -> list[tuple[str, str]]:
-    return [(str(one["name"]), str(one["usd_per_month"])) for one in run.info.get("everywhere", {}).get("targets", [])]
 
 
 def _unmeasured_choice(run: Run) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ragopt.report.beside_baseline import beside_baseline
 from ragopt.report.bill_text import CONSENT, OWN_INDEX, print_lines
-from ragopt.report.comparison import comparison
 from ragopt.report.provenance import not_measured, provenance
-from ragopt.report.text import WIDE_COLUMNS, print_frontier, print_grid, print_list, print_recommendation, say
+from ragopt.report.text import WIDE_COLUMNS, index_facts, print_frontier, print_grid, print_headline, print_list, say
 from ragopt.report.words import interval_text, reproduce_command, shown, usd_text, value_text
+from ragopt.sweep.kept_everywhere import everywhere_in_run
 
 LEGEND = (
     "estimate gap: estimated minus built recall on the same queries; ms: of one search on one thread; cold: with no "
@@ -23,27 +24,35 @@ if TYPE_CHECKING:
 
 
 def print_report(run: Run, console: Console) -> None:
-    """Print a finished run: decision, comparison with the baseline, frontier, bills, targets, trust, command.
+    """Print a finished run, each fact once: answer, baseline, why, frontier, bills, targets, builds, trust, command.
 
     Args:
         run: a finished run.
         console: where to print; rich leaves colours out when it is not a terminal.
 
     Raises:
-        ArtifactError: no trial of the run was measured.
+        ArtifactError: no trial of the run was measured, or the run is damaged.
     """
-    print_recommendation(run, console)
-    chosen = "Recommended" if run.recommendation.status == "ok" else "Closest"
-    _print_comparison(run, console, chosen)
+    decision = run.recommendation
+    fits = decision.status == "ok"
+    chosen = "Recommended" if fits else "Closest"
+    print_headline(decision, console)
+    print_grid(console, [(f"{name}:", value) for name, value in index_facts(decision)])
+    _print_beside_baseline(run, console, chosen)
+    # Where nothing fits, why not stands under the headline.
+    for title, lines in (("Why:", decision.why if fits else ()), ("Runners-up:", decision.runners_up)):
+        if lines:
+            print_list(console, title, lines)
     say(console, "")
     print_frontier(run, console)
-    _print_bill(run.recommendation.bill, console, f"{chosen} index's bill")
-    _print_bill(run.recommendation.baseline_bill, console, "Baseline's bill")
+    _print_bills(decision.bill, decision.baseline_bill, console, chosen)
     _print_targets(run, console)
     _print_finalists(run, console)
-    print_list(console, "Not measured:", not_measured(run))
-    _heading(console, "Where and with what:")
+    _heading(console, "How it was measured:")
     print_grid(console, [(f"{name}:", value) for name, value in provenance(run)])
+    print_list(console, "Not measured:", not_measured(run))
+    if run.info["warnings"]:
+        print_list(console, "Warnings:", tuple(map(str, run.info["warnings"])))
     _heading(console, "Repeat it:")
     say(console, shown(reproduce_command(run), 100_000))
 
@@ -53,10 +62,10 @@ def _heading(console: Console, title: str) -> None:
     say(console, title, "bold")
 
 
-def _print_comparison(run: Run, console: Console, chosen: str) -> None:
+def _print_beside_baseline(run: Run, console: Console, chosen: str) -> None:
     """Print both indexes in columns where they fit, under each other where they do not."""
     _heading(console, f"{chosen} beside the baseline ({shown(run.recommendation.baseline_label)}):")
-    rows = comparison(run)
+    rows = beside_baseline(run)
     if console.width >= WIDE_COLUMNS:
         _columns(console, ("", chosen.lower(), "baseline"), [(row.name, row.ours, row.baseline) for row in rows])
         return
@@ -80,15 +89,18 @@ def _columns(console: Console, titles: tuple[str, ...], rows: list[tuple[str, ..
     console.print(table)
 
 
-def _print_bill(bill: Bill, console: Console, title: str) -> None:
-    usd, low, high = (usd_text(money) for money in (bill.usd_per_month, bill.low, bill.high))
-    print_lines(f"{title}: USD {usd} [{low}, {high}] a month on {shown(bill.target)}", bill.lines, console, bill.notes)
+def _print_bills(ours: Bill, theirs: Bill, console: Console, chosen: str) -> None:
+    """Print both bills line by line; what holds for both is said once."""
+    notes = tuple(note for note in theirs.notes if note not in ours.notes)
+    for title, bill, told in ((f"{chosen} index's bill", ours, ours.notes), ("Baseline's bill", theirs, notes)):
+        usd, low, high = (usd_text(money) for money in (bill.usd_per_month, bill.low, bill.high))
+        print_lines(f"{title}: USD {usd} [{low}, {high}] a month on {shown(bill.target)}", bill.lines, console, told)
 
 
 def _print_targets(run: Run, console: Console) -> None:
     """Print the bill at every target that the run keeps; of a run that keeps none, at those of its own index."""
     _heading(console, "The same vectors at every target, USD a month [95 % range]:")
-    kept = run.info.get("everywhere")
+    kept = everywhere_in_run(run)
     if kept is None:
         result = next(one for one in run.trials if one.trial == run.recommendation.trial)
         found = sorted(result.bills.values(), key=lambda bill: (bill.usd_per_month, bill.target))
@@ -96,17 +108,17 @@ def _print_targets(run: Run, console: Console) -> None:
         return
     marks = ""
     rows = []
-    for one in kept["targets"]:
-        mark = OWN_INDEX * (not one["serves_the_index"]) + CONSENT * one["needs_consent"]
+    for one in kept.targets:
+        mark = OWN_INDEX * (not one.serves_the_index) + CONSENT * one.needs_consent
         marks += mark
-        told = _range(*(Decimal(one[key]) for key in ("usd_per_month", "low", "high")))
-        rows.append((shown(one["name"]) + mark, f"{told}: {shown(one['reason'])} {shown(one['ends'])}".rstrip()))
+        told = _range(one.usd_per_month, one.low, one.high)
+        rows.append((shown(one.name) + mark, f"{told}: {shown(one.reason)} {shown(one.ends)}".rstrip()))
     print_grid(console, rows)
     if OWN_INDEX in marks:
         say(console, f"{OWN_INDEX} builds an index of its own: its recall was not measured by ragopt.")
     if CONSENT in marks:
         say(console, f"{CONSENT} needs the vendor's consent: ragopt bill RUN --lines says why.")
-    say(console, f"At every target besides: USD {usd_text(Decimal(kept['shared_usd_per_month']))} a month.")
+    say(console, f"At every target besides: USD {usd_text(kept.shared_usd_per_month)} a month.")
 
 
 def _range(usd: Decimal, low: Decimal, high: Decimal) -> str:

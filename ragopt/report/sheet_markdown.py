@@ -1,35 +1,29 @@
-r"""A sheet as GitHub-flavoured markdown: for a comment on a pull request, or the summary of a job.
-
-Names of a run stand in code spans: there nothing is a link, a mention or markup. In a table a bar ends a cell even
-inside a code span, so that it is written ``\|`` (GitHub Flavored Markdown Spec 0.29, section 4.10).
-"""
+"""A sheet as GitHub-flavoured markdown: for a comment on a pull request, or the summary of a job."""
 
 from __future__ import annotations
 
-import re
+import html
 from typing import TYPE_CHECKING
 
+from ragopt.report.markdown_text import code, prose
 from ragopt.report.sheet import Name
 from ragopt.report.words import shown
 
 if TYPE_CHECKING:
     from ragopt.report.sheet import Column, Grid, Sentence, Sheet
 
-_MARKUP = re.compile(r"([\\`*_\[<>|~&$])")
-"""What begins markup inside a line; our own words begin every line."""
-
-_LINKS = re.compile(r"[@#]|://|www\.")
-"""What GitHub turns into a mention, a reference or a link, backslash or not: such words are set as code."""
+LIMIT = 2000
+"""Characters of one piece of a sentence, as the terminal prints it."""
 
 
 def sheet_markdown(sheet: Sheet) -> str:
     """Write a sheet as markdown, with folded tables in ``<details>``."""
     blocks = [f"### {_sentence(sheet.headline)}", *_list(sheet.sentences)]
     for section in sheet.sections:
-        blocks.append(f"#### {_words(section.title)}")
+        blocks.append(f"#### {prose(section.title)}")
         blocks += [_grid(grid) for grid in section.grids]
         blocks += _list(section.sentences)
-    blocks.append(f"<sub>{_words(sheet.footer)}</sub>")
+    blocks.append(f"<sub>{prose(sheet.footer)}</sub>")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -38,48 +32,37 @@ def _list(sentences: tuple[Sentence, ...]) -> list[str]:
 
 
 def _grid(grid: Grid) -> str:
-    head = "| " + " | ".join(_words(column.title) or " " for column in grid.columns) + " |"
+    heads = (prose(column.title, in_table=True) or " " for column in grid.columns)
     rule = "|" + "|".join(" ---: " if column.numeric else " --- " for column in grid.columns) + "|"
     rows = [
         "| " + " | ".join(_cell(column, cell) for column, cell in zip(grid.columns, row.cells, strict=True)) + " |"
         for row in grid.rows
     ]
-    table = "\n".join([head, rule, *rows])
+    table = "\n".join(["| " + " | ".join(heads) + " |", rule, *rows])
     if grid.folded:
         # The blank line after the summary is what makes GitHub read markdown inside.
-        return f"<details><summary>{_html(grid.title)}</summary>\n\n{table}\n\n</details>"
-    return f"{_words(grid.title)}:\n\n{table}" if grid.title else table
+        return f"<details><summary>{html.escape(shown(grid.title))}</summary>\n\n{table}\n\n</details>"
+    return f"{prose(grid.title)}:\n\n{table}" if grid.title else table
 
 
 def _cell(column: Column, text: str) -> str:
     if not text:
         return " "
-    return code(text).replace("|", "\\|") if column.names else _words(text)
+    return code(text, in_table=True) if column.names else prose(text, in_table=True, limit=LIMIT)
 
 
 def _sentence(sentence: Sentence) -> str:
-    return "".join(code(one) if isinstance(one, Name) else _words(one) for one in sentence)
-
-
-def code(text: str) -> str:
-    """A code span that holds the text as it is, whatever is in it (CommonMark 0.31, section 6.1).
-
-    >>> code("a`b"), code("`")
-    ('``a`b``', '`` ` ``')
-    """
-    safe = shown(text)
-    longest = max((len(run) for run in re.findall(r"`+", safe)), default=0)
-    fence = "`" * (longest + 1)
-    # The reader takes one space off at each end.
-    pad = " " if safe[:1] in "` " or safe[-1:] in "` " else ""
-    return f"{fence}{pad}{safe}{pad}{fence}"
+    told = ""
+    for one in sentence:
+        piece = code(one) if isinstance(one, Name) else _words(one)
+        # Two spans that touch would be read as one, with a longer fence.
+        told += f" {piece}" if told.endswith("`") and piece.startswith("`") else piece
+    return told
 
 
 def _words(text: str) -> str:
-    """Escape words that are not set as code."""
-    safe = shown(text, limit=2000)
-    return code(safe).replace("|", "\\|") if _LINKS.search(safe) else _MARKUP.sub(r"\\\1", safe)
-
-
-def _html(text: str) -> str:
-    return shown(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Words between names, with the spaces that part them."""
+    if not text.strip(" "):
+        return text
+    before, after = " " * text.startswith(" "), " " * text.endswith(" ")
+    return f"{before}{prose(text, limit=LIMIT)}{after}"

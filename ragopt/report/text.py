@@ -125,9 +125,7 @@ def print_recommendation(run_or_recommendation: Run | Recommendation, console: C
         run_or_recommendation.recommendation if isinstance(run_or_recommendation, Run) else (run_or_recommendation)
     )
     fits = recommendation.status == "ok"
-    say(console, headline(recommendation), "bold green" if fits else "bold red")
-    if not fits:
-        print_grid(console, [("-", shown(reason)) for reason in recommendation.why])
+    print_headline(recommendation, console)
     print_grid(console, [(f"{name}:", value) for name, value in _facts(recommendation)])
     say(console, "")
     say(console, saving_sentence(recommendation))
@@ -143,15 +141,31 @@ def print_recommendation(run_or_recommendation: Run | Recommendation, console: C
             print_list(console, "Warnings:", tuple(str(warning) for warning in run.info["warnings"]))
 
 
+def print_headline(recommendation: Recommendation, console: Console) -> None:
+    """Print what to use; where nothing fits, why not."""
+    fits = recommendation.status == "ok"
+    say(console, headline(recommendation), "bold green" if fits else "bold red")
+    if not fits:
+        print_grid(console, [("-", shown(reason)) for reason in recommendation.why])
+
+
+def index_facts(recommendation: Recommendation) -> list[tuple[str, str]]:
+    """Name and value of what the index is."""
+    trial = recommendation.trial
+    return [
+        ("model", shown(trial.space.model)),
+        ("dimension", reduction_words(recommendation)),
+        ("factory", shown(trial.factory)),
+        ("search", shown(trial.search) or "no search parameters"),
+    ]
+
+
 def _facts(recommendation: Recommendation) -> list[tuple[str, str]]:
     trial, sizes, bill = recommendation.trial, recommendation.index_bytes, recommendation.bill
     label = f" ({SYNTHETIC})" if recommendation.synthetic_queries else ""
     facts = [
         ("trial", shown(str(trial))),
-        ("model", shown(trial.space.model)),
-        ("dimension", reduction_words(recommendation)),
-        ("factory", shown(trial.factory)),
-        ("search", shown(trial.search) or "no search parameters"),
+        *index_facts(recommendation),
         ("RAM", f"{bytes_text(sizes.ram_bytes_per_vector)} per vector, and {sizes.ram_fixed_bytes:,} B fixed"),
         ("disk", f"{bytes_text(sizes.disk_bytes_per_vector)} per vector"),
     ]

@@ -112,10 +112,17 @@ def everywhere_in_run(run: Run) -> Everywhere | None:
         return _everywhere_of(run.info[KEY])
     except DAMAGE as error:
         raise ArtifactError(
-            f"The run in {run.folder} is damaged: {KEY} of {RUN_FILE}: {type(error).__name__}: {error}",
+            f"The run in {run.folder} is damaged: {KEY} of {RUN_FILE}: {_why(error)}",
             allowed="what a sweep wrote",
             next_step="Sweep again",
         ) from error
+
+
+def _why(error: Exception) -> str:
+    """What is wrong: a missing key is raised with its name alone, a table of another kind in Python's words."""
+    if isinstance(error, KeyError):
+        return f"no {error.args[0]}"
+    return str(error) if isinstance(error, ValueError) else "a list, table or text where another is due"
 
 
 def _everywhere_of(value: Mapping[str, Any]) -> Everywhere:

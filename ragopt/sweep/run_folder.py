@@ -23,6 +23,7 @@ from ragopt.records import (
     TrialResult,
 )
 from ragopt.sweep.run_seal import check_seal, checked_bytes, sealed_info, unsealed
+from ragopt.sweep.run_shape import check_schema, check_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -264,10 +265,9 @@ def read_run(folder: Path) -> Run:
                          next_step=f"Run: ragopt sweep CORPUS --out {folder}")  # fmt: skip
     try:
         info = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        if info["schema"] != SCHEMA:
-            raise ArtifactError(f"{folder / RUN_FILE} has schema {info['schema']}", allowed=f"{SCHEMA}",
-                                next_step="Read it with the version of ragopt that wrote it")  # fmt: skip
+        check_schema(folder, RUN_FILE, info, SCHEMA)
         files = check_seal(folder, RUN_FILE, info)
+        check_shape(folder, RUN_FILE, info)
         trials = pa.BufferReader(checked_bytes(folder, TRIALS_FILE, files))
         results = tuple(_result_of(row) for row in pq.read_table(trials, page_checksum_verification=True).to_pylist())
         recommendation = _recommendation_of(json.loads(checked_bytes(folder, RECOMMENDATION_FILE, files)))

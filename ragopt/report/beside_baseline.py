@@ -38,7 +38,7 @@ def baseline_result(run: Run) -> TrialResult | None:
     return next((result for result in run.trials if is_baseline_trial(result.trial, model)), None)
 
 
-def comparison(run: Run) -> tuple[Compared, ...]:
+def beside_baseline(run: Run) -> tuple[Compared, ...]:
     """Every fact that the choice rests on, of the recommendation and of the baseline."""
     chosen, baseline = run.recommendation, baseline_result(run)
     return (
