@@ -149,6 +149,8 @@ def bill(  # noqa: PLR0913 - an index can be named in three ways
         warned_on=dt.datetime.now(tz=dt.UTC).date(),
         notes=what.notes,
     )
+    if what.run is not None and (trial is None or trial == str(what.run.recommendation.trial)):
+        whole = replace(whole, recommended=what.run.recommendation.target)
     asked_otherwise = bool(given) or prices is not None or trial is not None
     return whole if asked_otherwise or not own or what.run is None else checked_against(whole, what.run)
 
@@ -165,7 +167,7 @@ def by_month(whole: WholeBill) -> dict[str, tuple[MonthBill, ...]]:
 
 
 def tornado_of(whole: WholeBill, target: str = "") -> tuple[Swing, ...]:
-    """Find the five inputs that move a target's bill with the shared lines most; the cheapest target unless given."""
+    """Find the five inputs that move a target's bill with the shared lines most; `whole.explained` unless given."""
     return whole_tornado(whole, target)
 
 

@@ -18,7 +18,7 @@ from ragopt.bill.projection import bill_by_month, mean_usd_per_month, stops
 from ragopt.bill.reasoning import largest_part, needs_consent, reason_of
 from ragopt.bill.scan_cost import SCAN
 from ragopt.bill.targets import TARGETS, bill_index
-from ragopt.bill.whole_bill import bill_everywhere, whole_tornado
+from ragopt.bill.whole_bill import CHEAPEST, RECOMMENDED, SERVES, bill_everywhere, whole_tornado
 from ragopt.bill.whole_bill_json import whole_bill_json
 from ragopt.bill.whole_billing import bill_with_shared
 from ragopt.bill.workload import Workload
@@ -141,9 +141,22 @@ def test_the_tornado_of_the_whole_bill_turns_with_the_shared_lines():
     whole = everywhere(ANSWERING)
     swings = whole_tornado(whole)
     assert [swing.name for swing in swings[:2]] == ["queries", "tokens_per_chunk"]
-    cheapest = whole.with_shared[whole.cheapest.target]
-    assert {swing.usd_per_month for swing in swings} == {cheapest.usd_per_month}
+    explained, _ = whole.explained
+    assert {swing.usd_per_month for swing in swings} == {whole.with_shared[explained.target].usd_per_month}
     assert whole_tornado(whole, "weaviate")[0].usd_per_month == whole.with_shared["weaviate"].usd_per_month
+
+
+def test_the_explained_bill_is_the_runs_then_one_that_serves_then_the_cheapest():
+    """The recommended target where it was billed; else the cheapest whose recall was measured; else the cheapest."""
+    whole = everywhere(TEN_MILLION)
+    serving = [bill.target for bill in whole.targets if TARGETS[bill.target].serves_the_index]
+    assert whole.cheapest.target not in serving
+    assert whole.explained == (next(bill for bill in whole.targets if bill.target == serving[0]), SERVES)
+    recommended = dataclasses.replace(whole, recommended="weaviate")
+    assert (recommended.explained[0].target, recommended.explained[1]) == ("weaviate", RECOMMENDED)
+    assert whole_tornado(recommended)[0].usd_per_month == whole.with_shared["weaviate"].usd_per_month
+    vendors = dataclasses.replace(everywhere(TEN_MILLION, targets=["weaviate", "pinecone"]), recommended="faiss-ram")
+    assert vendors.explained == (vendors.cheapest, CHEAPEST)
 
 
 def test_draws_that_a_model_does_not_take_are_counted_not_raised():

@@ -93,4 +93,6 @@ def test_the_tornado_says_which_bill_it_turns():
     out = io.StringIO()
     print_swings(whole_tornado(whole), whole, Console(file=out, width=120, highlight=False))
     usd = whole.with_shared["weaviate"].usd_per_month
-    assert out.getvalue().startswith(f"\nWhat moves weaviate with the shared lines (USD {usd} a month) most:\n- ")
+    assert out.getvalue().startswith(
+        f"\nWhat moves weaviate with the shared lines (USD {usd} a month; the cheapest) most:\n- "
+    )

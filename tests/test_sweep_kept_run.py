@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import json
 import shutil
 
 import pytest
@@ -152,3 +153,24 @@ def test_a_wrong_figure_that_is_given_is_not_the_runs_damage(changed):
     """The user's own slip stays theirs."""
     with pytest.raises(InputError):
         ragopt.bill(changed(), workload={"n_replicas": 1, "n_zones": 3})
+
+
+def test_what_moves_the_bill_is_told_of_the_recommended_target(changed, tmp_path):
+    """--tornado and --chart turn the bill of the run's own target, not of a cheaper one that builds another index."""
+    folder = changed()
+    run = read_run(folder)
+    picture = tmp_path / "moves.svg"
+    done = run_ragopt("bill", folder, "--tornado", "--chart", picture)
+    assert done.returncode == 0, done.stderr
+    target = run.recommendation.target
+    whole = ragopt.bill(folder)
+    assert whole.cheapest.target != target
+    assert f"What moves {target}" in done.stdout
+    assert "; recommended by the run) most:" in " ".join(done.stdout.split())
+    assert target in picture.read_text()
+    told = json.loads(run_ragopt("bill", folder, "--tornado", "--json").stdout)
+    assert told["explained"] == {"target": target, "why": "recommended by the run"}
+    assert told["tornado"][0]["usd_per_month"] == str(whole.with_shared[target].usd_per_month)
+    other = next(str(one.trial) for one in run.trials if one.bills and one.trial != run.recommendation.trial)
+    assert ragopt.bill(folder, trial=other).explained[1] == "the cheapest that serves the index"
+    assert ragopt.bill(folder, trial=str(run.recommendation.trial)).explained[0].target == target

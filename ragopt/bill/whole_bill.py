@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ragopt.bill.workload import Workload
     from ragopt.records import Bill, BillLine
 
+RECOMMENDED, SERVES, CHEAPEST = "recommended by the run", "the cheapest that serves the index", "the cheapest"
+"""Why a target's bill is explained."""
+
 
 @dataclass(frozen=True, slots=True)
 class WholeBill:
@@ -45,6 +48,7 @@ class WholeBill:
         with_shared: by target, its bill with the shared lines and the range of both together.
         shared_notes: what a reader of the shared lines should know.
         notes: how the footprint was found, where it was not measured.
+        recommended: the target that a run recommends for this index; empty for another index.
     """
 
     workload: Workload
@@ -59,6 +63,7 @@ class WholeBill:
     with_shared: Mapping[str, BillRange] = field(default_factory=dict)
     shared_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    recommended: str = ""
 
     def __repr__(self) -> str:
         """Show how many targets, the cheapest one's bill, the shared lines and what is missing, in one line."""
@@ -71,13 +76,29 @@ class WholeBill:
     @property
     def cheapest(self) -> Bill:
         """The least bill of those that can simply be bought for the whole horizon; the least of all where none can."""
-        sold = (bill for bill in self.targets if not needs_consent(bill) and not stops(bill))
-        return next(sold, self.targets[0])
+        return _least(self.targets)
+
+    @property
+    def explained(self) -> tuple[Bill, str]:
+        """The bill that is worth explaining, and why it: of the target that a run recommends, where that was billed.
+
+        Else of the cheapest target that serves the index, as its quality was measured; else of the cheapest.
+        """
+        of_run = [bill for bill in self.targets if bill.target == self.recommended]
+        if of_run:
+            return of_run[0], RECOMMENDED
+        serving = [bill for bill in self.targets if TARGETS[bill.target].serves_the_index]
+        return (_least(serving), SERVES) if serving else (self.cheapest, CHEAPEST)
 
     @property
     def shared_usd_per_month(self) -> Decimal:
         """Sum of the shared lines."""
         return total(self.shared)
+
+
+def _least(bills: Sequence[Bill]) -> Bill:
+    """The first of bills, cheapest first, that can simply be bought for the whole horizon; the first where none can."""
+    return next((bill for bill in bills if not needs_consent(bill) and not stops(bill)), bills[0])
 
 
 def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which prices, where, on which day
@@ -138,12 +159,12 @@ def bill_everywhere(  # noqa: PLR0913 - what is billed, for what, with which pri
 
 
 def whole_tornado(whole: WholeBill, target: str = "") -> tuple[Swing, ...]:
-    """Find the five inputs that move a target's bill with the shared lines most; the cheapest target unless given.
+    """Find the five inputs that move a target's bill with the shared lines most; unless given, the `explained` one.
 
     Raises:
         InputError: an unknown target, or one that does not take this index.
     """
-    name = target or whole.cheapest.target
+    name = target or whole.explained[0].target
     spreads = default_spreads(
         whole.footprint, whole.workload, whole.book, targets=[name], today=whole.today, given=whole.given,
         billing=bill_with_shared,

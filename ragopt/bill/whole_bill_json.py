@@ -27,7 +27,7 @@ def whole_bill_json(
     Args:
         whole: the bill.
         months: by target, the bill of every month of the horizon; left out when there is none.
-        swings: the inputs that move the cheapest bill most; left out when there are none.
+        swings: the inputs that move the explained bill most; with its target left out when there are none.
     """
     shared = whole.shared_usd_per_month
     return {
@@ -43,7 +43,7 @@ def whole_bill_json(
         "notes": list(whole.notes),
         "warnings": list(whole.warnings),
         **({"by_month": _months_json(months)} if months else {}),
-        **({"tornado": [_swing_json(swing) for swing in swings]} if swings else {}),
+        **({"explained": _explained_json(whole), "tornado": [_swing_json(one) for one in swings]} if swings else {}),
     }  # fmt: skip
 
 
@@ -72,6 +72,12 @@ def _months_json(months: Mapping[str, Sequence[MonthBill]]) -> dict[str, Any]:
         ]
         for name, bills in months.items()
     }
+
+
+def _explained_json(whole: WholeBill) -> dict[str, str]:
+    """The target whose bill the tornado turns, and why that one."""
+    bill, why = whole.explained
+    return {"target": bill.target, "why": why}
 
 
 def _swing_json(swing: Swing) -> dict[str, Any]:

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 @click.option(
     "--tornado",
     is_flag=True,
-    help="Print the five inputs that move the cheapest bill most, all in.",
+    help="Print the five inputs that move one bill most, all in: of the target that RUN recommends, else of the "
+    "cheapest that serves the index, else of the cheapest.",
 )
 @click.option(
     "--chart",
@@ -114,7 +115,7 @@ def command(**options: Any) -> None:
 def _draw(swings: Sequence[Swing], whole: WholeBill, file: Path) -> None:
     from ragopt.report.tornado_chart import write_tornado_chart  # noqa: PLC0415 - loaded when first used
 
-    target = whole.cheapest.target
+    target = whole.explained[0].target
     what = f"{target} with the shared lines" if whole.shared else target
     write_tornado_chart(swings, file, target=what, found=whole.with_shared.get(target))
     click.echo(f"Chart: {file}", err=True)

@@ -199,7 +199,7 @@ def print_months(months: Mapping[str, Sequence[MonthBill]], console: Console) ->
 
 
 def print_swings(swings: Sequence[Swing], whole: WholeBill, console: Console) -> None:
-    """Print the inputs that move the cheapest bill most, the widest first; nothing when there are none.
+    """Print the inputs that move the explained bill most, the widest first; nothing when there are none.
 
     The swings may be of the target's own bill or of `whole_tornado`: the heading says which.
     """
@@ -207,11 +207,11 @@ def print_swings(swings: Sequence[Swing], whole: WholeBill, console: Console) ->
 
     if not swings:
         return
-    cheapest = whole.cheapest
+    bill, why = whole.explained
     console.print()
     usd = swings[0].usd_per_month
-    what = cheapest.target if usd == cheapest.usd_per_month else f"{cheapest.target} with the shared lines"
-    console.print(Text(f"What moves {what} (USD {usd_text(usd)} a month) most:", style="bold"))
+    what = bill.target if usd == bill.usd_per_month else f"{bill.target} with the shared lines"
+    console.print(Text(f"What moves {what} (USD {usd_text(usd)} a month; {why}) most:", style="bold"))
     for swing in swings:
         _say(console, f"- {swing_text(swing)}")
 
