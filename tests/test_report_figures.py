@@ -64,6 +64,18 @@ def test_pictures_fit_page_and_phone(run, name):
 
 @every_run
 @every_figure
+def test_a_picture_of_its_own_fills_a_slide(run, name):
+    """Titled and wide it is 750 to 1,000 px wide and wider than high, with the page's marks, and a phone's stays so."""
+    page, alone = picture(made(run, name)), picture(made(run, name), titled=True)
+    width, height = (float(alone.attrib[side]) for side in ("width", "height"))
+    assert 750 <= width <= 1000
+    assert height < width
+    assert n_symbols(alone) == n_symbols(page)
+    assert float(picture(made(run, name), narrow=True, titled=True).attrib["width"]) <= 350
+
+
+@every_run
+@every_figure
 def test_every_colour_has_a_dark_twin(run, name):
     """The page can swap every colour of the picture for dark screens."""
     spaces = [str(result.trial.space) for result in RUNS[run]().trials]

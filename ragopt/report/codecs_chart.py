@@ -16,12 +16,13 @@ from ragopt.report.panels import (
     INTERVAL_OPACITY,
     MARK_SIZE,
     Key,
+    Layout,
+    arranged,
     axis_x,
     axis_y,
     key_channels,
+    layout_of,
     panel,
-    plot_width,
-    stacked,
     upper_bound_layer,
 )
 from ragopt.report.words import SYNTHETIC, bytes_text, shown
@@ -58,7 +59,12 @@ def codecs_figure(run: Run) -> Figure | NoFigure:
     words = _caption(run, points, drawn)
 
     def draw(*, narrow: bool, titled: bool) -> alt.LayerChart:
-        return _chart(drawn, quality, plot_width(narrow=narrow), words if titled else "")
+        return _chart(
+            drawn,
+            quality,
+            layout_of(len({point.is_reduced for point in drawn}), narrow=narrow, titled=titled),
+            words if titled else "",
+        )
 
     return Figure(NAME, TITLE, words, _table(points, drawn, quality), draw)
 
@@ -114,9 +120,9 @@ def _table(points: Sequence[CodecPoint], drawn: Sequence[CodecPoint], quality: s
     return Table(columns, tuple(rows))
 
 
-def _chart(drawn: Sequence[CodecPoint], quality: str, width: int, caption: str) -> alt.LayerChart:
+def _chart(drawn: Sequence[CodecPoint], quality: str, layout: Layout, caption: str) -> alt.LayerChart:
     across = cost_scale(
-        [point.ram_bytes_per_vector for point in drawn], n_ticks=max(3, width // PIXELS_PER_TICK), binary=True
+        [point.ram_bytes_per_vector for point in drawn], n_ticks=max(3, layout.width // PIXELS_PER_TICK), binary=True
     )
     keys = _keys(drawn)
     full = [point for point in drawn if not point.is_reduced]
@@ -124,9 +130,9 @@ def _chart(drawn: Sequence[CodecPoint], quality: str, width: int, caption: str) 
     parts = [(f"{quality}, full dimension", full), (f"{quality}, reduced spaces", reduced)]
     parts = [part for part in parts if part[1]]
     panels = [
-        _panel(part, words, keys, across, width, last=part is parts[-1][1]) for words, part in parts
+        _panel(part, words, keys, across, layout, last=layout.beside or part is parts[-1][1]) for words, part in parts
     ]  # fmt: skip
-    return stacked(panels, width=width, title=TITLE if caption else "", caption=caption)
+    return arranged(panels, layout=layout, title=TITLE if caption else "", caption=caption)
 
 
 def _keys(drawn: Sequence[CodecPoint]) -> list[Key]:
@@ -151,7 +157,7 @@ def _rows(points: Sequence[CodecPoint]) -> list[dict[str, Any]]:
 
 
 def _panel(
-    points: Sequence[CodecPoint], words: str, keys: Sequence[Key], across: AxisScale, width: int, *, last: bool
+    points: Sequence[CodecPoint], words: str, keys: Sequence[Key], across: AxisScale, layout: Layout, *, last: bool
 ) -> alt.LayerChart:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
@@ -159,7 +165,7 @@ def _panel(
     log = ", log scale" if across.log else ""
     x = axis_x("bytes", across, f"RAM bytes of codes per vector{log}" if last else None)
     y = axis_y("quality", quality_scale(ends, n_ticks=N_TICKS))
-    by = key_channels(keys, width=width, legend=last)
+    by = key_channels(keys, width=layout.legend_width, legend=last)
     tiers = alt.Scale(domain=list(TIERS), range=[1.0, 0.0])
     fill = alt.FillOpacity("tier:N", scale=tiers, legend=None)
     dash = alt.StrokeDash("tier:N", scale=alt.Scale(domain=list(TIERS), range=[[1, 0], [4, 3]]), legend=None)
@@ -173,4 +179,4 @@ def _panel(
     ]
     if any(point.upper_bound for point in points):
         layers.append(upper_bound_layer(x, y))
-    return panel(layers, _rows(points), words, (width, HEIGHT))
+    return panel(layers, _rows(points), words, (layout.width, HEIGHT))

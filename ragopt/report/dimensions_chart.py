@@ -14,13 +14,14 @@ from ragopt.report.info import default_quality, is_synthetic
 from ragopt.report.panels import (
     MARK_SIZE,
     Key,
+    Layout,
+    arranged,
     axis_x,
     axis_y,
     interval_layer,
     key_channels,
+    layout_of,
     panel,
-    plot_width,
-    stacked,
     upper_bound_layer,
 )
 from ragopt.report.words import SYNTHETIC, interval_text, shown, value_text
@@ -52,7 +53,9 @@ def dimensions_figure(run: Run) -> Figure | NoFigure:
     quality, words = default_quality(run), _caption(run, points)
 
     def draw(*, narrow: bool, titled: bool) -> alt.LayerChart:
-        return _chart(points, quality, plot_width(narrow=narrow), words if titled else "")
+        return _chart(
+            points, quality, layout_of(1 + _judged(points), narrow=narrow, titled=titled), words if titled else ""
+        )
 
     return Figure(NAME, TITLE, words, _table(points, quality), draw)
 
@@ -112,12 +115,14 @@ def figures_words(*, confirmed: bool, upper_bound: bool) -> str:
     return "estimated, an upper bound" if upper_bound else "estimated"
 
 
-def _chart(points: Sequence[DimensionPoint], quality: str, width: int, caption: str) -> alt.LayerChart:
+def _chart(points: Sequence[DimensionPoint], quality: str, layout: Layout, caption: str) -> alt.LayerChart:
     labels = model_labels(point.space.model for point in points)
     judged = _judged(points)
-    recall_panel = _panel(points, labels, ("recall", quality), width, last=not judged)
-    panels = [recall_panel, _panel(points, labels, ("ndcg", "nDCG@10"), width, last=True)] if judged else [recall_panel]
-    return stacked(panels, width=width, title=TITLE if caption else "", caption=caption)
+    recall_panel = _panel(points, labels, ("recall", quality), layout, last=layout.beside or not judged)
+    panels = (
+        [recall_panel, _panel(points, labels, ("ndcg", "nDCG@10"), layout, last=True)] if judged else [recall_panel]
+    )
+    return arranged(panels, layout=layout, title=TITLE if caption else "", caption=caption)
 
 
 def _keys(points: Sequence[DimensionPoint], labels: dict[str, str]) -> dict[tuple[str, Reduction], Key]:
@@ -197,18 +202,18 @@ def _same_queries(row: dict[str, Any], full: dict[str, Any]) -> bool:
 
 
 def _panel(
-    points: Sequence[DimensionPoint], labels: dict[str, str], what: tuple[str, str], width: int, *, last: bool
+    points: Sequence[DimensionPoint], labels: dict[str, str], what: tuple[str, str], layout: Layout, *, last: bool
 ) -> alt.LayerChart:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
     field, words = what
     keys = _keys(points, labels)
-    across = _dim_scale(points, width)
-    rows = _rows(points, keys, across, field, width)
+    across = _dim_scale(points, layout.width)
+    rows = _rows(points, keys, across, field, layout.width)
     ends = [row[end] for row in rows for end in ("low", "high", "exact") if row[end] is not None]
     x = axis_x("at", across, "dimension, log scale" if last else None)
     y = axis_y("quality", quality_scale(ends, n_ticks=N_TICKS))
-    by = key_channels(list(keys.values()), width=width, legend=last)
+    by = key_channels(list(keys.values()), width=layout.legend_width, legend=last)
     lines: alt.Chart = alt.Chart(inline(_lines(points, rows, field))).mark_line(strokeWidth=1.6, opacity=0.8)
     marks: alt.Chart = alt.Chart().mark_point(size=MARK_SIZE, filled=True, opacity=1)
     layers = [
@@ -221,4 +226,4 @@ def _panel(
         layers.append(bars.encode(x, alt.Y("exact:Q", title=None)).transform_filter("isValid(datum.exact)"))
     if any(row["upper_bound"] for row in rows):
         layers.append(upper_bound_layer(x, y))
-    return panel(layers, rows, words, (width, HEIGHT))
+    return panel(layers, rows, words, (layout.width, HEIGHT))

@@ -15,13 +15,14 @@ from ragopt.report.info import default_quality, is_synthetic
 from ragopt.report.panels import (
     MARK_SIZE,
     Key,
+    Layout,
+    arranged,
     axis_x,
     axis_y,
     chosen_words,
     key_channels,
+    layout_of,
     panel,
-    plot_width,
-    stacked,
 )
 from ragopt.report.words import SYNTHETIC, shown, value_text
 
@@ -50,7 +51,7 @@ def estimates_figure(run: Run) -> Figure | NoFigure:
     words, quality = _caption(run, points), default_quality(run)
 
     def draw(*, narrow: bool, titled: bool) -> alt.LayerChart:
-        return _chart(run, points, plot_width(narrow=narrow), words if titled else "")
+        return _chart(run, points, layout_of(1, narrow=narrow, titled=titled), words if titled else "")
 
     return Figure(NAME, TITLE, words, _table(points, quality), draw)
 
@@ -123,13 +124,13 @@ def _keys(rows: Sequence[dict[str, Any]], chosen: str) -> list[Key]:
     return [key for key in keys if key.name in known]
 
 
-def _chart(run: Run, points: Sequence[EstimatePoint], width: int, caption: str) -> alt.LayerChart:
+def _chart(run: Run, points: Sequence[EstimatePoint], layout: Layout, caption: str) -> alt.LayerChart:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
     chosen = f"the {chosen_words(run)} one"
     rows, scale, quality = _rows(points, chosen), _scale(points), default_quality(run)
     x, y = axis_x("estimated", scale, "estimated from shared candidates"), axis_y("value", scale)
-    by = key_channels(_keys(rows, chosen), width=width, legend=True)
+    by = key_channels(_keys(rows, chosen), width=layout.legend_width, legend=True)
     bars: alt.Chart = alt.Chart().mark_rule(strokeWidth=1.2, opacity=0.55)
     rings: alt.Chart = alt.Chart().mark_point(size=3.2 * MARK_SIZE, strokeWidth=1.4, opacity=1)
     dots: alt.Chart = alt.Chart().mark_point(size=MARK_SIZE, filled=True, opacity=1)
@@ -140,8 +141,8 @@ def _chart(run: Run, points: Sequence[EstimatePoint], width: int, caption: str) 
         rings.encode(x, y, by.stroke, by.fill, by.shape).transform_filter(measured),
         dots.encode(x, y, by.stroke, by.fill, by.shape).transform_filter(f"!({measured})"),
     ]
-    plot = panel(layers, rows, f"{quality} of the built index", (width, HEIGHT))
-    return stacked([plot], width=width, title=TITLE if caption else "", caption=caption)
+    plot = panel(layers, rows, f"{quality} of the built index", (layout.width, HEIGHT))
+    return arranged([plot], layout=layout, title=TITLE if caption else "", caption=caption)
 
 
 def _diagonal(scale: AxisScale, x: alt.X, y: alt.Y) -> list[alt.Chart]:

@@ -1,4 +1,4 @@
-"""Panels of plots, one above the other with one legend below, as the figures of a report need them."""
+"""Panels of plots with one legend below: in a column on the page, side by side in a picture of its own."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 415, 285
 """Plot pixels that leave room for the axis in half a page of 1,000 px and on a phone of 390 px."""
+
+ALONE = 720
+"""Plot pixels of a single panel in a picture of its own."""
+
+BETWEEN = 70
+"""Between two panels side by side, axis labels included."""
 
 PIXELS_PER_CHARACTER = 6.3
 """Average width of a character of the 12 px text."""
@@ -62,9 +68,29 @@ def chosen_words(run: Run) -> str:
     return "recommended" if run.recommendation.status == "ok" else "closest"
 
 
-def plot_width(*, narrow: bool) -> int:
-    """Width of a plot area in pixels, for a phone or for half a page."""
-    return NARROW if narrow else WIDE
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How panels stand.
+
+    Attributes:
+        width: of a plot area, in pixels.
+        beside: whether the panels stand side by side, each with the words of its own axis.
+    """
+
+    width: int
+    beside: bool = False
+
+    @property
+    def legend_width(self) -> int:
+        """Pixels under the panels that the legend and the title have."""
+        return 2 * self.width + BETWEEN if self.beside else self.width
+
+
+def layout_of(n_panels: int, *, narrow: bool, titled: bool) -> Layout:
+    """A column for a phone or for half a page; a titled wide picture stands alone, on a slide, and fills its width."""
+    if narrow or not titled:
+        return Layout(NARROW if narrow else WIDE)
+    return Layout(WIDE, beside=True) if n_panels > 1 else Layout(ALONE)
 
 
 def cut(text: str, limit: int) -> str:
@@ -164,12 +190,12 @@ def panel(
     return cast("alt.LayerChart", found)
 
 
-def stacked(panels: Sequence[alt.LayerChart], *, width: int, title: str = "", caption: str = "") -> alt.LayerChart:
-    """Panels one above the other in the common look.
+def arranged(panels: Sequence[alt.LayerChart], *, layout: Layout, title: str = "", caption: str = "") -> alt.LayerChart:
+    """Panels in the common look, one above the other or side by side.
 
     Args:
         panels: of equal width; each has its own scales.
-        width: of a plot area, in pixels.
+        layout: how they stand.
         title: above all of them; empty draws neither title nor caption.
         caption: below the title.
     """
@@ -177,7 +203,7 @@ def stacked(panels: Sequence[alt.LayerChart], *, width: int, title: str = "", ca
 
     head: dict[str, Any] = {}
     if title:
-        room = (width + 40) / PIXELS_PER_CHARACTER
+        room = (layout.legend_width + 40) / PIXELS_PER_CHARACTER
         head["title"] = alt.TitleParams(
             text=textwrap.wrap(title, int(room / 1.3), break_on_hyphens=False),
             subtitle=textwrap.wrap(caption, int(room), break_on_hyphens=False),
@@ -189,8 +215,6 @@ def stacked(panels: Sequence[alt.LayerChart], *, width: int, title: str = "", ca
             subtitleLineHeight=16,
             offset=14,
         )
-    own: Any = "independent"
-    resolve = alt.Resolve(scale=alt.ScaleResolveMap(stroke=own, fill=own, shape=own, fillOpacity=own, strokeDash=own))
     legends = alt.LegendConfig(
         labelColor=palette.INK,
         titleColor=palette.INK,
@@ -202,5 +226,10 @@ def stacked(panels: Sequence[alt.LayerChart], *, width: int, title: str = "", ca
         offset=10,
         padding=0,
     )
-    found: Any = alt.vconcat(*panels, spacing=14, resolve=resolve, config=look(legend=legends), **head)
+    own: Any = "shared" if layout.beside else "independent"  # shared, it lies under both panels
+    resolve = alt.Resolve(scale=alt.ScaleResolveMap(stroke=own, fill=own, shape=own, fillOpacity=own, strokeDash=own))
+    concat: Any = alt.hconcat if layout.beside else alt.vconcat
+    found: Any = concat(
+        *panels, spacing=24 if layout.beside else 14, resolve=resolve, config=look(legend=legends), **head
+    )
     return cast("alt.LayerChart", found)

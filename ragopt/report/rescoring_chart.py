@@ -15,15 +15,16 @@ from ragopt.report.panels import (
     MARK_SIZE,
     PIXELS_PER_CHARACTER,
     Key,
+    Layout,
+    arranged,
     axis_x,
     axis_y,
     chosen_words,
     cut,
     interval_layer,
     key_channels,
+    layout_of,
     panel,
-    plot_width,
-    stacked,
     upper_bound_layer,
 )
 from ragopt.report.rescoring_info import DepthPoint, depth_points, why_no_depths
@@ -66,7 +67,13 @@ def rescoring_figure(run: Run) -> Figure | NoFigure:
     starts = any(point.trial == recommended for point in drawn)
 
     def draw(*, narrow: bool, titled: bool) -> alt.LayerChart:
-        return _chart(run, drawn, plot_width(narrow=narrow), words if titled else "", accented=starts)
+        return _chart(
+            run,
+            drawn,
+            layout_of(1 + _timed(drawn), narrow=narrow, titled=titled),
+            words if titled else "",
+            accented=starts,
+        )
 
     return Figure(NAME, TITLE, words, _table(points, default_quality(run)), draw)
 
@@ -149,18 +156,23 @@ def _rows(drawn: Sequence[DepthPoint], names: Sequence[str]) -> list[dict[str, A
     ]  # fmt: skip
 
 
-def _chart(run: Run, drawn: Sequence[DepthPoint], width: int, caption: str, *, accented: bool) -> alt.LayerChart:
-    names = _labels(drawn, width)
+def _timed(drawn: Sequence[DepthPoint]) -> bool:
+    """Whether any time of what is drawn is known."""
+    return any(point.cpu_ms is not None or point.latency for point in drawn)
+
+
+def _chart(run: Run, drawn: Sequence[DepthPoint], layout: Layout, caption: str, *, accented: bool) -> alt.LayerChart:
+    names = _labels(drawn, layout.width)
     marks = MARKS if accented else MARKS[1:]
     keys = [Key(name, *mark) for name, mark in zip(names, marks, strict=False)]
     rows = _rows(drawn, names)
-    across = cost_scale([point.n_rescored for point in drawn], n_ticks=max(3, width // PIXELS_PER_TICK))
-    timed = any(row["cpu"] is not None or row["p50"] is not None for row in rows)
+    across = cost_scale([point.n_rescored for point in drawn], n_ticks=max(3, layout.width // PIXELS_PER_TICK))
+    timed = _timed(drawn)
     quality = default_quality(run)
-    panels = [_recall_panel(rows, keys, across, quality, width, last=not timed)]
+    panels = [_recall_panel(rows, keys, across, quality, layout, last=layout.beside or not timed)]
     if timed:
-        panels.append(_time_panel(rows, keys, across, width))
-    return stacked(panels, width=width, title=TITLE if caption else "", caption=caption)
+        panels.append(_time_panel(rows, keys, across, layout))
+    return arranged(panels, layout=layout, title=TITLE if caption else "", caption=caption)
 
 
 def _x(across: AxisScale, *, last: bool) -> alt.X:
@@ -168,13 +180,13 @@ def _x(across: AxisScale, *, last: bool) -> alt.X:
 
 
 def _recall_panel(
-    rows: Sequence[dict[str, Any]], keys: Sequence[Key], across: AxisScale, quality: str, width: int, *, last: bool
+    rows: Sequence[dict[str, Any]], keys: Sequence[Key], across: AxisScale, quality: str, layout: Layout, *, last: bool
 ) -> alt.LayerChart:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
     ends = [row[end] for row in rows for end in ("low", "high")]
     x, y = _x(across, last=last), axis_y("quality", quality_scale(ends, n_ticks=N_TICKS))
-    by = key_channels(keys, width=width, legend=last)
+    by = key_channels(keys, width=layout.legend_width, legend=last)
     lines: alt.Chart = alt.Chart().mark_line(strokeWidth=1.5, opacity=0.8)
     marks: alt.Chart = alt.Chart().mark_point(size=MARK_SIZE, filled=True, opacity=1)
     layers = [
@@ -184,11 +196,11 @@ def _recall_panel(
     ]
     if any(row["upper_bound"] for row in rows):
         layers.append(upper_bound_layer(x, y))
-    return panel(layers, rows, quality, (width, HEIGHT))
+    return panel(layers, rows, quality, (layout.width, HEIGHT))
 
 
 def _time_panel(
-    rows: Sequence[dict[str, Any]], keys: Sequence[Key], across: AxisScale, width: int
+    rows: Sequence[dict[str, Any]], keys: Sequence[Key], across: AxisScale, layout: Layout
 ) -> alt.LayerChart:  # fmt: skip
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
@@ -196,7 +208,7 @@ def _time_panel(
     scale = cost_scale(known, n_ticks=N_TICKS)
     billed = any(row["cpu"] is not None for row in rows)
     x, y = _x(across, last=True), axis_y("cpu" if billed else "p50", scale)
-    by = key_channels(keys, width=width, legend=True)
+    by = key_channels(keys, width=layout.legend_width, legend=True)
     lines: alt.Chart = alt.Chart().mark_line(strokeWidth=1.5, opacity=0.8)
     marks: alt.Chart = alt.Chart().mark_point(size=MARK_SIZE, strokeWidth=1.6, opacity=1)
     rings: alt.Chart = alt.Chart().mark_point(shape="circle", size=190, strokeWidth=1.6, filled=False, opacity=1)
@@ -214,4 +226,4 @@ def _time_panel(
             )
         )
         words.append("measured p50 (ring)")
-    return panel(layers, rows, f"ms{', log scale' if scale.log else ''}: {', '.join(words)}", (width, HEIGHT))
+    return panel(layers, rows, f"ms{', log scale' if scale.log else ''}: {', '.join(words)}", (layout.width, HEIGHT))
