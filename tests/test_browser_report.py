@@ -232,7 +232,9 @@ def test_the_script_decides_as_the_library_does(report, run):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 900}, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    "viewport", [{"width": 1280, "height": 900}, PHONE, {"width": 320, "height": 700}], ids=["wide", "phone", "zoomed"]
+)
 def test_page_is_accessible_and_fits_the_screen(chromium, folder, scheme, viewport):
     """On a desktop and a phone, light and dark, nothing overflows and axe-core finds nothing, all details open too."""
     with opened(chromium, folder / "report.html", viewport=viewport, color_scheme=scheme) as found:
@@ -252,6 +254,11 @@ def test_print_shows_tables_and_hides_switches(chromium, folder):
         page = found.page
         page.emulate_media(media="print")
         assert page.locator("#what-if").is_hidden()
+        assert page.locator("#models-table").is_visible()
+        assert page.locator("#bill_lines-numbers").is_visible()
+        assert page.locator(".on-paper").is_visible()
+        assert page.locator("#trials-table").is_hidden()
+        page.evaluate("document.querySelector('#trials details').open = true")
         assert page.locator("#trials-table").is_visible()
         limit = page.locator("#frontier .plot.wide .limit_marks line").first
         assert limit.evaluate("line => getComputedStyle(line.parentElement).display") != "none"
@@ -287,6 +294,7 @@ def test_every_table_fits_the_paper(chromium, folder):
     }).map(one => one.id || one.outerHTML.slice(0, 80))"""
     with opened(chromium, folder / "report.html", viewport={"width": 717, "height": 1000}) as found:
         found.page.emulate_media(media="print")
+        found.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
         assert found.page.evaluate(wider, 717) == []
         assert found.page.locator("#trials-table tr").last.is_visible()
         assert found.page.locator("#finalists-table").is_visible()

@@ -153,7 +153,7 @@ def test_axis_falls_back_to_ram_when_bills_are_equal():
     run = small_run()
     axis = cost_axis(run)
     assert axis.name == "ram_bytes_per_vector"
-    assert axis.reason == "RAM bytes per vector, because all 38 trials cost the same within 1 % at this scale"
+    assert axis.reason == "RAM code bytes per vector, because all 38 trials cost the same within 1 % at this scale"
     assert [one.ram_bytes_per_vector for one in frontier(run)] == [8.0, 16.0, 32.0, 64.0, 256.0, 1024.0]
 
 
@@ -164,7 +164,7 @@ def test_axis_by_share_of_tied_bills():
     assert choose_axis([*tied, *apart]).name == "usd_per_month"
     three = choose_axis([*tied, point("e", "101", 0.5), *apart])
     assert three.name == "ram_bytes_per_vector"
-    assert three.reason.startswith("RAM bytes per vector, because 3 of 5 trials cost the same")
+    assert three.reason.startswith("RAM code bytes per vector, because 3 of 5 trials cost the same")
     assert choose_axis(apart, objective="ram").name == "ram_bytes_per_vector"
     assert choose_axis(apart[:1]).name == "usd_per_month"
 

@@ -65,7 +65,7 @@ def test_frontier_parses_back():
 def test_frontier_says_which_cost_and_why():
     """The table names its axis, its reason and that its queries are synthetic."""
     text = squeezed(printed(print_frontier, small_run(), 60))
-    assert squeezed("against RAM bytes per vector: 6 of 38 trials") in text
+    assert squeezed("against RAM code bytes per vector: 6 of 38 trials") in text
     assert squeezed("because all 38 trials cost the same within 1 % at this scale") in text
     assert squeezed("(synthetic queries)") in text
 

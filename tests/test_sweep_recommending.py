@@ -49,15 +49,15 @@ def test_first_reason_counts_the_fitting_trials():
     """It says how many of the measured trials meet the limits; unsuitable trials were not measured."""
     results = [exact_flat(), a_result("SQ4"), a_result("PQ2np", "1", low=0.3), unsuitable("PQ4np")]
     text = recommend(results).why[0]
-    assert text == "2 of 3 measured trials meet --min-recall 0.95; this one has the least monthly bill among them."
+    assert text == "2 of 3 trials meet --min-recall 0.95; this one has the least monthly bill among them."
     text = recommend(results, objective="ram").why[0]
-    assert text == "2 of 3 measured trials meet --min-recall 0.95; this one has the fewest RAM code bytes among them."
+    assert text == "2 of 3 trials meet --min-recall 0.95; this one has the fewest RAM code bytes among them."
 
 
 def test_no_limit_is_not_called_a_limit():
     """Without limits the first reason says that none was set."""
     text = recommend([exact_flat(), a_result("SQ4")], Limits(None)).why[0]
-    assert text.startswith("No limit was set for the 2 measured trials; this one has")
+    assert text.startswith("No limit was set for the 2 trials; this one has")
 
 
 def test_ties_are_counted_from_the_least_bill():
@@ -261,5 +261,5 @@ def test_what_a_race_dropped_is_counted_among_those_that_meet_the_limits():
     found = recommend_from([exact_flat("60.00"), a_result("SQ4", "50.00", ram=4), *dropped], Limits(), objective="usd",
                            info={**raced_info(), "arguments": {**RACED, "objective": "usd"}})  # fmt: skip
     assert found.trial.factory == "SQ4"
-    assert found.why[0].startswith("5 of 5 measured trials meet --min-recall 0.95")
+    assert found.why[0].startswith("5 of 5 trials meet --min-recall 0.95")
     assert found.why[1].startswith("4 fitting trials cost the same")

@@ -91,7 +91,7 @@ def point_labels(run: Run, points: Sequence[FrontierPoint], frame: Frame) -> lis
         cost = (
             f"USD {usd_text(point.usd_per_month)}"
             if frame.axis.name == "usd_per_month"
-            else f"{bytes_text(point.ram_bytes_per_vector)} in RAM"
+            else f"{bytes_text(point.ram_bytes_per_vector)} of codes"
         )
         lines = [" and ".join(names), f"{cost}, {value_text(point.quality.value)}"]
         if point.is_recommended and frame.width >= WIDE:

@@ -37,7 +37,7 @@ FAINT = 0.38
 
 TIERS = ("rescored", "codes only")
 
-BARS, LIMIT, LIMIT_TEXT = "bars", "limit", "limit_text"
+BARS, LINE, LIMIT, LIMIT_TEXT = "bars", "line", "limit", "limit_text"
 """Names of layers, which Vega writes into the class of their group (`bars_marks`), for the page's script."""
 
 
@@ -98,7 +98,7 @@ def mark_layers(
     bars = alt.Chart(name=BARS).mark_rule(strokeWidth=1.4, aria=tagged)
     bars = bars.encode(x=x, y=alt.Y("low:Q"), y2="high:Q", stroke=colour, **told)
     line = (
-        alt.Chart()
+        alt.Chart(name=LINE)
         .mark_line(color=palette.INK, strokeWidth=1.6, interpolate="step-after", opacity=0.75)
         .encode(x=x, y=y, order="cost:Q")
         .transform_filter("datum.on_frontier")

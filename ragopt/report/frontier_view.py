@@ -13,7 +13,15 @@ from ragopt.report import palette
 from ragopt.report.charts import frontier_chart
 from ragopt.report.frame import caption, frame_of, space_labels
 from ragopt.report.frontier_layers import codec_order
-from ragopt.report.info import axis_named, codec_of, cost_axis, default_quality, frontier_points, quality_limit
+from ragopt.report.info import (
+    axis_named,
+    codec_of,
+    cost_axis,
+    default_quality,
+    frontier_points,
+    non_dominated,
+    quality_limit,
+)
 from ragopt.report.inline_svg import TAG, inline_svg
 from ragopt.report.pictures import svg_text
 from ragopt.report.what_if import what_if
@@ -61,12 +69,14 @@ class AxisView:
         caption: what is drawn, in words.
         wide: the chart for a wide screen.
         narrow: for a narrow one; empty where the page would become too large.
+        frontier: the trials that no other beats, cheapest first.
     """
 
     axis: CostAxis
     caption: str
     wide: Markup
     narrow: Markup
+    frontier: tuple[FrontierPoint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,8 @@ def _views(
             drawn[name] = svg
             left -= len(svg)
         if drawn["wide"]:
-            views.append(AxisView(axis, caption(run, points[axis.name], axis, quality), **drawn))
+            best = non_dominated(points[axis.name], axis.name)
+            views.append(AxisView(axis, caption(run, points[axis.name], axis, quality), **drawn, frontier=best))
     return tuple(views)
 
 

@@ -83,8 +83,8 @@ class CostAxis:
 
 
 USD_TITLE = "USD per month"
-RAM_TITLE = "RAM bytes per vector"
-RAM_BY_OBJECTIVE = "RAM bytes per vector, because the run was asked for the fewest (--objective ram)"
+RAM_TITLE = "RAM code bytes per vector"
+RAM_BY_OBJECTIVE = "RAM code bytes per vector, because the run was asked for the fewest (--objective ram)"
 
 
 def default_quality(run: Run) -> str:
@@ -181,7 +181,9 @@ def choose_axis(points: Sequence[FrontierPoint], *, objective: str = "usd") -> C
     tied = largest_tie(point.usd_per_month for point in points)
     if tied > 1 and tied > SHARED_BILL_FRACTION * len(points):
         share = "all" if tied == len(points) else f"{tied} of"
-        reason = f"RAM bytes per vector, because {share} {len(points)} trials cost the same within 1 % at this scale"
+        reason = (
+            f"RAM code bytes per vector, because {share} {len(points)} trials cost the same within 1 % at this scale"
+        )
         return CostAxis("ram_bytes_per_vector", RAM_TITLE, reason)
     return CostAxis("usd_per_month", USD_TITLE, "USD per month, each trial at its cheapest target")
 

@@ -28,7 +28,6 @@ from ragopt.report.frontier_view import frontier_view
 from ragopt.report.info import (
     cost_axis,
     default_quality,
-    frontier,
     frontier_points,
     is_synthetic,
     quality_names,
@@ -38,7 +37,7 @@ from ragopt.report.pictures import svg_text
 from ragopt.report.prices_used import prices_used
 from ragopt.report.provenance import not_measured
 from ragopt.report.worst_queries import worst_queries
-from ragopt.sweep.kept_run import stored_workload
+from ragopt.sweep.kept_run import given_in_run, stored_workload
 from ragopt.sweep.run_queries import read_queries_of
 from ragopt.units import format_bytes
 
@@ -81,6 +80,7 @@ def page_environment() -> Environment:
         finalize=_safe,
     )
     environment.filters |= {
+        "host": words.host_text,
         "usd": words.usd_text,
         "money": lambda text: words.usd_text(Decimal(text)),
         "decimal": words.decimal_text,
@@ -113,6 +113,7 @@ def _context(run: Run) -> dict[str, Any]:
     script = script_text()
     return {
         "workload": stored_workload(run),
+        "given": given_in_run(run) if "workload_given" in run.info else None,
         "prices_used": prices_used(run),
         "run": run,
         "info": run.info,
@@ -121,6 +122,10 @@ def _context(run: Run) -> dict[str, Any]:
         "words": words,
         "ram_at_target": ram_bytes_per_vector_at,
         "headline": words.headline(recommendation),
+        "folder_name": Path(run.folder).name,
+        "scale_sentence": words.scale_sentence(run),
+        "measured_size": f", with {words.measured_vectors(run):,} vectors" if words.scale_sentence(run) else "",
+        "runners_up": [point for name in recommendation.runners_up for point in points if point.trial == name],
         "quality_name": quality,
         "quality_names": quality_names(run),
         "axis": axis,
@@ -128,7 +133,6 @@ def _context(run: Run) -> dict[str, Any]:
         "script": Markup(script),  # noqa: S704 - a file of the package
         "script_hash": script_hash(script),
         "rows": {result.trial: row for row, result in enumerate(run.trials)},
-        "frontier": frontier(run, quality=quality, axis=axis),
         "n_points": len(points),
         "finalists": [result for result in run.trials if result.confirmed],
         "saving": recommendation.baseline_bill.usd_per_month - recommendation.bill.usd_per_month,

@@ -86,7 +86,7 @@ def _wide_table(rows: FrontierRows) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column(f"{rows.quality} [95 %]", no_wrap=True)
     table.add_column("USD per month", justify="right", no_wrap=True)
-    table.add_column("RAM + disk per vector", justify="right", no_wrap=True)
+    table.add_column("codes + rescoring bytes", justify="right", no_wrap=True)
     table.add_column("target", overflow="fold")
     table.add_column("trial", overflow="fold")
     last = rows.kept[-1] if rows.beside else None
@@ -108,7 +108,9 @@ def _narrow_table(rows: FrontierRows) -> Table:
     last = rows.kept[-1] if rows.beside else None
     for point in (*rows.kept, *rows.beside):
         figures, usd, ram, disk = _figures(point)
-        body = f"{figures}\nUSD {usd} on {point.target}\n{ram} in RAM, {disk} on disk\n{shown(point.trial)}"
+        body = (
+            f"{figures}\nUSD {usd} on {point.target}\n{ram} of codes in RAM, {disk} for rescoring\n{shown(point.trial)}"
+        )
         table.add_row(Text(_marks(point)), Text(body, overflow="fold"), style=_style(point), end_section=point is last)
     return table
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ragopt.choose import NDCG, cheapest_bill, exact_of, is_exact, scores_for
 from ragopt.errors import ArtifactError
 from ragopt.measure.intervals import difference_limits
+from ragopt.records import Space
 from ragopt.report.info import codec_of, default_quality
-from ragopt.report.words import bytes_text, latency_text, quality_text, shown
+from ragopt.report.words import bytes_text, latency_text, quality_text, scale_sentence, shown, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,7 @@ def what_if(run: Run) -> dict[str, Any]:
     places = {name: place for place, name in enumerate(sorted(str(result.trial) for result in run.trials))}
     spaces = list(dict.fromkeys(str(result.trial.space) for result in run.trials))
     codecs = list(dict.fromkeys(codec_of(result.trial.factory) for result in run.trials))
+    models = list(dict.fromkeys(result.trial.space.model for result in run.trials))
     chosen = next(row for row, result in enumerate(run.trials) if result.trial == run.recommendation.trial)
     return {
         "quality": default_quality(run),
@@ -57,6 +59,9 @@ def what_if(run: Run) -> dict[str, Any]:
         "status": run.recommendation.status,
         "recommended": chosen,
         "n_dropped": sum(result.status == "dropped" for result in run.trials),
+        "scale": scale_sentence(run),
+        "baselines": [_baseline_cents(run, model) for model in models],
+        "model": [models.index(Space.parse(name).model) for name in spaces],
         "space": [shown(name) for name in spaces],
         "codec": [shown(name) for name in codecs],
         "trials": [
@@ -68,6 +73,15 @@ def what_if(run: Run) -> dict[str, Any]:
             for row, result in enumerate(run.trials)
         ],
     }  # fmt: skip
+
+
+def _baseline_cents(run: Run, model: str) -> int | None:
+    """The least bill of float32 exact search with a model; None where the run has none."""
+    for result in run.trials:
+        bill = cheapest_bill(result)
+        if is_exact(result.trial) and result.trial.space.model == model and bill is not None:
+            return cents(bill.usd_per_month)
+    return None
 
 
 def _trial(result: TrialResult, short: Sequence[float] | None, decisive: str) -> dict[str, Any]:
@@ -83,7 +97,8 @@ def _trial(result: TrialResult, short: Sequence[float] | None, decisive: str) ->
     if result.reason:
         found["reason"] = shown(result.reason)
     if decisive in result.quality:
-        found |= {"value": result.quality[decisive].value, "low": result.quality[decisive].low}
+        low = result.quality[decisive].low
+        found |= {"value": result.quality[decisive].value, "low": low, "low_text": value_text(low)}
     if bill is not None:
         found |= {"usd_cents": cents(bill.usd_per_month), "target": shown(bill.target)}
     if sizes is not None:

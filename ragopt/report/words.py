@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -10,7 +11,7 @@ from typing import Any
 
 from ragopt.bill.targets import ram_bytes_per_vector_at
 from ragopt.bill.workload_fields import FIELDS
-from ragopt.records import LatencyMs, Quality, Recommendation, Run
+from ragopt.records import LatencyMs, Quality, RecallForecast, Recommendation, Run
 from ragopt.units import to_cents
 
 SYNTHETIC = "synthetic queries"
@@ -147,6 +148,45 @@ def bytes_sentence(recommendation: Recommendation) -> str:
     sentence += f", against {bytes_text(baseline)} in RAM for {shown(recommendation.baseline_label)}"
     ratio = baseline / in_ram if in_ram else math.inf
     return f"{sentence} ({ratio:.1f} times fewer)." if 1 < ratio < math.inf else f"{sentence}."
+
+
+def host_text(source: str) -> str:
+    """The host of a source that begins with an address of the web, else the whole source: short enough for a line.
+
+    >>> host_text("https://example.org/a/long/path (read 2026-07)"), host_text("contract of May")
+    ('example.org', 'contract of May')
+    """
+    found = re.match(r"https?://([^/?# ]+)", source)
+    return found[1] if found else source
+
+
+def measured_vectors(run: Run) -> int:
+    """Vectors in the indexes that the recommended model was measured with."""
+    model = run.recommendation.trial.space.model
+    return max((int(one["n_vectors"]) for one in run.info["models"] if one["name"] == model), default=0)
+
+
+def scale_sentence(run: Run) -> str:
+    """Say that the bill is for another number of vectors than the figures were measured with; empty where it is not."""
+    measured, billed = measured_vectors(run), int(run.info["workload"]["n_vectors"])
+    if measured == billed:
+        return ""
+    return (
+        f"The bill is for {billed:,} vectors; quality and latency were measured with {measured:,}. Limits on them are "
+        "judged at that size."
+    )
+
+
+def forecast_words(forecast: RecallForecast) -> str:
+    """What recall is forecast at the billed size, in a few words.
+
+    >>> forecast_words(RecallForecast(10**6, None, None, 0.97, "", ""))
+    'at 1,000,000 vectors: at most 0.9700, no lower end known'
+    """
+    at = f"at {forecast.n_vectors:,} vectors"
+    if forecast.low is None:
+        return f"{at}: at most {forecast.high:.4f}, no lower end known"
+    return f"{at}: forecast {forecast.low:.4f} to {forecast.high:.4f}"
 
 
 def reduction_words(recommendation: Recommendation) -> str:

@@ -59,10 +59,12 @@ def _raced_for(info: Mapping[str, Any], limits: Limits, objective: Objective) ->
     told = info.get("arguments")
     if told is None:
         return False
-    usd = None if limits.max_usd is None else str(limits.max_usd)
+    usd = told.get("max_usd")
     wanted = {"objective": objective, "min_recall": limits.min_recall, "min_ndcg_ratio": limits.min_ndcg_ratio,
-              "max_p99_ms": limits.max_p99_ms, "max_usd": usd}  # fmt: skip
-    return all(told.get(name) == value for name, value in wanted.items())
+              "max_p99_ms": limits.max_p99_ms}  # fmt: skip
+    # Money is compared as a number: 10 and 10.00 are one limit.
+    same_usd = limits.max_usd == (None if usd is None else Decimal(str(usd)))
+    return same_usd and all(told.get(name) == value for name, value in wanted.items())
 
 
 def recommend_from(
@@ -170,9 +172,9 @@ def _fit_reasons(results: Sequence[TrialResult], decision: Decision, limits: Lim
     least = "least monthly bill" if objective == "usd" else "fewest RAM code bytes"
     # What a race dropped counts too: it met the limits by its estimate, and others were preferred.
     fitting = {trial for trial, missed in decision.misses.items() if not missed}
-    share = f"{len(fitting)} of {n_measured} measured trials meet {limits.printed()}"
+    share = f"{len(fitting)} of {n_measured} trials meet {limits.printed()}"
     if limits.printed() == NO_LIMIT:
-        share = f"No limit was set for the {n_measured} measured trials"
+        share = f"No limit was set for the {n_measured} trials"
     first = f"{share}; this one has the {least} among them."
     bills = [cheapest_bill(result) for result in results if str(result.trial) in fitting]
     usd = [bill.usd_per_month for bill in bills if bill]

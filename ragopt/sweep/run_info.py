@@ -54,7 +54,7 @@ def arguments(settings: SweepSettings) -> dict[str, Any]:
     for name in ("out", "cache_dir"):
         del values[name]
     if limits["max_usd"] is not None:
-        limits["max_usd"] = str(limits["max_usd"])
+        limits["max_usd"] = f"{limits['max_usd']:f}"
     values["workload"] = {
         name: f"{value:f}" if isinstance(value, Decimal) else value for name, value in settings.workload.items()
     }

@@ -79,7 +79,9 @@ function ordered(rows, objective) {
   return found;
 }
 
-const sameLimits = (limits) => Object.keys(data.limits).every((name) => data.limits[name] === limits[name]);
+const sameLimit = (name, one, other) => one === other
+  || (name === "max_usd" && one !== null && other !== null && Number(one) === Number(other));
+const sameLimits = (limits) => Object.keys(data.limits).every((name) => sameLimit(name, data.limits[name], limits[name]));
 
 function decide(limits) {
   const rows = trials.map((_, row) => row);
@@ -110,23 +112,36 @@ const fields = {
 
 function readLimit(name, text) {
   const trimmed = text.trim();
-  if (trimmed === "") return null;
+  // The command has a least recall by default; only a run made from Python can be without one.
+  if (trimmed === "") return name === "min_recall" && data.limits.min_recall !== null ? undefined : null;
   if (!/^(\d+\.?\d*|\.\d+)$/.test(trimmed)) return undefined;
   const value = Number(trimmed);
   if (!(value > fields[name].low && value <= fields[name].high)) return undefined;
   return name === "max_usd" ? trimmed : value;
 }
 
+const refused = new Map();
+
+function showRefused() {
+  const box = byId("limits-error");
+  box.hidden = refused.size === 0;
+  const told = [...refused.values()].join(" ");
+  box.textContent = refused.size ? `${told} What stands below is for the limits before.` : "";
+  byId("what-if-answer").classList.toggle("stale", refused.size > 0);
+}
+
 function setLimit(name, text) {
   const input = byId(`limit-${name}`);
   const value = name === "objective" ? text : readLimit(name, text);
   input.setAttribute("aria-invalid", value === undefined ? "true" : "false");
-  byId("limits-error").hidden = value !== undefined;
   if (value === undefined) {
     const { low, high, option } = fields[name];
-    byId("limits-error").textContent = `${option} ${text.trim() || "(empty)"}: give a number above ${low}, at most ${high}.`;
+    refused.set(name, `${option} ${text.trim() || "(empty)"}: give a number above ${low}, at most ${high}, with a decimal point.`);
+    showRefused();
     return;
   }
+  refused.delete(name);
+  showRefused();
   limits[name] = value;
   if (input.value !== text) input.value = text;
   showAnswer();
@@ -148,12 +163,13 @@ function command() {
 }
 
 function facts(trial) {
-  const found = [["Space", data.space[trial.space]], ["Codec", data.codec[trial.codec]]];
+  const found = [];
   const bound = trial.upper_bound && !trial.confirmed ? ", an upper bound" : "";
-  found.push(["Status", `${trial.status}; ${trial.confirmed ? "measured on a built index" : `estimated${bound}`}`]);
-  for (const one of trial.qualities) found.push(["Quality", one]);
+  const state = trial.status === "estimated" ? "" : `${trial.status}; `;
+  found.push(["Status", `${state}${trial.confirmed ? "measured on a built index" : `estimated${bound}`}`]);
+  found.push(["Quality", trial.qualities.join("\n")]);
   if ("usd_cents" in trial) found.push(["Bill", `USD ${usdText(trial.usd_cents)} per month on ${trial.target}`]);
-  if ("ram" in trial) found.push(["Bytes", `${trial.ram} per vector in RAM, ${trial.disk} on disk`]);
+  if ("ram" in trial) found.push(["Bytes", `${trial.ram} of codes per vector, ${trial.disk} for rescoring`]);
   found.push(["Latency", trial.latency || "not measured"]);
   if (trial.reason) found.push(["Reason", trial.reason]);
   return found;
@@ -164,6 +180,43 @@ function describe(box, trial) {
   const list = make("dl", "");
   for (const [name, value] of facts(trial)) list.append(make("dt", name), make("dd", value));
   box.append(list);
+}
+
+function missWords(trial) {
+  if (!measured(trial)) return ["it was not measured"];
+  const found = [];
+  if (limits.min_recall !== null && trial.low < limits.min_recall) {
+    found.push(`${data.quality} is at least ${trial.low_text}, not ${limits.min_recall}`);
+  }
+  if (limits.min_ndcg_ratio !== null && trial.ndcg_short[data.ratios.indexOf(limits.min_ndcg_ratio)] > 0) {
+    found.push(`nDCG@10 over exact search's may be below ${limits.min_ndcg_ratio}`);
+  }
+  if (limits.max_p99_ms !== null && !("p99_ms" in trial)) found.push("its p99 latency was not measured");
+  else if (limits.max_p99_ms !== null && trial.p99_ms > limits.max_p99_ms) {
+    found.push(`its p99 latency is above ${limits.max_p99_ms} ms`);
+  }
+  if (limits.max_usd !== null && !("usd_cents" in trial)) found.push("it was not billed");
+  else if (limits.max_usd !== null && trial.usd_cents > Number(`${limits.max_usd}e2`)) {
+    found.push(`it costs more than USD ${limits.max_usd} a month`);
+  }
+  if (!trial.confirmed && trial.upper_bound) found.push("its recall is only an upper bound until it is built");
+  return found;
+}
+
+function besideBaseline(trial) {
+  const base = data.baselines[data.model[trial.space]];
+  if (base === null || !("usd_cents" in trial)) return "";
+  const gap = base - trial.usd_cents;
+  if (gap === 0) return `The same as float32 of the same model, USD ${usdText(base)}.`;
+  return `USD ${usdText(Math.abs(gap))} ${gap > 0 ? "less" : "more"} than float32 of the same model, USD ${usdText(base)}.`;
+}
+
+function notes(found, trial) {
+  const told = [besideBaseline(trial)];
+  if (!trial.confirmed) told.push("No index of it was built: its figures are estimates from shared candidates.");
+  if (found.status !== "ok") told.push(`It misses: ${missWords(trial).join("; ")}.`);
+  if (data.scale) told.push(data.scale);
+  return told.filter(Boolean);
 }
 
 function showAnswer() {
@@ -178,13 +231,15 @@ function showAnswer() {
   const trial = trials[found.row];
   const own = sameLimits(limits);
   const same = found.row === data.recommended && found.status === data.status;
-  const count = `${found.n_fitting} of ${found.n_measured} measured trials meet these limits`;
+  const count = `${found.n_fitting} of ${found.n_measured} trials meet these limits`;
   const said = found.status === "ok"
     ? `${count}. ${same ? "The recommendation stays" : "The recommendation becomes"}:`
     : `${count}. The closest is:`;
   const box = make("div", "");
   describe(box, trial);
-  answer.replaceChildren(make("p", said, { class: found.status === "ok" ? "status" : "status bad" }), box);
+  const built = found.status === "ok" && trial.confirmed;
+  answer.replaceChildren(make("p", said, { class: built ? "status" : "status bad" }), box);
+  for (const one of notes(found, trial)) answer.append(make("p", one));
   if (!own && data.n_dropped) {
     answer.append(make("p", `This run was raced for other limits: ${data.n_dropped} trials left it early, estimated `
       + "on fewer queries, so that some may meet these limits without showing it. Sweep again to find out: what is "
@@ -233,6 +288,8 @@ function place() {
   for (const view of views) {
     const [ring, recall, most] = ["ring", "line-recall", "line-usd"].map((name) => view.overlay.querySelector(`.${name}`));
     ring.hidden = row === "" || !drawn.includes(Number(row));
+    ring.firstElementChild.hidden = Number(row) === data.recommended;
+    ring.firstElementChild.textContent = nothing ? "closest" : "with these limits";
     if (!ring.hidden) {
       const [x, y] = spot(view, trials[Number(row)]);
       ring.style.left = percent(x, view.width);
@@ -244,7 +301,7 @@ function place() {
     recall.style.left = percent(view.left, view.width);
     recall.style.width = percent(view.inner[0], view.width);
     recall.style.top = percent(view.top + (1 - share) * view.inner[1], view.height);
-    recall.setAttribute("aria-valuenow", least);
+    recall.setAttribute("aria-valuenow", Math.min(least, 1));
     recall.setAttribute("aria-valuetext", limits.min_recall === null ? "no limit" : `at least ${least}`);
     recall.firstElementChild.textContent = limits.min_recall === null ? "none" : `≥ ${least}`;
     recall.classList.toggle("unset", limits.min_recall === null);
@@ -253,7 +310,8 @@ function place() {
     most.style.left = percent(view.left + across * view.inner[0], view.width);
     most.style.top = percent(view.top, view.height);
     most.style.height = percent(view.inner[1], view.height);
-    most.setAttribute("aria-valuenow", limits.max_usd === null ? most.getAttribute("aria-valuemax") : limits.max_usd);
+    const top = Number(most.getAttribute("aria-valuemax"));
+    most.setAttribute("aria-valuenow", limits.max_usd === null ? top : Math.min(Number(limits.max_usd), top));
     most.setAttribute("aria-valuetext", limits.max_usd === null ? "no limit" : `at most USD ${limits.max_usd}`);
     most.firstElementChild.textContent = limits.max_usd === null ? "no limit" : `≤ ${limits.max_usd}`;
     most.classList.toggle("unset", limits.max_usd === null);
@@ -272,14 +330,23 @@ function moveUsd(view, share) {
   else setLimit("max_usd", rounded(Math.max(valueAt(view.axis.cost, Math.max(share, 0)), 0.01), 2));
 }
 
+const DRAG = 4;
+
 function draggable(line, move, step) {
+  let from = null;
   line.addEventListener("pointerdown", (event) => {
+    // A finger drags by the label: elsewhere it scrolls the page.
+    if (event.pointerType === "touch" && !event.target.closest(".line-name")) return;
     line.setPointerCapture(event.pointerId);
-    line.focus();
-    event.preventDefault();
+    from = [event.clientX, event.clientY];
+    line.dataset.dragged = "";
+    line.focus({ preventScroll: true });
   });
   line.addEventListener("pointermove", (event) => {
-    if (line.hasPointerCapture(event.pointerId)) move(event);
+    if (!line.hasPointerCapture(event.pointerId)) return;
+    if (!line.dataset.dragged && Math.hypot(event.clientX - from[0], event.clientY - from[1]) < DRAG) return;
+    line.dataset.dragged = "yes";
+    move(event);
   });
   line.addEventListener("keydown", (event) => {
     const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 };
@@ -305,7 +372,9 @@ function addOverlay(view) {
   draggable(recall, (event) => {
     moveRecall(valueAt(view.axis.quality, 1 - (inside(view, event)[1] - view.top) / view.inner[1]));
   }, (steps) => moveRecall(Number.isFinite(steps) ? (limits.min_recall ?? 0) + steps * 0.001 : steps < 0 ? 0.001 : 1));
-  view.overlay.append(make("div", "", { class: "ring", hidden: "" }), recall);
+  const ring = make("div", "", { class: "ring", hidden: "" });
+  ring.append(make("span", "", { class: "line-name" }));
+  view.overlay.append(ring, recall);
   if (view.name === "usd_per_month") {
     const most = make("div", "", { class: "line line-usd", role: "slider", tabindex: "0", "aria-label":
       "Most USD per month", "aria-valuemin": "0", "aria-valuemax": rounded(view.axis.cost.high, 2), "aria-orientation": "horizontal" });
@@ -340,7 +409,9 @@ function showTrial(view, row) {
   const top = box.top - parent.top + (y / view.height) * box.height;
   const flip = left > parent.width / 2;
   tip.style.left = `${Math.max(0, Math.min(flip ? left - tip.offsetWidth - 18 : left + 18, parent.width - tip.offsetWidth))}px`;
-  tip.style.top = `${top + 18}px`;
+  // Above the mark where there is no room below it.
+  const room = window.innerHeight - parent.top - top;
+  tip.style.top = `${room < tip.offsetHeight + 24 && top + parent.top > tip.offsetHeight ? top - tip.offsetHeight - 18 : top + 18}px`;
   all(".spot").forEach((one) => { one.hidden = !view.overlay.contains(one); });
   const mark = view.overlay.querySelector(".spot");
   mark.style.left = percent(x, view.width);
@@ -370,8 +441,12 @@ function watch(view) {
     if (pinned === null && !event.buttons) showTrial(view, nearest(view, event));
   });
   view.plot.addEventListener("pointerleave", () => { if (pinned === null) showTrial(view, null); });
+  view.plot.addEventListener("focusout", (event) => {
+    if (!view.plot.contains(event.relatedTarget)) { pinned = null; showTrial(view, null); }
+  });
   view.plot.addEventListener("click", (event) => {
-    if (event.target.closest(".line")) return;
+    const line = event.target.closest(".line");
+    if (line && line.dataset.dragged) { line.dataset.dragged = ""; return; }
     pinned = nearest(view, event);
     showTrial(view, pinned);
   });
@@ -379,11 +454,12 @@ function watch(view) {
     if (event.target !== view.plot) return;
     const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
     if (event.key === "Escape") { pinned = null; showTrial(view, null); return; }
-    if (!(event.key in steps)) return;
+    const ends = { Home: 0, End: Infinity };
+    if (!(event.key in steps) && !(event.key in ends)) return;
     const rows = drawn.filter(visible).sort((a, b) =>
       compare([cost(view, trials[a]), trials[a].value, a], [cost(view, trials[b]), trials[b].value, b]));
     const at = rows.indexOf(pinned);
-    const next = at < 0 ? rows.indexOf(data.recommended) : at + steps[event.key];
+    const next = event.key in ends ? ends[event.key] : at < 0 ? rows.indexOf(data.recommended) : at + steps[event.key];
     pinned = rows[Math.min(Math.max(next, 0), rows.length - 1)] ?? null;
     showTrial(view, pinned);
     event.preventDefault();
@@ -405,6 +481,7 @@ function applyFilter() {
     chip.setAttribute("aria-pressed", String(chosen[chip.dataset.kind].has(Number(chip.dataset.row))));
   }
   byId("filter-all").disabled = chosen.space.size + chosen.codec.size === 0;
+  byId("frontier-view").classList.toggle("filtered", n < drawn.length);
   pinned = null;
   if (views.length) showTrial(views[0], null);
 }
@@ -453,7 +530,7 @@ function start() {
   });
   applyFilter();
   showAnswer();
-  window.addEventListener("beforeprint", () => all("details").forEach((one) => { one.open = true; }));
+  window.addEventListener("beforeprint", () => all("details:not(.long)").forEach((one) => { one.open = true; }));
   window.ragopt = { decide, data };
 }
 
