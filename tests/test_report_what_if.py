@@ -75,7 +75,8 @@ def test_what_decides_is_exact():
         assert trial["usd_cents"] == 100 * min(bill.usd_per_month for bill in result.bills.values())
         assert trial["ram_bytes"] == result.index_bytes.ram_bytes_per_vector
     assert sorted(trial["place"] for trial in found["trials"]) == list(range(len(run.trials)))
-    assert found["trials"][found["recommended"]]["name"] == str(run.recommendation.trial)
+    chosen = found["trials"][found["recommended"]]
+    assert f"{found['space'][chosen['space']]} | {chosen['name']}" == str(run.recommendation.trial)
 
 
 def test_money_is_in_whole_cents():

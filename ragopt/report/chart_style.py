@@ -18,6 +18,9 @@ Align = Literal["left", "center", "right"]
 PIXELS_PER_CHARACTER = 6.3
 """Average width of a character of 12 px text."""
 
+UPPER_BOUND = "\u2264"
+"""Written left of a mark whose recall is only an upper bound until it is built."""
+
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 """Liberation Sans comes with vl-convert and has Arial's widths, so that pictures and page break lines alike."""
 

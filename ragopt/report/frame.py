@@ -119,6 +119,13 @@ def taken_boxes(points: Sequence[FrontierPoint], frame: Frame, limit: tuple[floa
     return boxes
 
 
+def _unsure_words(points: Sequence[FrontierPoint]) -> str:
+    """Say how many marks are upper bounds, and how many left the race early; empty where none is."""
+    n_bounds, n_dropped = sum(point.upper_bound for point in points), sum(point.dropped for point in points)
+    found = f" {n_dropped:,} left the race early, on fewer queries." if n_dropped else ""
+    return found + (f" \u2264: {n_bounds:,} upper bounds, which beat nothing." if n_bounds else "")
+
+
 def _scale_words(run: Run) -> str:
     """Say that the bill is for another number of vectors than quality was measured with; empty where it is not."""
     billed = int(run.info["workload"]["n_vectors"])
@@ -140,5 +147,5 @@ def caption(run: Run, points: Sequence[FrontierPoint], axis: CostAxis, quality: 
     return (
         f"{len(points)} trials on {corpus}, {n_kept} on the frontier (line), the others faint. Cost: {axis.reason}."
         f"{target} Measured on {n_queries} {kind}{_scale_words(run)}. "
-        "Filled: rescored from a second tier; hollow: codes alone."
+        f"Filled: rescored from a second tier; hollow: codes alone.{_unsure_words(points)}"
     )

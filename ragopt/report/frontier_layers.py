@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragopt.report import palette
-from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, inline
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, UPPER_BOUND, Align, inline
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Box, Label, place_along, place_labels
 from ragopt.report.words import bytes_text, shown, usd_text
 
@@ -59,6 +59,7 @@ def mark_row(point: FrontierPoint, frame: Frame, tags: Mapping[str, str]) -> dic
         "tier": TIERS[0] if point.rescored else TIERS[1],
         "marked": marked,
         "on_frontier": point.on_frontier,
+        "bound": point.upper_bound,
         **({"tag": tags[point.trial]} if point.trial in tags else {}),
     }
 
@@ -108,7 +109,12 @@ def mark_layers(
         .mark_point(size=85, strokeWidth=1.8, filled=False, aria=tagged)
         .encode(x=x, y=y, stroke=colour, fill=fill, shape=shape, fillOpacity=tier, tooltip=tips, **told)
     )
+    bounds = alt.Chart().mark_text(
+        text=UPPER_BOUND, dx=-11, fontSize=FONT_SIZE, color=palette.INK, opacity=0.6, aria=tagged
+    )
+    bounded = any(point.upper_bound for point in points)
     return [
+        *([bounds.encode(x=x, y=y, **told).transform_filter("datum.bound")] if bounded else []),
         bars.encode(opacity=alt.condition("datum.marked", alt.value(0.9), alt.value(FAINT / 2))),
         line,
         marks.encode(opacity=strength).transform_filter("!datum.marked"),

@@ -34,11 +34,18 @@ if TYPE_CHECKING:
     from ragopt.report.axes import AxisScale
     from ragopt.report.info import CostAxis, CostName, FrontierPoint
 
+SHOWN_TRIALS = 1_000
+"""Rows of the table of all trials; more belong to trials.parquet: the page stays under 3 MB."""
+
 WIDE, NARROW = (930, 440), (290, 340)
 """Plot pixels: of the page's column, and of a phone of 390 px, the narrowest common one, beside the axis."""
 
-CHART_CHARACTERS = 1_300_000
-"""Size that the charts together may reach before the optional ones are left out: the page stays under 3 MB."""
+PAGE_CHARACTERS = 2_900_000
+"""Of the whole page: under 3 MB up to some two thousand trials, three models over the default grid. Charts that are not
+the first are left out where they would pass it; the first and the script's numbers never are."""
+
+OTHER_CHARACTERS, ROW_CHARACTERS = 500_000, 750
+"""What the other sections take at most on real runs (0.3 MB), and a row of all trials with four qualities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,7 @@ class FrontierView:
         ratios: limits of nDCG@10 over exact search's that may be picked; none without judgements.
         limits: of the run, by name.
         numbers: JSON for the script, safe inside a script element.
+        left_out: whether a chart was left out to keep the page small.
     """
 
     views: tuple[AxisView, ...]
@@ -96,6 +104,7 @@ class FrontierView:
     ratios: tuple[float, ...]
     limits: Mapping[str, Any]
     numbers: Markup
+    left_out: bool = False
 
 
 def frontier_view(run: Run) -> FrontierView:
@@ -105,7 +114,6 @@ def frontier_view(run: Run) -> FrontierView:
     points = {one.name: frontier_points(run, quality=quality, axis=one) for one in (axis, other)}
     # One bill for all would draw a single column: the caption says it better.
     axes = (axis, other) if len({point.cost(other.name) for point in points[other.name]}) > 1 else (axis,)
-    views = _views(run, axes, points, quality)
     limit = quality_limit(run, quality)
     frames = {one.name: frame_of(points[one.name], one, None if limit is None else limit[0], WIDE) for one in axes}
     numbers = what_if(run) | {
@@ -115,8 +123,12 @@ def frontier_view(run: Run) -> FrontierView:
             for name, frame in frames.items()
         }
     }  # fmt: skip
+    numbers_json = script_json(numbers)
+    room = PAGE_CHARACTERS - OTHER_CHARACTERS - ROW_CHARACTERS * min(len(run.trials), SHOWN_TRIALS) - len(numbers_json)
+    views = _views(run, axes, points, quality, room=room)
     chips = _chips(run, points[axis.name], views[0].wide)
-    return FrontierView(views, chips, tuple(numbers["ratios"]), numbers["limits"], script_json(numbers))
+    left_out = len(views) < len(axes) or not all(view.narrow for view in views)
+    return FrontierView(views, chips, tuple(numbers["ratios"]), numbers["limits"], numbers_json, left_out=left_out)
 
 
 def _scale(scale: AxisScale) -> dict[str, Any]:
@@ -124,11 +136,11 @@ def _scale(scale: AxisScale) -> dict[str, Any]:
 
 
 def _views(
-    run: Run, axes: Sequence[CostAxis], points: Mapping[CostName, Sequence[FrontierPoint]], quality: str
+    run: Run, axes: Sequence[CostAxis], points: Mapping[CostName, Sequence[FrontierPoint]], quality: str, *, room: int
 ) -> tuple[AxisView, ...]:
     """Draw both sizes for every axis, the optional ones as long as the page stays small."""
     tags = {str(result.trial): f"{TAG}{row}" for row, result in enumerate(run.trials)}
-    left = CHART_CHARACTERS
+    left = room
     views: list[AxisView] = []
     for axis in axes:
         drawn = {"wide": Markup(), "narrow": Markup()}

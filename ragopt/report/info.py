@@ -52,6 +52,8 @@ class FrontierPoint:
         on_frontier: whether no other point beats it on the chosen cost and on quality.
         is_recommended: whether it is the run's recommendation (or the closest trial when nothing fits).
         is_baseline: whether it is float32 Flat at the recommended model's full dimension.
+        upper_bound: whether its quality is only an upper bound until it is built: it beats nothing.
+        dropped: whether it left the race early, estimated on fewer queries than others.
     """
 
     trial: str
@@ -67,6 +69,15 @@ class FrontierPoint:
     on_frontier: bool
     is_recommended: bool
     is_baseline: bool
+    upper_bound: bool = False
+    dropped: bool = False
+
+    @property
+    def figures(self) -> str:
+        """Where its figures come from, in a few words."""
+        if self.confirmed:
+            return "measured"
+        return "estimated" + ", upper bound" * self.upper_bound + ", dropped early" * self.dropped
 
     def cost(self, name: CostName) -> Decimal:
         """This point's place on a cost axis, as an exact number."""
@@ -153,6 +164,8 @@ def unmarked_points(run: Run, quality: str) -> tuple[FrontierPoint, ...]:
                 on_frontier=False,
                 is_recommended=result.trial == recommended,
                 is_baseline=is_baseline_trial(result.trial, recommended.space.model),
+                upper_bound=result.upper_bound and not result.confirmed,
+                dropped=result.status == "dropped",
             )
         )
     return tuple(points)
@@ -199,11 +212,12 @@ def non_dominated(points: Sequence[FrontierPoint], cost: CostName) -> tuple[Fron
 
     A point is beaten by another with at least its quality at no more than its cost, better in one of them. Of
     points equal in both, the one with fewer RAM bytes stays, then the lower bill, then the first name: the
-    same single survivor that FAISS keeps in its `OperatingPoints` (faiss/AutoTune.h, 1.15).
+    same single survivor that FAISS keeps in its `OperatingPoints` (faiss/AutoTune.h, 1.15). An upper bound beats
+    nothing and is no survivor: nobody knows yet where it lies.
     """
     survivors: list[FrontierPoint] = []
     for point in sorted(
-        points,
+        (point for point in points if not point.upper_bound),
         key=lambda p: (p.cost(cost), -p.quality.value, p.ram_bytes_per_vector, p.usd_per_month, p.trial),
     ):
         if not survivors or point.quality.value > survivors[-1].quality.value:

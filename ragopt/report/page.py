@@ -24,7 +24,7 @@ from ragopt.report import palette, words
 from ragopt.report.faiss_lines import lines_of_run
 from ragopt.report.figure import Figure, NoFigure, Table
 from ragopt.report.figures import FIGURES, FRONTIER, figure_of
-from ragopt.report.frontier_view import frontier_view
+from ragopt.report.frontier_view import SHOWN_TRIALS, frontier_view
 from ragopt.report.info import (
     cost_axis,
     default_quality,
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from ragopt.records import Run, TrialResult
 
 TEMPLATE, SCRIPT = "report.html.j2", "report.js"
-
-SHOWN_TRIALS = 1_000
-"""Rows of the table of all trials; more belong to trials.parquet: the page stays under 3 MB."""
 
 
 def write_page(run: Run, path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ragopt.report import palette
-from ragopt.report.chart_style import inline, look
+from ragopt.report.chart_style import UPPER_BOUND, inline, look
 from ragopt.report.labels import FONT_SIZE
 from ragopt.report.words import shown
 
@@ -40,8 +40,6 @@ LEGEND_SYMBOL_PIXELS = 24
 
 INTERVAL_OPACITY = 0.75
 MARK_SIZE = 62
-UPPER_BOUND = "\u2264"
-"""Written left of a mark whose recall is only an upper bound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ragopt.choose import NDCG, cheapest_bill, exact_of, is_exact, scores_for
 from ragopt.errors import ArtifactError
 from ragopt.measure.intervals import difference_limits
-from ragopt.records import Space
+from ragopt.records import TRIAL_SEPARATOR, Space
 from ragopt.report.info import codec_of, default_quality
-from ragopt.report.words import bytes_text, latency_text, quality_text, scale_sentence, shown, value_text
+from ragopt.report.words import latency_text, scale_sentence, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ def what_if(run: Run) -> dict[str, Any]:
     Trials stand in grid order; `space` and `codec` are places in the lists of these names. What decides is exact:
     `value` and `low` of recall_vs_exact@k, bytes, money in whole cents, `place` among the printed names (the last tie),
     and `ndcg_short`, by how much every ratio of `ratios` is missed (absent without judgements). What is only shown is
-    text, as it stands everywhere else.
+    rounded as it stands everywhere else.
 
     Raises:
         ArtifactError: a bill is not in whole cents.
@@ -47,6 +47,7 @@ def what_if(run: Run) -> dict[str, Any]:
     places = {name: place for place, name in enumerate(sorted(str(result.trial) for result in run.trials))}
     spaces = list(dict.fromkeys(str(result.trial.space) for result in run.trials))
     codecs = list(dict.fromkeys(codec_of(result.trial.factory) for result in run.trials))
+    reasons = list(dict.fromkeys(result.reason for result in run.trials if result.reason))
     models = list(dict.fromkeys(result.trial.space.model for result in run.trials))
     chosen = next(row for row, result in enumerate(run.trials) if result.trial == run.recommendation.trial)
     return {
@@ -62,6 +63,7 @@ def what_if(run: Run) -> dict[str, Any]:
         "scale": scale_sentence(run),
         "baselines": [_baseline_cents(run, model) for model in models],
         "model": [models.index(Space.parse(name).model) for name in spaces],
+        "reasons": [shown(reason) for reason in reasons],
         "space": [shown(name) for name in spaces],
         "codec": [shown(name) for name in codecs],
         "trials": [
@@ -69,6 +71,7 @@ def what_if(run: Run) -> dict[str, Any]:
                 "place": places[str(result.trial)],
                 "space": spaces.index(str(result.trial.space)),
                 "codec": codecs.index(codec_of(result.trial.factory)),
+                **({"reason": reasons.index(result.reason)} if result.reason else {}),
             }
             for row, result in enumerate(run.trials)
         ],
@@ -85,28 +88,28 @@ def _baseline_cents(run: Run, model: str) -> int | None:
 
 
 def _trial(result: TrialResult, short: Sequence[float] | None, decisive: str) -> dict[str, Any]:
+    """One trial; what is false or unknown is left out: five thousand trials have to fit into a page."""
     bill, sizes, latency = cheapest_bill(result), result.index_bytes, result.latency
+    flags = {"exact": is_exact(result.trial), "confirmed": result.confirmed, "upper_bound": result.upper_bound}
     found: dict[str, Any] = {
-        "name": shown(str(result.trial)),
+        "name": shown(TRIAL_SEPARATOR.join(filter(None, (result.trial.factory, result.trial.search)))),
         "status": result.status,
-        "exact": is_exact(result.trial),
-        "confirmed": result.confirmed,
-        "upper_bound": result.upper_bound,
-        "qualities": [f"{name} {quality_text(one)}" for name, one in result.quality.items()],
+        "qualities": {
+            name: [round(one.value, 4), round(one.low, 4), round(one.high, 4), one.n_queries]
+            for name, one in result.quality.items()
+        },
+        **{name: True for name, flag in flags.items() if flag},
     }
-    if result.reason:
-        found["reason"] = shown(result.reason)
     if decisive in result.quality:
-        low = result.quality[decisive].low
-        found |= {"value": result.quality[decisive].value, "low": low, "low_text": value_text(low)}
+        found |= {"value": result.quality[decisive].value, "low": result.quality[decisive].low}
     if bill is not None:
         found |= {"usd_cents": cents(bill.usd_per_month), "target": shown(bill.target)}
     if sizes is not None:
-        ram, disk = sizes.ram_bytes_per_vector, sizes.disk_bytes_per_vector
-        found |= {"ram_bytes": ram, "disk_bytes": disk, "ram": bytes_text(ram), "disk": bytes_text(disk)}
+        found |= {"ram_bytes": sizes.ram_bytes_per_vector, "disk_bytes": sizes.disk_bytes_per_vector}
     if latency is not None:
         found |= {"p99_ms": latency.p99, "latency": latency_text(latency)}
-    return found if short is None else {**found, "ndcg_short": list(short)}
+    # Nine digits tell shortfalls apart; only the closest of what misses is chosen by them.
+    return found if short is None else {**found, "ndcg_short": [float(f"{one:.9g}") if one else 0 for one in short]}
 
 
 def cents(usd: Decimal) -> int:

@@ -19,6 +19,21 @@ function usdText(cents) {
   return `${whole}.${String(cents % 100).padStart(2, "0")}`;
 }
 
+const grouped = (whole) => String(whole).replace(/\B(?=(\d{3})+$)/g, ",");
+
+/* Rounded by Python already, so that every form of the report prints the same digits. */
+function qualityText(name, [value, low, high, n]) {
+  return `${name} ${value.toFixed(4)} [${low.toFixed(4)}, ${high.toFixed(4)}], n = ${grouped(n)}`;
+}
+
+function bytesText(bytes) {
+  if (Number.isInteger(bytes)) return `${grouped(bytes)} B`;
+  const [whole, part] = bytes.toFixed(2).split(".");
+  return `${grouped(whole)}.${part.replace(/0+$/, "")} B`;
+}
+
+const fullName = (trial) => `${data.space[trial.space]} | ${trial.name}`;
+
 /* ---- the decision ---- */
 
 const measured = (trial) => trial.status !== "unsuitable" && "value" in trial;
@@ -94,7 +109,7 @@ function decide(limits) {
   if (fitting.length) return { status: "ok", row: fitting[0], ...counts };
   const sum = (row) => missed[row].reduce((total, one) => total + one, 0);
   let closest = null;
-  for (const row of ordered(rows.filter((one) => trials[one].qualities.length), limits.objective)) {
+  for (const row of ordered(rows.filter((one) => Object.keys(trials[one].qualities).length), limits.objective)) {
     if (closest === null || sum(row) < sum(closest)) closest = row;
   }
   return { status: "nothing_fits", row: closest, ...counts };
@@ -167,16 +182,18 @@ function facts(trial) {
   const bound = trial.upper_bound && !trial.confirmed ? ", an upper bound" : "";
   const state = trial.status === "estimated" ? "" : `${trial.status}; `;
   found.push(["Status", `${state}${trial.confirmed ? "measured on a built index" : `estimated${bound}`}`]);
-  found.push(["Quality", trial.qualities.join("\n")]);
+  found.push(["Quality", Object.entries(trial.qualities).map(([name, one]) => qualityText(name, one)).join("\n")]);
   if ("usd_cents" in trial) found.push(["Bill", `USD ${usdText(trial.usd_cents)} per month on ${trial.target}`]);
-  if ("ram" in trial) found.push(["Bytes", `${trial.ram} of codes per vector, ${trial.disk} for rescoring`]);
+  if ("ram_bytes" in trial) {
+    found.push(["Bytes", `${bytesText(trial.ram_bytes)} of codes per vector, ${bytesText(trial.disk_bytes)} for rescoring`]);
+  }
   found.push(["Latency", trial.latency || "not measured"]);
-  if (trial.reason) found.push(["Reason", trial.reason]);
+  if ("reason" in trial) found.push(["Reason", data.reasons[trial.reason]]);
   return found;
 }
 
 function describe(box, trial) {
-  box.replaceChildren(make("strong", trial.name, { class: "trial" }));
+  box.replaceChildren(make("strong", fullName(trial), { class: "trial" }));
   const list = make("dl", "");
   for (const [name, value] of facts(trial)) list.append(make("dt", name), make("dd", value));
   box.append(list);
@@ -186,7 +203,7 @@ function missWords(trial) {
   if (!measured(trial)) return ["it was not measured"];
   const found = [];
   if (limits.min_recall !== null && trial.low < limits.min_recall) {
-    found.push(`${data.quality} is at least ${trial.low_text}, not ${limits.min_recall}`);
+    found.push(`${data.quality} is at least ${trial.qualities[data.quality][1].toFixed(4)}, not ${limits.min_recall}`);
   }
   if (limits.min_ndcg_ratio !== null && trial.ndcg_short[data.ratios.indexOf(limits.min_ndcg_ratio)] > 0) {
     found.push(`nDCG@10 over exact search's may be below ${limits.min_ndcg_ratio}`);
@@ -531,7 +548,7 @@ function start() {
   applyFilter();
   showAnswer();
   window.addEventListener("beforeprint", () => all("details:not(.long)").forEach((one) => { one.open = true; }));
-  window.ragopt = { decide, data };
+  window.ragopt = { decide, data, fullName };
 }
 
 start();
