@@ -68,7 +68,8 @@ def asked(dice, run, ratios):
     told = run.info["arguments"]
     own = {name: told.get(name) for name in ("min_recall", "min_ndcg_ratio", "max_p99_ms", "max_usd", "objective")}
     if dice.random() < 0.3:
-        return own
+        # The same money in another spelling is the same limit.
+        return own if own["max_usd"] is None else own | {"max_usd": dice.choice(["", "00"]) + own["max_usd"]}
     other = {
         "min_recall": dice.choice([0.4, 0.7, 0.95, 0.99, own["min_recall"]]),
         "min_ndcg_ratio": dice.choice([None, None, *ratios]),
