@@ -52,7 +52,7 @@ RUNS = {
     "own limits": mixed(example_run(), 1, max_usd="20", min_ndcg_ratio=0.95),
     "ram": mixed(example_run(), 2, objective="ram", min_recall=0.9, max_p99_ms=0.25),
     "two models": mixed(two_model_run(), 3),
-    "no least recall": mixed(small_run(), 4, min_recall=None, max_usd="10.10"),
+    "no least recall": mixed(small_run(), 11, min_recall=None, max_usd="10.10"),
 }
 
 
