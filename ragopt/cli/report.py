@@ -57,9 +57,10 @@ def command(
     elif not files:
         from rich.console import Console  # noqa: PLC0415 - loaded when first used
 
+        from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
         from ragopt.report.report_text import print_report  # noqa: PLC0415 - loaded when first used
 
-        print_report(run, Console(highlight=False))
+        print_trimmed(Console(highlight=False), lambda console: print_report(run, console))
 
 
 def _write(run: Run, files: dict[str, Path], chart: str | None) -> str:
