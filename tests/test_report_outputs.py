@@ -190,6 +190,24 @@ def test_nothing_measured_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_chart_may_be_written_with_hyphens(swept, tmp_path, capsys):
+    """--chart bill-lines is bill_lines, as every option has hyphens; the files are the same to the byte."""
+    for chart in ("bill-lines", "bill_lines"):
+        with pytest.raises(SystemExit) as ended:
+            main(["report", str(swept), "--svg", str(tmp_path / f"{chart}.svg"), "--chart", chart])
+        assert ended.value.code in (None, 0), capsys.readouterr().err
+    assert (tmp_path / "bill-lines.svg").read_bytes() == (tmp_path / "bill_lines.svg").read_bytes()
+
+
+def test_the_name_of_a_file_cannot_drive_the_terminal(swept, tmp_path, capsys):
+    """An escape sequence in a file's name is spelt out where it is told that it was written."""
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(swept), "--md", str(tmp_path / "a\x1b[31m.md")])
+    assert ended.value.code in (None, 0)
+    assert (tmp_path / "a\x1b[31m.md").is_file()
+    assert capsys.readouterr().err == f"Wrote {tmp_path}/a\\x1b[31m.md\n"
+
+
 def test_a_report_of_no_file_is_an_error():
     """Asking for no file is told, not ignored."""
     with pytest.raises(InputError, match="No file to write was named"):
