@@ -46,6 +46,9 @@ def run_of(*results: TrialResult, chosen: str = "", **arguments: Any) -> Run:
     run = example_run(synthetic=False)
     found = dict(run.info)
     found["arguments"] = found["arguments"] | arguments
+    listed = {model["name"] for model in found["models"]}
+    others = dict.fromkeys(str(one.trial.space.model) for one in results if one.trial.space.model not in listed)
+    found["models"] = [*found["models"], *({**found["models"][0], "name": name} for name in others)]
     trial = Trial.parse(chosen) if chosen else results[0].trial
     return replace(run, info=found, trials=results, recommendation=replace(run.recommendation, trial=trial))
 

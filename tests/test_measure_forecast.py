@@ -76,7 +76,7 @@ def test_twice_the_corpus_by_hand():
     assert forecast.value == pytest.approx(0.95, abs=1e-12)
     assert forecast.low == pytest.approx(interval.low - 0.0125, abs=1e-12)
     assert forecast.high == pytest.approx(min(1, interval.high + 0.0125), abs=1e-12)
-    method = "recall@10 at 1000 vectors, if the corpus grows by more of the same"
+    method = "recall@10 at 1,000 vectors, if the corpus grows by more of the same"
     assert (forecast.n_vectors, forecast.method, forecast.reason) == (2000, method, "")
 
 
@@ -95,7 +95,9 @@ def test_few_ranks_give_a_range_only():
     assert forecast.value is None
     assert forecast.low == mean_interval([1, 1, 1, 1]).low  # nothing is lost, so the formula has no error of its own
     assert forecast.high == 1
-    assert "it is 9; sweep at least 1000 vectors" in forecast.reason
+    assert forecast.reason == (
+        "the 900 vectors that were swept give a range only for 1,000; sweep at least 1,000 vectors for a value"
+    )
     assert forecast.method.startswith("from recall@10 at 900 vectors down to recall@9 at 900 vectors, if")
 
 
@@ -118,7 +120,10 @@ def test_less_than_one_rank_has_no_lower_end():
     forecast = forecast_recall(perfect_and_swapped(), None, k=10, depth=None, n=5000, n_scale=100_000)
     assert (forecast.value, forecast.low) == (None, None)
     assert forecast.high == 1
-    assert "at least 10000 vectors for a lower end, 100000 for a value" in forecast.reason
+    assert forecast.reason == (
+        "100,000 vectors are 20 times the 5,000 that were swept, and those show how recall@10 falls up to 10 times as "
+        "many at most; sweep at least 10,000 vectors for a lower end, 100,000 for a value"
+    )
 
 
 def test_the_same_corpus_is_no_forecast():

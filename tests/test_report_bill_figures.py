@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ragopt.records import Bill, BillLine
 from ragopt.report.bill_lines_chart import COLOURS, WIDE, bill_marks
 from ragopt.report.bill_parts import PARTS, segments_of, stacked_bills
+from ragopt.report.crossover_figure import crossovers_caption
 from ragopt.report.crossover_frame import followed, frame_of
 from ragopt.report.figure import Figure, NoFigure
 from ragopt.report.figures import figure_of
@@ -142,7 +143,9 @@ def test_crossovers_parse_back(builder):
     rows = {row[0]: row for row in table.rows if "\N{RIGHTWARDS ARROW}" not in row[1]}
     for point in result.points:
         cells = rows[f"{point.at:,}"][2:]
-        assert {name: money(cell) for name, cell in zip(names, cells, strict=True) if cell} == dict(point.usd)
+        told = {name: cell for name, cell in zip(names, cells, strict=True) if cell}
+        assert {name: money(cell.removesuffix("\N{DAGGER}")) for name, cell in told.items()} == dict(point.usd)
+        assert {name for name, cell in told.items() if cell.endswith("\N{DAGGER}")} == set(point.barred)
     moves = [row for row in table.rows if "\N{RIGHTWARDS ARROW}" in row[1]]
     for row, change in zip(moves, result.changes, strict=True):
         cells = dict(zip(names, row[2:], strict=True))
@@ -158,6 +161,24 @@ def test_crossovers_of_the_example_by_hand():
     assert 32_000_000 <= changes[0].at <= 32_000_000 * 1.01
     assert 6_500_000_000 <= changes[1].at <= 6_500_000_000 * 1.01
     assert changes[1].usd_source >= changes[1].usd_to
+
+
+def test_a_cheaper_target_that_needs_consent_is_not_denied():
+    """`asked` costs less than the leader from 5 times the vectors on, unasked for: the words say so, else nothing."""
+    run = example_run()
+    kept = everywhere_in_run(run).crossovers
+    barred = [point for point in kept.result.points if point.barred]
+    assert any(point.usd["asked"] < point.usd[point.leader] for point in barred)
+    caption = figure_of(run, "crossovers").caption
+    assert "the lowest without a vendor's consent lies on the pale band" in caption
+    assert "Grey lines are never the lowest without a vendor's consent." in caption
+    assert "\N{DAGGER} in the table: the vendor sells that size on request only" in caption
+    free = replace(kept.result, points=tuple(replace(point, barred=()) for point in kept.result.points))
+    said = crossovers_caption(replace(kept, result=free), 100_000_000, "faiss-ram-nvme")
+    assert "the lowest lies on the pale band" in said
+    assert "Grey lines are never the lowest." in said
+    assert "consent" not in said
+    assert "\N{DAGGER}" not in said
 
 
 @pytest.mark.parametrize("narrow", [False, True])

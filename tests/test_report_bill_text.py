@@ -3,8 +3,10 @@
 import dataclasses
 import datetime as dt
 import io
+import re
 from decimal import Decimal
 
+import pytest
 from rich.console import Console
 
 from ragopt.bill.described import describe_by_bytes
@@ -33,12 +35,32 @@ def test_bills_that_need_consent_are_marked_and_explained():
     whole = whole_of(Workload(10**9, metadata_bytes=1024))
     marks = {bill.target: marks_of(bill) for bill in whole.targets}
     assert (marks["upstash"], marks["s3-vectors"], marks["faiss-ram"]) == ("°†", "°", "")
-    told = printed(whole)
+    told = printed(whole, width=100)
     assert "upstash°† " in told
     assert "\n† needs the vendor's consent: the workload exceeds a limit" in told
     few = printed(whole_of(targets=["weaviate"]), lines=True)
     assert "†" not in few
     assert "° builds an index of its own" in few
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_bill_is_cut_at_any_width(width):
+    """A hundred million vectors: every target's name, bill, range and part reads back, in lists where no table fits."""
+    whole = whole_of(Workload(10**8, metadata_bytes=1024))
+    lines = printed(whole, width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    table = any(line.startswith("───") for line in lines)
+    assert table == (width == 80)
+    for bill in whole.targets:
+        name, usd = bill.target + marks_of(bill), f"{bill.usd_per_month:,.2f}"
+        low, high = (f"{end:,.2f}" if end < 100 else f"{end:,.0f}" for end in (bill.low, bill.high))
+        if table:
+            [row] = [line for line in lines if line.startswith(f"{name} ")]
+            assert re.sub(" +", " ", row).startswith(f"{name} {usd} {low} to {high} ")
+        else:
+            at = lines.index(name)
+            assert lines[at + 1 : at + 3] == [f"  USD a month: {usd}", f"  95 % range: {low} to {high}"]
 
 
 def test_shared_lines_are_told_by_part_and_added_to_the_cheapest():

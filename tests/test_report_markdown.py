@@ -92,15 +92,22 @@ def test_nothing_fits_comes_first():
     assert "--max-usd 1.00" in text
 
 
-def test_a_forecast_says_its_range_or_why_it_has_none():
+@pytest.mark.parametrize(
+    ("value", "low", "reason", "told"),
+    [
+        (None, None, "Too few vectors were swept.",
+         "at most 0.9700, no lower end known: Too few vectors were swept."),
+        (None, 0.91, "Few vectors were swept.", "between 0.9100 and 0.9700, no value known: Few vectors were swept."),
+        (0.95, 0.91, "", "0.9500 [0.9100, 0.9700]"),
+    ],
+)  # fmt: skip
+def test_a_forecast_says_its_range_or_why_it_has_none(value, low, reason, told):
     """Quality at the billed size is a row of its own, with what cannot be said."""
     run = example_run()
-    forecast = RecallForecast(100_000_000, None, None, 0.97, "scaled", "Too few vectors were swept.")
+    forecast = RecallForecast(100_000_000, value, low, 0.97, "scaled", reason)
     text = markdown_of(replace(run, recommendation=replace(run.recommendation, forecast=forecast)))
     rows = {row[0]: row[1] for row in Rendered(text).tables[0]}
-    assert rows["recall_vs_exact@10 forecast for 100,000,000 vectors"] == (
-        "no value [unknown, 0.9700]: Too few vectors were swept."
-    )
+    assert rows["recall_vs_exact@10 forecast for 100,000,000 vectors"] == told
 
 
 def lively_run():

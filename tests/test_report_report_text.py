@@ -3,13 +3,16 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from rich.console import Console
 
 from ragopt.report.frontier_table import frontier_rows
+from ragopt.report.piped import print_trimmed
 from ragopt.report.report_text import print_report
 from ragopt.report.text import print_frontier
+from ragopt.report.words import reproduce_command
 from tests.printed_figures import check_comparison
 from tests.report_example import example_run, nothing_fits_run, small_run, two_model_run
 from tests.test_report_markdown import RUNS, lively_run
@@ -77,7 +80,7 @@ def test_every_part_is_printed_within_the_width(make, width):
     """Bill lines of both indexes, finalists, what was not measured, provenance and command, none wider than asked."""
     run = make()
     text = printed(run, width)
-    assert max(map(len, text.splitlines())) <= width
+    assert max(map(len, text.splitlines()[:-1])) <= width
     assert "\x1b" not in text
     squeezed = re.sub(r"\s+", "", text)
     for bill in (run.recommendation.bill, run.recommendation.baseline_bill):
@@ -141,7 +144,30 @@ def test_hostile_texts_cannot_drive_the_terminal():
         text = printed(lively_run(), width)
         assert "\x1b" not in text
         assert "\u202e" not in text
-        assert max(map(len, text.splitlines())) <= width
+        assert max(map(len, text.splitlines()[:-1])) <= width
+
+
+@pytest.mark.parametrize("width", [40, 140])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_command_is_one_line_to_paste(width, terminal):
+    """Whatever the width the command is printed without a line break, so that a shell takes it as it stands."""
+    run, stream = example_run(), io.StringIO()
+    print_report(run, Console(file=stream, width=width, highlight=False, force_terminal=terminal, color_system=None))
+    assert len(reproduce_command(run)) > 140
+    assert stream.getvalue().endswith(f"Repeat it:\n{reproduce_command(run)}\n")
+
+
+def test_a_pipe_gets_no_blanks_at_the_ends_of_lines():
+    """Piped, the report is the terminal's without the blanks that fill a table up; a terminal gets them all."""
+    stream = io.StringIO()
+    print_trimmed(Console(file=stream, width=140, highlight=False), partial(print_report, example_run()))
+    whole = printed(example_run(), 140)
+    assert any(line.endswith(" ") for line in whole.split("\n"))
+    assert stream.getvalue() == "\n".join(line.rstrip(" ") for line in whole.split("\n"))
+    stream = io.StringIO()
+    shown = Console(file=stream, width=140, highlight=False, force_terminal=True, color_system=None)
+    print_trimmed(shown, partial(print_report, example_run()))
+    assert any(line.endswith(" ") for line in stream.getvalue().split("\n"))
 
 
 def test_colours_only_on_a_terminal():

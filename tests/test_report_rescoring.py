@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ragopt.errors import SpecError
@@ -33,6 +35,18 @@ def test_depth_is_in_vectors_and_lines_are_indexes():
     assert [(point.index, point.n_rescored) for point in depth_points(run)] == [
         ("PQ8np,Refine(SQ8)", 10), ("PQ8np,Refine(SQ8)", 50), ("IVF4,PQ8np,Refine(SQ8) | nprobe=2", 50)
     ]  # fmt: skip
+
+
+def test_depth_is_what_the_searches_asked_for():
+    """At k = 3 a search asks for 10 results: k_factor_rf=5 rescores 50, not 15; of 60 vectors 20 rescores all 60."""
+    run = run_of(*line("PQ8np", {5: 0.5, 20: 0.9}))
+    info = {**run.info, "k": 3, "n_results": 10}
+    info["models"] = [{**model, "n_vectors": 60} for model in info["models"]]
+    trials = tuple(replace(one, quality={"recall_vs_exact@3": one.quality["recall_vs_exact@10"]}) for one in run.trials)
+    run = replace(run, info=info, trials=trials)
+    assert [point.n_rescored for point in depth_points(run)] == [50, 60]
+    caption = rescoring_figure(run).caption
+    assert "10 results that a search asks for times k_factor_rf, at most the whole corpus" in caption
 
 
 def test_recommended_first_then_finalists_then_the_nearest_size():

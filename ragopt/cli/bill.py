@@ -79,6 +79,7 @@ def command(**options: Any) -> None:
     from ragopt.api import bill, by_month, tornado_of  # noqa: PLC0415 - loaded when first used
     from ragopt.bill.whole_bill_json import whole_bill_json  # noqa: PLC0415 - loaded when first used
     from ragopt.report.bill_text import print_months, print_swings, print_whole_bill  # noqa: PLC0415
+    from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
 
     targets = [name for name in options["targets"] if name != "all"]
     if targets and "all" in options["targets"]:
@@ -106,10 +107,13 @@ def command(**options: Any) -> None:
     if options["as_json"]:
         click.echo(json.dumps(whole_bill_json(whole, months, swings), indent=2, ensure_ascii=False, allow_nan=False))
         return
-    console = Console(highlight=False)
-    print_whole_bill(whole, console, lines=options["lines"] or len(whole.targets) == 1)
-    print_months(months, console)
-    print_swings(swings, whole, console)
+
+    def show(console: Console) -> None:
+        print_whole_bill(whole, console, lines=options["lines"] or len(whole.targets) == 1)
+        print_months(months, console)
+        print_swings(swings, whole, console)
+
+    print_trimmed(Console(highlight=False), show)
 
 
 def _draw(swings: Sequence[Swing], whole: WholeBill, file: Path) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 STANDARD_OUTPUT = Path("-")
 
+LONGEST_PATH = 10 * 4096
+"""Bytes of a path on Linux (PATH_MAX), each spelt out in ten characters at most: none that can be written is cut."""
+
 FILE = click.Path(path_type=Path)
 
 
@@ -57,17 +60,19 @@ def command(
     elif not files:
         from rich.console import Console  # noqa: PLC0415 - loaded when first used
 
+        from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
         from ragopt.report.report_text import print_report  # noqa: PLC0415 - loaded when first used
 
-        print_report(run, Console(highlight=False))
+        print_trimmed(Console(highlight=False), lambda console: print_report(run, console))
 
 
 def _write(run: Run, files: dict[str, Path], chart: str | None) -> str:
     """Write the files that were named, and give the markdown that goes to standard output."""
     from ragopt.report.outputs import markdown_beside, picture_figure, write_report  # noqa: PLC0415 - as above
+    from ragopt.report.words import shown  # noqa: PLC0415 - as above
 
     to_file = {kind: file for kind, file in files.items() if kind != "md" or file != STANDARD_OUTPUT}
     figure = picture_figure(run, to_file, chart)
     for path in write_report(run, to_file, chart=chart) if to_file else ():
-        click.echo(f"Wrote {path}", err=True)
+        click.echo(f"Wrote {shown(str(path), LONGEST_PATH)}", err=True)
     return "" if len(to_file) == len(files) else markdown_beside(run, Path.cwd(), to_file, figure)

@@ -116,8 +116,8 @@ def forecast_recall(
     """
     if not 1 <= n <= n_scale:
         raise InputError(
-            f"Cannot forecast from {n} vectors to {n_scale}",
-            allowed=f"a corpus of at least {n} vectors",
+            f"Cannot forecast from {n:,} vectors to {n_scale:,}",
+            allowed=f"a corpus of at least {n:,} vectors",
             next_step="Give a larger --vectors-at-scale, or leave it out",
         )
     # A search of a corpus smaller than its depth rescores all of it.
@@ -128,11 +128,11 @@ def forecast_recall(
     high = min(1.0, measured.high + _model_error(measured))
     if rank < 1:
         reason = (
-            f"{k} of {n_scale} vectors are fewer than 1 of {n}: the {n} vectors do not show how recall falls so far; "
-            f"sweep at least {-(-n_scale // k)} vectors for a lower end, "
-            f"{-(-MIN_RANK_FOR_VALUE * n_scale // k)} for a value"
+            f"{n_scale:,} vectors are {_times(n_scale / n)} times the {n:,} that were swept, and those show how "
+            f"recall@{k} falls up to {k} times as many at most; sweep at least {-(-n_scale // k):,} vectors for a "
+            f"lower end, {_for_value(k, n_scale):,} for a value"
         )
-        return RecallForecast(n_scale, None, None, high, f"at most recall@{k} at {n} vectors{ASSUMED}", reason)
+        return RecallForecast(n_scale, None, None, high, f"at most recall@{k} at {n:,} vectors{ASSUMED}", reason)
     scaled = mean_interval(recall_at(places, tier_ranks, rank=rank, depth=_scaled(depth, n, n_scale)))
     upper = min(1.0, scaled.high + _model_error(scaled))
     method = _method(rank, _scaled(depth, n, n_scale), n)
@@ -140,10 +140,10 @@ def forecast_recall(
     if rank >= MIN_RANK_FOR_VALUE:
         return RecallForecast(n_scale, scaled.value, low, upper, method, "")
     reason = (
-        f"a value needs {k} n / N of at least {MIN_RANK_FOR_VALUE}, it is {rank:.3g}; "
-        f"sweep at least {-(-MIN_RANK_FOR_VALUE * n_scale // k)} vectors for one"
+        f"the {n:,} vectors that were swept give a range only for {n_scale:,}; sweep at least "
+        f"{_for_value(k, n_scale):,} vectors for a value"
     )
-    method = f"from recall@{k} at {n} vectors down to {method}"
+    method = f"from recall@{k} at {n:,} vectors down to {method}"
     # Few ranks err downwards in the mean, so they make the lower end. Recall can rise too: the higher upper end counts.
     return RecallForecast(n_scale, None, low, max(high, upper), method, reason)
 
@@ -235,13 +235,22 @@ def _scaled(depth: int | None, n: int, n_scale: int) -> float | None:
     return None if depth is None else min(depth * n / n_scale, n)
 
 
+def _for_value(k: int, n_scale: int) -> int:
+    """Fewest vectors whose sweep gives a value at `n_scale`."""
+    return -(-MIN_RANK_FOR_VALUE * n_scale // k)
+
+
+def _times(growth: float) -> str:
+    return f"{growth:,.0f}" if growth >= 100 else f"{growth:.4g}"
+
+
 def _model_error(recall: Interval) -> float:
     return min(MODEL_ERROR, MODEL_ERROR_OF_LOSS * (1 - recall.value))
 
 
 def _method(rank: float, depth: float | None, n: int) -> str:
     rescored = "" if depth is None else f" with {depth:.3g} rescored"
-    return f"recall@{rank:.3g}{rescored} at {n} vectors{ASSUMED}"
+    return f"recall@{rank:.3g}{rescored} at {n:,} vectors{ASSUMED}"
 
 
 def _check_shortlist(places: Places, tier_ranks: Places | None, rank: float, depth: float | None) -> None:

@@ -77,10 +77,12 @@ def _quality_rows(run: Run, baseline: TrialResult | None) -> list[Compared]:
 
 def forecast_text(forecast: RecallForecast) -> str:
     """A forecast with its range, and why there is no value or no lower end."""
-    low = "unknown" if forecast.low is None else f"{forecast.low:.4f}"
-    value = "no value" if forecast.value is None else f"{forecast.value:.4f}"
     why = f": {shown(forecast.reason)}" if forecast.reason else ""
-    return f"{value} [{low}, {forecast.high:.4f}]{why}"
+    if forecast.low is None:
+        return f"at most {forecast.high:.4f}, no lower end known{why}"
+    if forecast.value is None:
+        return f"between {forecast.low:.4f} and {forecast.high:.4f}, no value known{why}"
+    return f"{forecast.value:.4f} [{forecast.low:.4f}, {forecast.high:.4f}]{why}"
 
 
 def _byte_rows(run: Run, baseline: TrialResult | None) -> list[Compared]:

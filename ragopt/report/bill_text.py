@@ -11,6 +11,7 @@ from ragopt.bill.projection import ENDS, STEPS, mean_usd_per_month
 from ragopt.bill.reasoning import largest_part, needs_consent
 from ragopt.bill.service import CAUTION
 from ragopt.bill.targets import TARGETS
+from ragopt.report.bill_rows import print_rows
 from ragopt.report.words import shown, usd_text
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ragopt.bill.tornado import Swing
     from ragopt.bill.whole_bill import WholeBill
     from ragopt.records import Bill, BillLine
+
+TARGET_COLUMNS = ("target", "USD a month", "95 % range", "in use", "largest part")
 
 OWN_INDEX = "°"
 CONSENT = "†"
@@ -117,20 +120,7 @@ def _say(console: Console, told: str) -> None:
 
 def print_targets(whole: WholeBill, console: Console) -> None:
     """Print the table of targets, cheapest first, and what its marks mean."""
-    from rich import box  # noqa: PLC0415 - loaded when first used
-    from rich.table import Table  # noqa: PLC0415 - loaded when first used
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("target", no_wrap=True)
-    table.add_column("USD a month", justify="right", no_wrap=True)
-    table.add_column("95 % range", justify="right", no_wrap=True)
-    table.add_column("in use", justify="right", no_wrap=True)
-    table.add_column("largest part", overflow="fold")
-    for bill in whole.targets:
-        before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
-        table.add_row(bill.target + marks_of(bill), usd_text(bill.usd_per_month), _range(bill), usd_text(before),
-                      _largest(bill.lines))  # fmt: skip
-    console.print(table)
+    print_rows(TARGET_COLUMNS, [_target_row(bill) for bill in whole.targets], console)
     _say(console, "in use: before a monthly minimum is filled up, and without the share of what is paid once.")
     marks = "".join(marks_of(bill) for bill in whole.targets)
     for mark, meaning in FOOTNOTES.items():
@@ -140,6 +130,12 @@ def print_targets(whole: WholeBill, console: Console) -> None:
         for note in bill.notes:
             if note.startswith((STEPS, ENDS)):
                 _say(console, f"{bill.target}: {note}")
+
+
+def _target_row(bill: Bill) -> tuple[str, ...]:
+    before = bill.usd_per_month if bill.usd_before_minimum is None else bill.usd_before_minimum
+    name = bill.target + marks_of(bill)
+    return name, usd_text(bill.usd_per_month), _range(bill), usd_text(before), _largest(bill.lines)
 
 
 def _range(bill: Bill | BillRange) -> str:

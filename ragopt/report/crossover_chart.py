@@ -77,7 +77,7 @@ def crossover_chart(
         *_change_marks(decision, frame),
     ]
     key, height = _key(decision, colours if narrow else {}, plot.bottom + AXIS, width)
-    about = f"USD per month of every target as {decision.by} grow; the lowest lies on the pale band."
+    about = f"USD per month of every target as {decision.by} grow; the {lowest_words(result)} lies on the pale band."
     title = title_of(decision.sentence, " ".join((about, *decision.notes)), width) if titled else None
     return pixel_chart([*marks, *key], width, height, title)
 
@@ -213,6 +213,12 @@ def _key(decision: TargetDecision, colours: dict[str, str], y: float, width: flo
     return marks, y + (KEY_ROW if colours else 0)
 
 
+def lowest_words(result: Crossovers) -> str:
+    """What lies on the pale band: a target that a vendor sells on request only never leads, however cheap."""
+    barred = any(point.barred for point in result.points)
+    return "lowest without a vendor's consent" if barred else "lowest"
+
+
 def legend_sentence(result: Crossovers, recommended: str) -> str:
     """Which line is the recommended target's and which are grey, in words."""
     names = names_of(result)
@@ -222,4 +228,4 @@ def legend_sentence(result: Crossovers, recommended: str) -> str:
         else ""
     )
     others = any(name not in result.leaders and name != recommended for name in names)
-    return ours + ("Grey lines are never the lowest." if others else "")
+    return ours + (f"Grey lines are never the {lowest_words(result)}." if others else "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ragopt.report.crossover_chart import crossover_chart, legend_sentence
+from ragopt.report.bill_text import CONSENT
+from ragopt.report.crossover_chart import crossover_chart, legend_sentence, lowest_words
 from ragopt.report.crossover_frame import names_of
 from ragopt.report.figure import Column, Figure, NoFigure, Table
 from ragopt.report.targets_chart import OLD_RUN
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 NAME = "crossovers"
 TITLE = "The cheapest target as the vectors grow"
+
+BARRED = (
+    f"{CONSENT} in the table: the vendor sells that size on request only, so that the target is not called cheapest "
+    "there even where its bill is lower."
+)
 
 
 def crossovers_figure(run: Run) -> Figure | NoFigure:
@@ -46,14 +52,15 @@ def crossovers_caption(decision: TargetDecision, billed: int, target: str) -> st
     inside = result.low <= billed <= result.high
     drawn = (
         f"USD per month at every target for {result.low:,} to {result.high:,} vectors (a tenth of those billed to a "
-        "hundred times them, from 1,000 on), the recommended index and everything else as billed; the lowest bill lies "
-        "on the pale band, a dashed line stands at each change."
+        "hundred times them, from 1,000 on), the recommended index and everything else as billed; the "
+        f"{lowest_words(result)} lies on the pale band, a dashed line stands at each change."
     )
     said = (
         shown(decision.sentence),
         drawn,
         "" if inside else f"The {billed:,} vectors that were billed are outside it.",
         legend_sentence(result, target),
+        BARRED if any(point.barred for point in result.points) else "",
         *map(shown, decision.notes),
     )
     return " ".join(filter(None, said))
@@ -65,7 +72,10 @@ def crossovers_table(decision: TargetDecision) -> Table:
     names = names_of(result)
     rows: list[tuple[int, int, tuple[str, ...]]] = []
     for point in result.points:
-        bills = (usd_text(point.usd[name]) if name in point.usd else "" for name in names)
+        bills = (
+            f"{usd_text(point.usd[name])}{CONSENT * (name in point.barred)}" if name in point.usd else ""
+            for name in names
+        )
         rows.append((point.at, 0, (f"{point.at:,}", shown(point.leader), *bills)))
     for change in result.changes:
         met = {change.source: change.usd_source, change.to: change.usd_to}

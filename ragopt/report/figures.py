@@ -37,12 +37,13 @@ def no_numbers(run: Run, figure: NoFigure) -> InputError:
 
 
 def figure_of(run: Run, name: str) -> Figure | NoFigure:
-    """Make one figure of a finished run.
+    """Make one figure of a finished run; a name may be written with hyphens, as options are.
 
     Raises:
         InputError: there is no figure of this name.
     """
-    if name not in FIGURES:
+    written = name.replace("-", "_")
+    if written not in FIGURES:
         raise InputError(f"There is no chart {name}", allowed=", ".join(FIGURES), next_step="Name one of them")
-    module, _, function = FIGURES[name].partition(":")
+    module, _, function = FIGURES[written].partition(":")
     return cast("MakeFigure", getattr(import_module(module), function))(run)

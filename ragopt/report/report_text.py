@@ -54,7 +54,14 @@ def print_report(run: Run, console: Console) -> None:
     if run.info["warnings"]:
         print_list(console, "Warnings:", tuple(map(str, run.info["warnings"])))
     _heading(console, "Repeat it:")
-    say(console, shown(reproduce_command(run), 100_000))
+    _say_to_copy(console, shown(reproduce_command(run), 100_000))
+
+
+def _say_to_copy(console: Console, text: str) -> None:
+    """Print one line whatever the width: a line break of ours would end the command where it is pasted."""
+    from rich.text import Text  # noqa: PLC0415 - loaded when first used
+
+    console.print(Text(text), soft_wrap=True)
 
 
 def _heading(console: Console, title: str) -> None:

@@ -29,6 +29,7 @@ from ragopt.report.panels import (
 )
 from ragopt.report.rescoring_info import DepthPoint, depth_points, why_no_depths
 from ragopt.report.words import SYNTHETIC, bytes_text, shown
+from ragopt.sweep.kept_run import results_of_a_search
 
 if TYPE_CHECKING:
     import altair as alt
@@ -89,12 +90,14 @@ def bill_sentence(run: Run) -> str:
 
 
 def _caption(run: Run, points: Sequence[DepthPoint], drawn: Sequence[DepthPoint]) -> str:
-    k = int(run.info["k"])
+    n_results, k = results_of_a_search(run), int(run.info["k"])
+    asked = f"{n_results} results that a search asks for" if n_results != k else f"k = {k}"
     n_lines, n_all = len({point.key for point in drawn}), len({point.key for point in points})
     which = "all indexes" if n_lines == n_all else f"{n_lines} of {n_all} indexes"
     words = (
-        f"Vectors rescored for a query: k = {k} times k_factor_rf. Drawn: {which} with a rescoring tier: the "
-        f"{chosen_words(run)} one (square) if it has such a tier, finalists, then the best of a code size."
+        f"Vectors rescored for a query: {asked} times k_factor_rf, at most the whole corpus. "
+        f"Drawn: {which} with a rescoring tier: the {chosen_words(run)} one (square) if it has "
+        "such a tier, finalists, then the best of a code size."
     )
     if any(point.cpu_ms is not None for point in drawn):
         words += f" {bill_sentence(run)}"

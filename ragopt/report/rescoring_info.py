@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragopt.report.info import default_quality, is_rescored
-from ragopt.sweep.groups import RESCORING_SEARCH, search_value
+from ragopt.sweep.groups import RESCORING_SEARCH, shortlist_depth
+from ragopt.sweep.kept_run import measured_vectors, results_of_a_search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,8 @@ class DepthPoint:
         trial: printed form.
         space: of the trial.
         index: factory and search parameters without the depth: what trials of one line share, besides the space.
-        n_rescored: vectors that the second tier re-ranks for one query, k times k_factor_rf.
+        n_rescored: vectors that the second tier re-ranks for one query: the results that a search of the run asks for
+            times k_factor_rf, at most all vectors of the model.
         ram_bytes_per_vector: codes, list ids and links.
         recall: recall_vs_exact@k.
         cpu_ms: CPU milliseconds per query that the bill charges; None when the trial was not billed.
@@ -61,12 +63,15 @@ class DepthPoint:
 
 
 def depth_points(run: Run) -> tuple[DepthPoint, ...]:
-    """Every measured trial with a rescoring tier: drawn lines first, then in grid order, each by depth."""
-    name, k = default_quality(run), int(run.info["k"])
+    """Every measured trial with a rescoring tier: drawn lines first, then in grid order, each by depth.
+
+    Raises ArtifactError: ``run.json`` does not say how many vectors a model has or how many results a search asked for.
+    """
+    name = default_quality(run)
     measures = run.info["arguments"].get("cost_model") == "measured"
     groups: dict[tuple[Space, str], list[DepthPoint]] = {}
     for result in run.trials:
-        point = _point(result, name, k, measures=measures)
+        point = _point(run, result, name, measures=measures)
         if point is not None:
             groups.setdefault(point.key, []).append(point)
     chosen = _chosen(run, groups)
@@ -78,7 +83,7 @@ def depth_points(run: Run) -> tuple[DepthPoint, ...]:
     )
 
 
-def _point(result: TrialResult, name: str, k: int, *, measures: bool) -> DepthPoint | None:
+def _point(run: Run, result: TrialResult, name: str, *, measures: bool) -> DepthPoint | None:
     trial, sizes = result.trial, result.index_bytes
     if name not in result.quality or sizes is None or result.status == "unsuitable" or not is_rescored(trial.factory):
         return None
@@ -87,7 +92,8 @@ def _point(result: TrialResult, name: str, k: int, *, measures: bool) -> DepthPo
         trial=str(trial),
         space=trial.space,
         index=" | ".join([trial.factory, *([",".join(others)] if others else [])]),
-        n_rescored=k * search_value(trial.search, RESCORING_SEARCH),
+        # A search asks for more than k results where k is small, and rescores the whole corpus at most.
+        n_rescored=min(shortlist_depth(trial, results_of_a_search(run)), measured_vectors(run, trial.space.model)),
         ram_bytes_per_vector=sizes.ram_bytes_per_vector,
         recall=result.quality[name],
         cpu_ms=result.cpu_ms_per_query,
