@@ -70,6 +70,7 @@ def test_a_run_with_itself_passes(swept):
 def test_a_fall_and_a_rise_of_the_bill_are_exit_code_4(swept):
     """A worse index at more vectors fails for both reasons; page, markdown, JSON and terminal say the same numbers."""
     command = ("compare", "main", "branch", "--max-increase", "0")
+    (swept / "out").mkdir()
     told = json.loads(run_ragopt(*command, "--json", cwd=swept).stdout)
     done = run_ragopt(*command, "--html", "out/page.html", "--md", "out/page.md", cwd=swept)
     assert done.returncode == told["exit_code"] == 4
@@ -180,7 +181,6 @@ def test_a_folder_that_cannot_be_read_is_one_clear_error(copied, monkeypatch, ca
         (["main", "branch", "--max-increase", "10 %"], "is no limit. Allowed: a share like 10%"),
         (["main", "branch", "--html", "-"], "--html takes the name of a file"),
         (["main", "branch", "--json", "--md", "-"], "both write to standard output"),
-        (["main", "branch", "--html", "x", "--md", "x"], "--html and --md name the same file"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(capsys, arguments, said):
@@ -190,12 +190,27 @@ def test_wrong_usage_is_exit_code_2(capsys, arguments, said):
     assert said in one_line(err)
 
 
-def test_a_file_that_cannot_be_written_is_told(swept, monkeypatch, capsys):
-    """A file where a folder should be: exit code 1 and the path."""
-    monkeypatch.chdir(swept)
-    code, _, err = called(capsys, "main", "main", "--md", "main/run.json/page.md")
-    assert code == 1
-    assert "Cannot write main/run.json/page.md" in one_line(err)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--md", "main/run.json/page.md"], "--md main/run.json/page.md: there is no folder main/run.json"),
+        (["--html", "none/page.html"], "--html none/page.html: there is no folder none"),
+        (["--html", "page.txt"], "--html page.txt has the suffix .txt"),
+        (["--md", "main/trials.parquet"], "--md main/trials.parquet is trials.parquet of the run in main"),
+        (["--html", "link.html"], "--html link.html is run.json of the run in"),
+        (["--html", "page.html", "--md", "same.md"], "--html page.html and --md same.md are the same file"),
+    ],
+)
+def test_a_file_that_may_not_be_written_is_told_before_anything_is_read(copied, monkeypatch, capsys, options, said):
+    """Another suffix, no folder, two names of one file, a file that a run is made of: exit code 1, nothing changed."""
+    (copied / "link.html").symlink_to(copied / "main" / "run.json")
+    (copied / "same.md").symlink_to(copied / "page.html")
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    monkeypatch.chdir(copied)
+    code, out, err = called(capsys, "main", "nowhere", *options)
+    assert (code, out) == (1, "")
+    assert said in one_line(err)
+    assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
 
 
 def test_the_help_tells_the_exit_codes(capsys):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ragopt.compare.comparing import compare_runs
 from ragopt.compare.pairing import common_rows, enough
 from ragopt.errors import ArtifactError
-from ragopt.measure.intervals import independent_difference, paired_difference
+from ragopt.measure.intervals import best_lower_bound, independent_difference, paired_difference
 from ragopt.records import Quality
 from tests.compared import NDCG, RECALL, asked, query, write_run
 
@@ -231,11 +231,62 @@ def test_a_text_asked_twice_is_known_by_its_id():
 
 @pytest.mark.parametrize(
     ("n_common", "n_a", "n_b", "is_enough"),
-    [(99, 1000, 1000, False), (100, 1000, 1000, True), (50, 50, 1000, True), (49, 50, 1000, False), (1, 1, 1, False)],
-)
-def test_a_hundred_common_queries_or_all_of_the_smaller_set(n_common, n_a, n_b, is_enough):
+    [(99, 150, 1000, False), (100, 150, 1000, True), (50, 50, 1000, True), (49, 50, 1000, False), (1, 1, 1, False),
+     (100, 1000, 1000, False), (499, 1000, 2000, False), (500, 1000, 2000, True), (100, 201, 201, False)],
+)  # fmt: skip
+def test_half_of_the_smaller_set_and_a_hundred_or_all_of_it(n_common, n_a, n_b, is_enough):
     """Fewer pairs say less than two means over all queries."""
     assert enough(n_common, n_a, n_b) is is_enough
+
+
+def test_a_hundred_common_queries_do_not_outvote_two_thousand(tmp_path):
+    """100 common queries agree, the other 1,900 of B lose half of their neighbours: B fell from 1 to 0.525."""
+    a = write_run(tmp_path / "a", {RECALL: [1.0] * 2000}, asked(2000))
+    b = write_run(tmp_path / "b", {RECALL: [1.0] * 100 + [0.5] * 1900}, asked(2000, first=1900))
+    queries = [query(place, f"question {place if place < 100 else place + 5000}") for place in range(2000)]
+    c = write_run(tmp_path / "c", {RECALL: [1.0] * 100 + [0.5] * 1900}, queries)
+    for other in (b, c):
+        one = only(compare_runs(a, other))
+        assert (one.paired, one.fell) == (False, True)
+        assert one.difference.value == pytest.approx(-0.475)
+        assert any("100 of 2,000 and 2,000 queries coincide" in note for note in one.notes)
+
+
+@pytest.mark.parametrize(("n_common", "of_a"), [(1200, 2000), (100, 100)])
+def test_queries_without_a_pair_are_judged_as_well(tmp_path, n_common, of_a):
+    """The pairs agree and the other queries of B collapse: the difference of two means fell, so the quality fell."""
+    a = write_run(tmp_path / "a", {RECALL: [1.0] * of_a}, asked(of_a))
+    queries = [query(place, f"question {place if place < n_common else place + 5000}") for place in range(2000)]
+    scores = [1.0] * n_common + [0.5] * (2000 - n_common)
+    found = compare_runs(a, write_run(tmp_path / "b", {RECALL: scores}, queries))
+    one = only(found)
+    assert (one.paired, one.difference.n, one.difference.value) == (True, n_common, 0)
+    assert one.over_all.value == pytest.approx(np.mean(scores) - 1)
+    assert (one.fell, found.failures) == (True, ("quality",))
+
+
+def test_pairs_that_fell_fail_whatever_the_rest_gained(tmp_path):
+    """The 100 common of 150 queries lose 0.2 and the other 50 gain 0.4: the means are equal, the pairs fell."""
+    a = write_run(tmp_path / "a", {RECALL: [0.8] * 100 + [0.4] * 50}, asked(150))
+    queries = [query(place, f"question {place if place < 100 else place + 5000}") for place in range(150)]
+    one = only(compare_runs(a, write_run(tmp_path / "b", {RECALL: [0.6] * 100 + [0.8] * 50}, queries)))
+    assert one.over_all.value == pytest.approx(0, abs=1e-7)
+    assert one.over_all.high > 0
+    assert (one.difference.value, one.fell) == (pytest.approx(-0.2), True)
+
+
+def test_one_lost_neighbour_is_no_fall_beside_exact_search(tmp_path):
+    """Exact search has [1, 1]; unpaired, its 2,000 ones count as a sample of as many, so that 0.99995 is no fall."""
+    exact = {RECALL: Quality(1.0, 1.0, 1.0, 2000)}
+    for scores in ({RECALL: [1.0] * 2000}, {}):
+        a = write_run(tmp_path / "a", scores, None, figures=exact)
+        b = write_run(tmp_path / "b", {RECALL: [0.9] + [1.0] * 1999}, None)
+        one = only(compare_runs(a, b))
+        assert (one.paired, one.fell) == (False, False)
+        assert one.difference.high == pytest.approx(
+            one.difference.value + np.hypot(one.b.high - one.b.value, 1 - best_lower_bound(2000))
+        )
+        assert one.a == exact[RECALL]
 
 
 READY = {"ready": {"vectors": "v.npy", "query_vectors": "q.npy", "query_ids": None}}

@@ -330,3 +330,16 @@ def test_a_cut_name_says_so(found):
     for text in (sheet_page(sheet), sheet_markdown(sheet)):
         assert "x" * 500 not in text
         assert "(10,000 characters)" in text
+
+
+def test_a_part_of_the_queries_has_two_rows(tmp_path):
+    """Where queries are in one run only, the pairs and the means over all queries are two rows, each with its word."""
+    a = write_run(tmp_path / "a", {RECALL: [1.0] * 100}, asked(100))
+    b = write_run(tmp_path / "b", {RECALL: [1.0] * 100 + [0.5] * 100}, asked(200))
+    sheet = comparison_sheet(compare_runs(a, b))
+    [grid] = sheet.sections[0].grids
+    assert [(row.cells[0], row.cells[1][:7], row.cells[2], row.cells[5]) for row in grid.rows] == [
+        (RECALL, "0.0000 ", "no change seen", "100 paired"), (RECALL, "-0.2500", "fell", "100 and 200, unpaired"),
+    ]  # fmt: skip
+    assert plain(sheet.sections[0].sentences[-1]).endswith("a quality fell where either row did.")
+    assert comparison_json(compare_runs(a, b))["quality"][0]["over_all"]["value"] == -0.25

@@ -73,9 +73,11 @@ def test_markdown_on_standard_output_links_to_the_picture_of_the_run(swept):
 
 def test_markdown_without_a_picture_in_the_run_has_no_link(swept, tmp_path):
     """A run folder without frontier.png gives markdown without an image."""
-    for name in ("run.json", "trials.parquet", "recommendation.json"):
+    for name in ("run.json", "trials.parquet", "recommendation.json", "queries.parquet"):
         (tmp_path / name).write_bytes((swept / name).read_bytes())
-    assert "![" not in run_ragopt("report", tmp_path, "--md", "-").stdout
+    done = run_ragopt("report", tmp_path, "--md", "-")
+    assert done.stdout.startswith("### ragopt:")
+    assert "![" not in done.stdout
 
 
 def test_json_is_the_recommendation(swept, tmp_path):
@@ -117,12 +119,14 @@ def test_the_terminal_says_the_figures_of_the_run(swept, columns, rows_of):
         (["--png", "x.png", "--chart", "pie"], 1, "There is no chart pie. Allowed: "),
         (["--chart", "frontier"], 1, "--chart frontier says nothing without a picture. Allowed: --png or --svg"),
         (["--md", "-", "--chart", "frontier"], 1, "--chart frontier says nothing without a picture."),
+        (["--png", "x.png", "--md", "run/run.json"], 1, "--md run/run.json is run.json of the run"),
         (["--md", "-", "--json"], 2, "--json and --md - both want standard output"),
     ],
 )  # fmt: skip
 def test_refusals_leave_nothing_behind(swept, tmp_path, monkeypatch, capsys, options, code, told):
     """A wrong suffix, folder or chart is one message with the next step; nothing is written, not even a fine file."""
     (tmp_path / "folder.png").mkdir()
+    (tmp_path / "run").symlink_to(swept)
     fine = [] if "--html" in options or options == ["--chart", "frontier"] else ["--html", "fine.html"]
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
@@ -130,7 +134,19 @@ def test_refusals_leave_nothing_behind(swept, tmp_path, monkeypatch, capsys, opt
     said = capsys.readouterr()
     assert (ended.value.code, said.out) == (code, "")
     assert told in said.err
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png", "run"]
+
+
+def test_two_names_of_one_file_and_a_link_to_a_file_of_the_run_are_refused(swept, tmp_path):
+    """A link does not hide that two outputs are one file, or that one is queries.parquet of a run."""
+    (tmp_path / "a.svg").symlink_to(tmp_path / "a.png")
+    (tmp_path / "b.md").symlink_to(swept / "queries.parquet")
+    run = ragopt.Run.read(swept)
+    with pytest.raises(InputError, match=r"--png .*a\.png and --svg .*a\.svg are the same file"):
+        run.write_report(png=tmp_path / "a.png", svg=tmp_path / "a.svg")
+    with pytest.raises(InputError, match=r"b\.md is queries\.parquet of the run in "):
+        run.write_report(md=tmp_path / "b.md")
+    assert (tmp_path / "b.md").is_symlink()
 
 
 def test_no_run_there(tmp_path):

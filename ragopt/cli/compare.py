@@ -56,14 +56,17 @@ def command(
     """
     if html_file == STANDARD_OUTPUT:
         raise click.UsageError("--html takes the name of a file.")
-    if html_file is not None and html_file == md_file:
-        raise click.UsageError("--html and --md name the same file.")
     if as_json and md_file == STANDARD_OUTPUT:
         raise click.UsageError("--json and --md - both write to standard output: choose one.")
     from ragopt.compare.comparing import compare_runs  # noqa: PLC0415 - loaded when first used
     from ragopt.report.comparison_sheet import comparison_sheet  # noqa: PLC0415 - loaded when first used
+    from ragopt.report.output_files import check_files  # noqa: PLC0415 - loaded when first used
     from ragopt.sweep.run_folder import read_run  # noqa: PLC0415 - loaded when first used
 
+    named = {"html": html_file, "md": None if md_file == STANDARD_OUTPUT else md_file}
+    files = {kind: file for kind, file in named.items() if file is not None}
+    if files:
+        check_files(files)
     found = compare_runs(read_run(run_a), read_run(run_b), max_increase=max_increase)
     sheet = comparison_sheet(found)
     if html_file is not None:

@@ -56,6 +56,7 @@ def _quality(one: QualityChange) -> dict[str, Any]:
         "b": asdict(one.b) if one.b else None,
         "difference": asdict(one.difference) if one.difference else None,
         "paired": one.paired,
+        "over_all": asdict(one.over_all) if one.over_all else None,
         "comparable": one.comparable,
         "reason": one.reason,
         "notes": list(one.notes),

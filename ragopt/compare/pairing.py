@@ -118,8 +118,9 @@ def common_rows(a: Sequence[RunQuery], b: Sequence[RunQuery]) -> list[tuple[int,
 
 
 def enough(n_common: int, n_a: int, n_b: int) -> bool:
-    """Whether so many common queries are compared as pairs: a hundred, or all of the smaller set.
+    """Whether so many common queries are compared as pairs: half of the smaller set, and a hundred or all of it.
 
-    With fewer, two means over all queries say more than the pairs.
+    With fewer, two means over all queries say more than the pairs: a hundred pairs must not speak for thousands.
     """
-    return n_common >= max(MIN_QUERIES, min(FEW_QUERIES, n_a, n_b))
+    smaller = min(n_a, n_b)
+    return n_common >= max(MIN_QUERIES, min(FEW_QUERIES, smaller)) and 2 * n_common >= smaller

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ragopt.compare.pairing import EXACT, Measured, common_rows, enough, why_not_paired
 from ragopt.compare.records import QualityChange
-from ragopt.measure.intervals import few_queries_warning, independent_difference, paired_difference
+from ragopt.measure.intervals import (
+    MIN_QUERIES,
+    few_queries_warning,
+    independent_difference,
+    mean_interval,
+    paired_difference,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ragopt.measure.intervals import Interval
     from ragopt.records import Quality
 
 
@@ -34,18 +42,48 @@ def _change(name: str, a: Measured, b: Measured) -> QualityChange:
     reason = _why_not_comparable(name, a, b)
     if reason:
         return QualityChange(name, ours, theirs, reason=reason)
-    rows, notes = _pairs(name, a, b)
+    rows, left_out = _pairs(name, a, b)
+    unjudged = "" if name.startswith(EXACT) else _other_judgements(a, b)
+    notes = [*_notes(name, a, b), *left_out]
     if enough(len(rows), ours.n_queries, theirs.n_queries):
-        mine, yours = np.array(rows, dtype=np.int64).T
-        gap = paired_difference(b.result.per_query[name][yours], a.result.per_query[name][mine])
-        few = few_queries_warning(gap.n)
-        return QualityChange(name, ours, theirs, gap, paired=True, comparable=True,
-                             notes=(*_notes(name, a, b), *notes, *([few] if few else [])))  # fmt: skip
-    reason = "" if name.startswith(EXACT) else _other_judgements(a, b)
-    if reason:
-        return QualityChange(name, ours, theirs, reason=reason)
-    return QualityChange(name, ours, theirs, independent_difference(theirs, ours), comparable=True,
-                         notes=(*_notes(name, a, b), *notes, _unpaired(a, b, len(rows), ours, theirs)))  # fmt: skip
+        return _paired(name, a, b, rows, notes, over_all=not unjudged)
+    if unjudged:
+        return QualityChange(name, ours, theirs, reason=unjudged)
+    return QualityChange(name, ours, theirs, _difference_of_means(name, a, b), comparable=True,
+                         notes=(*notes, _unpaired(a, b, len(rows), ours, theirs)))  # fmt: skip
+
+
+def _paired(
+    name: str, a: Measured, b: Measured, rows: Sequence[tuple[int, int]], notes: Sequence[str], *, over_all: bool
+) -> QualityChange:
+    """The difference over the same queries; over all of them too where some are in one run only."""
+    ours, theirs = a.result.quality[name], b.result.quality[name]
+    mine, yours = np.array(rows, dtype=np.int64).T
+    gap = paired_difference(b.result.per_query[name][yours], a.result.per_query[name][mine])
+    few = few_queries_warning(gap.n)
+    is_part = gap.n < max(ours.n_queries, theirs.n_queries)
+    return QualityChange(
+        name, ours, theirs, gap, paired=True, comparable=True, notes=(*notes, *([few] if few else [])),
+        over_all=_difference_of_means(name, a, b) if is_part and over_all else None,
+    )  # fmt: skip
+
+
+def _difference_of_means(name: str, a: Measured, b: Measured) -> Interval:
+    return independent_difference(_as_sample(name, b), _as_sample(name, a))
+
+
+def _as_sample(name: str, side: Measured) -> Quality:
+    """A figure with the interval of its scores.
+
+    Exact search finds all of its own neighbours by definition, so that its interval has no width. Beside another run it
+    is a sample like any other: against a limit without width a single lost neighbour would be a fall.
+    """
+    figure = side.result.quality[name]
+    if figure.low < figure.high or figure.n_queries < MIN_QUERIES:
+        return figure
+    scores = side.result.per_query.get(name)
+    found = mean_interval(np.full(figure.n_queries, figure.value) if scores is None else scores)
+    return replace(figure, low=found.low, high=found.high)
 
 
 def _pairs(name: str, a: Measured, b: Measured) -> tuple[list[tuple[int, int]], list[str]]:

@@ -79,6 +79,8 @@ class QualityChange:
         comparable: whether the figures measure the same thing.
         reason: why not; empty when they do.
         notes: what a reader of the difference should know, one sentence each.
+        over_all: where a run has queries that are not among the pairs, the difference of two means over all queries,
+            judged as well; None elsewhere, and where judged figures over different queries cannot be compared.
     """
 
     name: str
@@ -89,11 +91,12 @@ class QualityChange:
     comparable: bool = False
     reason: str = ""
     notes: tuple[str, ...] = ()
+    over_all: Interval | None = None
 
     @property
     def fell(self) -> bool:
-        """Whether all of the interval lies below zero."""
-        return self.difference is not None and self.difference.high < 0
+        """Whether all of an interval lies below zero, that of the pairs or that over all queries."""
+        return any(one is not None and one.high < 0 for one in (self.difference, self.over_all))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ragopt.compare.records import BillChange, Changed, Comparison, LineChange, QualityChange, Side, SizeChange
+    from ragopt.measure.intervals import Interval
     from ragopt.records import BillLine
 
 NONE = "none"
@@ -44,7 +45,7 @@ def _quality(found: Comparison) -> Section:
     # What changed comes first: a phone shows two columns.
     columns = (Column("Quality", names=True), Column("B - A [95 %]", numeric=True), Column("Change"),
                Column("A [95 %]", numeric=True), Column("B [95 %]", numeric=True), Column("Queries"))  # fmt: skip
-    rows = tuple(_quality_row(one) for one in found.quality)
+    rows = tuple(row for one in found.quality for row in _quality_rows(one))
     pairing = found.pairing
     told: list[Sentence] = []
     if pairing.reason:
@@ -55,6 +56,10 @@ def _quality(found: Comparison) -> Section:
     told += _grouped([(f"not compared: {one.reason}.", one.name) for one in found.quality if one.reason])
     told += _grouped([(note, one.name) for one in found.quality for note in one.notes])
     told.append(("In brackets: 95 % intervals. A quality fell where all of its interval lies below zero.",))
+    if any(one.over_all for one in found.quality):
+        told.append(
+            ("Where queries are in one run only, a second row is over all: a quality fell where either row did.",)
+        )
     return Section("quality", "Quality", (Grid("quality-table", "", columns, rows),), tuple(told))
 
 
@@ -66,17 +71,22 @@ def _grouped(said: list[tuple[str, str]]) -> list[Sentence]:
     return [(*listed(one), f": {text}") for text, one in names.items()]
 
 
-def _quality_row(one: QualityChange) -> Row:
+def _quality_rows(one: QualityChange) -> list[Row]:
     a, b = (f"{value_text(side.value)} {interval_text(side)}" if side else NONE for side in (one.a, one.b))
     both = " and ".join(f"{side.n_queries:,}" for side in (one.a, one.b) if side)
     if one.difference is None:
-        return Row((one.name, "", "not comparable", a, b, both))
-    gap = one.difference
+        return [Row((one.name, "", "not comparable", a, b, both))]
+    gaps = [(one.difference, f"{one.difference.n:,} paired" if one.paired else f"{both}, unpaired")]
+    if one.over_all is not None:
+        gaps.append((one.over_all, f"{both}, unpaired"))
+    return [_gap_row(one.name, gap, a, b, queries) for gap, queries in gaps]
+
+
+def _gap_row(name: str, gap: Interval, a: str, b: str, queries: str) -> Row:
     text = f"{signed(gap.value)} [{signed(gap.low)}, {signed(gap.high)}]"
-    mood: Mood = "bad" if one.fell else "good" if gap.low > 0 else ""
+    mood: Mood = "bad" if gap.high < 0 else "good" if gap.low > 0 else ""
     change = {"bad": "fell", "good": "rose", "": "no change seen"}[mood]
-    queries = f"{gap.n:,} paired" if one.paired else f"{both}, unpaired"
-    return Row((one.name, text, change, a, b, queries), mood)
+    return Row((name, text, change, a, b, queries), mood)
 
 
 def _money() -> tuple[Column, ...]:

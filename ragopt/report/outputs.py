@@ -10,15 +10,13 @@ from ragopt.errors import InputError
 from ragopt.report.figure import Figure, NoFigure
 from ragopt.report.figures import FRONTIER, figure_of, no_numbers
 from ragopt.report.markdown import markdown_of, relative_address
+from ragopt.report.output_files import SUFFIXES, check_files
 from ragopt.sweep.run_folder import PICTURE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ragopt.records import Run
-
-SUFFIXES = {"html": (".html", ".htm"), "png": (".png",), "svg": (".svg",), "md": (".md", ".markdown")}
-"""Kinds of output, in the order in which they are written, with the suffixes that their files may have."""
 
 PICTURES = ("png", "svg")
 
@@ -35,7 +33,7 @@ def write_report(run: Run, files: Mapping[str, Path], *, chart: str | None = Non
         The files, in the order of `SUFFIXES`.
 
     Raises:
-        InputError: no file, a file's suffix or folder, a chart without a picture, a chart that
+        InputError: no file, one that may not be written so (see `check_files`), a chart without a picture, or one that
             is unknown or that this run has no numbers for.
         ArtifactError: no trial of the run was measured.
         StorageError: a file cannot be written.
@@ -46,23 +44,6 @@ def write_report(run: Run, files: Mapping[str, Path], *, chart: str | None = Non
     for kind, content in made.items():
         write_atomically(files[kind], content)
     return tuple(files[kind] for kind in made)
-
-
-def check_files(files: Mapping[str, Path]) -> None:
-    """Make sure that every file can be named so. Raises InputError."""
-    if not files:
-        raise InputError("No file to write was named", allowed=", ".join(SUFFIXES), next_step="Name one of them")
-    for kind, path in files.items():
-        suffixes = SUFFIXES[kind]
-        if path.suffix.lower() not in suffixes:
-            has = f"the suffix {path.suffix}" if path.suffix else "no suffix"
-            raise InputError(f"--{kind} {path} has {has}",
-                             allowed=" or ".join(suffixes), next_step=f"Name the file report{suffixes[0]}")  # fmt: skip
-        if not path.parent.is_dir():
-            raise InputError(f"--{kind} {path}: there is no folder {path.parent}",
-                             next_step="Make the folder, or name another")  # fmt: skip
-        if path.is_dir():
-            raise InputError(f"--{kind} {path} is a folder", next_step=f"Name a file in it: report{suffixes[0]}")
 
 
 def picture_figure(run: Run, files: Mapping[str, Path], chart: str | None) -> Figure | None:
