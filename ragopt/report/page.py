@@ -44,7 +44,10 @@ from ragopt.units import format_bytes
 if TYPE_CHECKING:
     from ragopt.records import Run, TrialResult
 
-TEMPLATE, SCRIPT = "report.html.j2", "report.js"
+TEMPLATE = "report.html.j2"
+
+SCRIPT = ("numbers", "decide", "limits", "lines", "details", "filter", "start")
+"""Files of templates/script/ that make the page's script, in this order: they share one scope."""
 
 
 def write_page(run: Run, path: Path) -> None:
@@ -147,8 +150,10 @@ def _context(run: Run) -> dict[str, Any]:
 
 
 def script_text() -> str:
-    """The page's script, a file of the package."""
-    return files("ragopt.report").joinpath("templates", SCRIPT).read_text(encoding="utf-8")
+    """The page's script, from files of the package; without it the page shows the same numbers as tables."""
+    folder = files("ragopt.report").joinpath("templates", "script")
+    parts = "\n".join(folder.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in SCRIPT)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def script_hash(script: str) -> str:

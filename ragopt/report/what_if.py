@@ -1,6 +1,6 @@
 """The numbers that the page's script decides from: every trial as `ragopt recommend` weighs it under other limits.
 
-The script (templates/report.js) repeats `ragopt.choose.decide`; a browser test holds both against each other.
+The script (templates/script/decide.js) repeats `ragopt.choose.decide`; a browser test holds both against each other.
 """
 
 from __future__ import annotations
