@@ -86,7 +86,7 @@ def draw_report(run: Run, progress: Progress) -> None:
     from ragopt.report.pictures import write_png  # noqa: PLC0415 - loaded when first used
 
     report = progress.phase("report", "Drawing the report")
-    folder = Path(run.folder)
+    folder = run.path
     write_png(frontier_picture(run), folder / PICTURE_FILE)
     report(1, 2)
     write_page(run, folder / REPORT_FILE)

@@ -30,6 +30,7 @@ class Run(records.Run):
         info: the content of ``run.json``.
         trials: one result per trial, in grid order.
         recommendation: the decision.
+        path: the folder as an absolute path.
 
     Example:
         ``ragopt.Run.read("ragopt-run").frontier_chart()``
@@ -52,7 +53,9 @@ class Run(records.Run):
     @classmethod
     def of(cls, run: records.Run) -> Self:
         """Give a run these verbs."""
-        return cls(run.folder, run.info, run.trials, run.recommendation)
+        found = cls(run.folder, run.info, run.trials, run.recommendation)
+        object.__setattr__(found, "path", run.path)  # the working directory may be another by now
+        return found
 
     def write_report(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from ragopt.errors import SpecError, visible
@@ -349,16 +350,22 @@ class Run:
     """A finished run: the content of ``run.json``, its trials and its recommendation.
 
     Attributes:
-        folder: the run folder, as the user named it.
+        folder: the run folder, as the user named it: what is shown.
         info: the content of ``run.json``.
         trials: one result per trial, in grid order.
         recommendation: the decision.
+        path: the same folder as an absolute path, by the working directory when the record was made: what is read.
     """
 
     folder: str
     info: Mapping[str, Any]
     trials: tuple[TrialResult, ...] = field(repr=False)
     recommendation: Recommendation
+    path: Path = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Keep where the folder is, whatever becomes of the working directory."""
+        object.__setattr__(self, "path", Path(self.folder).absolute())
 
     def __repr__(self) -> str:
         """Show folder, how many trials of what, and the recommendation, in one line."""

@@ -11,11 +11,13 @@ import pytest
 
 import ragopt
 from ragopt.errors import ArtifactError
+from ragopt.report.outputs import markdown_beside
 from ragopt.sweep.run_folder import QUERIES_FILE, read_run, write_decision
 from ragopt.sweep.run_queries import RunQuery, key_of_text, qrels_fingerprint, queries_parquet, read_queries_of
 from ragopt.sweep.settings import ReadyVectors
 from tests.cli import TINY
 from tests.report_example import example_run
+from tests.resealed import reseal
 
 N, DIM, N_QUERIES, N_JUDGED, K = 450, 32, 640, 600, 10
 GRID = """
@@ -163,6 +165,39 @@ def test_a_run_without_the_file_has_no_queries(tmp_path):
     assert read_queries_of(written(tmp_path, None)) == ()
 
 
+def test_a_file_that_the_run_does_not_name_is_told(tmp_path):
+    """The queries of another run, copied into an older folder, are an ArtifactError: as it is read, and later."""
+    written(tmp_path / "new", QUERIES)
+    run = written(tmp_path / "old", None)
+    (tmp_path / "old" / QUERIES_FILE).write_bytes((tmp_path / "new" / QUERIES_FILE).read_bytes())
+    for read in (lambda: read_run(tmp_path / "old"), lambda: read_queries_of(run)):
+        with pytest.raises(ArtifactError, match=r"has a queries\.parquet that run\.json does not name"):
+            read()
+
+
+def test_a_relative_folder_is_read_wherever_the_process_goes(tmp_path, monkeypatch):
+    """A run that was read as `run` keeps its queries and picture after the working directory changed."""
+    written(tmp_path / "run", QUERIES)
+    (tmp_path / "run" / "frontier.png").write_bytes(b"")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = read_run(Path("run"))
+    monkeypatch.chdir(tmp_path / "other")
+    for one in (run, ragopt.Run.of(run)):
+        assert (one.folder, one.path) == ("run", tmp_path / "run")
+        assert read_queries_of(one) == QUERIES
+        assert "![Quality against cost](../run/frontier.png)" in markdown_beside(one, Path.cwd(), {}, None)
+
+
+def test_a_file_that_went_is_told(tmp_path):
+    """Queries or run.json that a run was read with and that are gone are an ArtifactError, not a run without them."""
+    run = written(tmp_path, QUERIES)
+    for name in (QUERIES_FILE, "run.json"):
+        (tmp_path / name).unlink()
+        with pytest.raises(ArtifactError, match=f"{name} is missing"):
+            read_queries_of(run)
+
+
 def test_a_damaged_file_is_one_clear_error(tmp_path):
     """A flipped byte, another file and other queries than the run's are ArtifactErrors that name the file."""
     run = written(tmp_path, QUERIES)
@@ -170,12 +205,17 @@ def test_a_damaged_file_is_one_clear_error(tmp_path):
     good = path.read_bytes()
     for bad in (good[:60] + bytes([good[60] ^ 255]) + good[61:], b"", good[:-20], b"{}"):
         path.write_bytes(bad)
+        with pytest.raises(ArtifactError, match=r"is damaged: queries\.parquet was changed, .* Sweep again"):
+            read_queries_of(run)
+        reseal(tmp_path)
         with pytest.raises(ArtifactError, match=r"queries\.parquet is damaged: \S.* Sweep again"):
             read_queries_of(run)
     path.write_bytes(good)
     pq.write_table(pq.read_table(path).drop(["key"]), path)
+    reseal(tmp_path)
     with pytest.raises(ArtifactError, match="is damaged"):
         read_queries_of(run)
     path.write_bytes(queries_parquet(QUERIES[:1]))
+    reseal(tmp_path)
     with pytest.raises(ArtifactError, match=r"has 1 select queries\. Allowed: places 0 to 1"):
         read_queries_of(run)

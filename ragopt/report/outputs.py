@@ -63,7 +63,7 @@ def markdown_beside(run: Run, folder: Path, files: Mapping[str, Path], figure: F
     """The markdown that lies in a folder, with the picture that lies nearest to it: the one asked for, or the run's."""
     if "png" in files and figure is not None:
         return markdown_of(run, image=relative_address(files["png"], folder), image_title=figure.title)
-    kept = Path(run.folder) / PICTURE_FILE
+    kept = run.path / PICTURE_FILE
     return markdown_of(run, image=relative_address(kept, folder)) if kept.is_file() else markdown_of(run)
 
 

@@ -22,7 +22,7 @@ from ragopt.records import (
     Trial,
     TrialResult,
 )
-from ragopt.sweep.run_seal import check_seal, checked_bytes, sealed_info, unsealed
+from ragopt.sweep.run_seal import check_seal, checked_bytes, kept_bytes, sealed_info, unsealed
 from ragopt.sweep.run_shape import check_schema, check_shape
 
 if TYPE_CHECKING:
@@ -271,8 +271,7 @@ def read_run(folder: Path) -> Run:
         trials = pa.BufferReader(checked_bytes(folder, TRIALS_FILE, files))
         results = tuple(_result_of(row) for row in pq.read_table(trials, page_checksum_verification=True).to_pylist())
         recommendation = _recommendation_of(json.loads(checked_bytes(folder, RECOMMENDATION_FILE, files)))
-        if QUERIES_FILE in files:  # read by `read_queries_of` where somebody asks for them
-            checked_bytes(folder, QUERIES_FILE, files)
+        kept_bytes(folder, QUERIES_FILE, files)  # read by `read_queries_of` where somebody asks for them
     except DAMAGE as error:
         why = " ".join(str(error).split())
         raise ArtifactError(f"The run in {folder} is damaged: {why}", next_step="Sweep again") from error

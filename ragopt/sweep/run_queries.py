@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.artifacts import canonical_json
 from ragopt.errors import ArtifactError
-from ragopt.sweep.run_folder import DAMAGE, QUERIES_FILE
+from ragopt.sweep.run_folder import DAMAGE, QUERIES_FILE, RUN_FILE
+from ragopt.sweep.run_seal import NEXT_STEP, check_seal, kept_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,18 +107,23 @@ def queries_parquet(queries: Sequence[RunQuery]) -> bytes:
 
 
 def read_queries_of(run: Run) -> tuple[RunQuery, ...]:
-    """Read the queries of a finished run from its folder; empty where the run was written before they were kept.
+    """Read the queries of a finished run from its folder.
+
+    Returns:
+        Them in the order of the file; none where the run was written before they were kept, or was never in a folder.
 
     Raises:
-        ArtifactError: the file is damaged, or is of other queries than the run.
+        ArtifactError: the file is damaged, missing, or is of other queries than the run.
     """
+    import pyarrow as pa  # noqa: PLC0415 - loaded when first used
     import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when first used
 
-    path = Path(run.folder) / QUERIES_FILE
-    if not path.is_file():
-        return ()
+    path = run.path / QUERIES_FILE
     try:
-        rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
+        blob = _sealed_bytes(run)
+        if blob is None:
+            return ()
+        rows = pq.read_table(pa.BufferReader(blob), page_checksum_verification=True).to_pylist()
         found = tuple(RunQuery(**{name: row[name] for name in RunQuery.__slots__}) for row in rows)
         n_select, n_confirm = (int(run.info["queries"][name]) for name in ("n_select", "n_confirm"))
     except DAMAGE as error:
@@ -129,6 +135,16 @@ def read_queries_of(run: Run) -> tuple[RunQuery, ...]:
             raise ArtifactError(f"{path} has {len(places):,} {stage} queries", allowed=f"places 0 to {n - 1:,}",
                                 next_step="Sweep again")  # fmt: skip
     return found
+
+
+def _sealed_bytes(run: Run) -> bytes | None:
+    """The file as ``run.json`` seals it; None where it names none, or where there is no run folder at all."""
+    if not (run.path / RUN_FILE).is_file():
+        if run.path.exists():
+            raise ArtifactError(f"The run in {run.path} is damaged: {RUN_FILE} is missing", next_step=NEXT_STEP)
+        return None
+    info = json.loads((run.path / RUN_FILE).read_text(encoding="utf-8"))
+    return kept_bytes(run.path, QUERIES_FILE, check_seal(run.path, RUN_FILE, info))
 
 
 def _utf8(text: str) -> bytes:

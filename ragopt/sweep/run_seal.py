@@ -83,5 +83,19 @@ def checked_bytes(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
     return data
 
 
+def kept_bytes(folder: Path, name: str, files: Mapping[str, str]) -> bytes | None:
+    """Read a file that not every run has, and check it; None where the run has none.
+
+    Raises:
+        ArtifactError: it is missing, not what the sweep wrote, or there although the sweep wrote none.
+        OSError: it cannot be read.
+    """
+    if name in files:
+        return checked_bytes(folder, name, files)
+    if (folder / name).exists():
+        raise _damaged(folder, f"it has a {name} that run.json does not name, so it is of another run")
+    return None
+
+
 def _damaged(folder: Path, how: str) -> ArtifactError:
     return ArtifactError(f"The run in {folder} is damaged: {how}", next_step=NEXT_STEP)
