@@ -307,6 +307,19 @@ def test_row_numbers_of_ready_vectors_are_no_names(tmp_path):
     assert not only(other).paired
 
 
+def test_ids_and_row_numbers_of_ready_vectors_are_not_paired(tmp_path):
+    """Where one run names its queries by ids and the other by rows, id 1 is not row 1, equal vectors or not."""
+    info = {"queries": {"n_select": 3, "n_confirm": 3, "fingerprint": "x"}}
+    named = {"ready": READY["ready"] | {"query_ids": "ids.txt"}}
+    a = write_run(tmp_path / "a", {RECALL: [1.0] * 3}, [query(n, None, name=str(2 - n)) for n in range(3)],
+                  info=info | {"arguments": named})  # fmt: skip
+    b = write_run(tmp_path / "b", {RECALL: [1.0] * 3}, [query(n, None, name=str(n)) for n in range(3)],
+                  info=info | {"arguments": READY})  # fmt: skip
+    found = compare_runs(a, b)
+    assert "the other by row numbers" in found.pairing.reason
+    assert not only(found).paired
+
+
 def test_vectors_of_unknown_origin_are_not_compared(tmp_path):
     """Other corpus and other query vectors may come from another model; the same corpus tells that they do not."""
 

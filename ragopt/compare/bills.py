@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ragopt.compare.max_increase import MaxIncrease
     from ragopt.records import Bill, BillLine, Recommendation, Run
 
+_SPLIT = ", the index split over #"
+"""Of a line that names one VM or several: the price of a VM does not depend on how many there are."""
+
 _NUMBER = re.compile(r"(?<![\w.-])[0-9][0-9,]*(?:\.[0-9]+)?(?![\w-])")
 """Figures that stand alone in a line's words: those of `c7g.medium` or `text-embedding-3` belong to a name."""
 
@@ -75,10 +78,13 @@ def thing_of(item: str) -> str:
 
     >>> thing_of("VMs: 1 x c7g.medium; each needs 0.01 of 0.85 GiB") == thing_of("VMs: 3 x c7g.medium; each needs 0.4 of 0.85 GiB")
     True
+    >>> thing_of("VMs: 1 x c7g.medium for 1 replica") == thing_of("VMs: 4 x c7g.medium for 1 replica, the index split over 4")
+    True
     >>> thing_of("VMs: 1 x c7g.medium") == thing_of("VMs: 1 x c7g.large")
     False
     """  # noqa: E501 - the words of a line are long
-    return _NUMBER.sub("#", item).replace("replicas", "replica")
+    words = _NUMBER.sub("#", item).replace(_SPLIT, "")
+    return words.replace("each of # replicas", "# replica").replace("replicas", "replica")
 
 
 def _lines(a: Bill, b: Bill) -> tuple[LineChange, ...]:

@@ -97,6 +97,8 @@ def why_not_paired(a: Measured, b: Measured) -> str:
         return "one run embedded its queries, the other was given vectors without text"
     if a.ready is None or b.ready is None:
         return ""
+    if bool(a.ready.get("query_ids")) != bool(b.ready.get("query_ids")):
+        return "one run names its queries by --query-ids, the other by row numbers, which are not names"
     same = a.query_vectors is not None and a.query_vectors == b.query_vectors
     if same or (a.ready.get("query_ids") and b.ready.get("query_ids")):
         return ""
