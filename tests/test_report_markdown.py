@@ -161,6 +161,25 @@ def test_markdown_stays_within_a_comment():
     assert len(markdown_of(lively_run())) < 65_536
 
 
+def test_what_is_too_long_for_github_is_left_out_and_said():
+    """200 long warnings and notes of 90,000 characters: the bills go first, then the lists; what went is counted."""
+    run = example_run()
+    ours = replace(run.recommendation.bill, notes=("word " * 18_000,))
+    noted = replace(run, recommendation=replace(run.recommendation, bill=ours))
+    text = markdown_of(noted)
+    assert len(text) < 65_536
+    assert text.count("Left out, the text would be too long for GitHub: `report.html`") >= 1
+    for told in run.info["warnings"]:
+        assert told in Rendered(text).points
+    long = replace(noted, info={**run.info, "warnings": [f"{n} {'word ' * 100}" for n in range(200)]})
+    text = markdown_of(long)
+    assert len(text) < 65_536
+    assert text.count("Left out, the text would be too long for GitHub") == 4
+    assert "- 195 more are left out: `report.html` in the run's folder has it, and so has `ragopt report RUN`." in text
+    assert text.count("<details>") == text.count("</details>") == 4
+    assert "left out" not in markdown_of(run).lower()
+
+
 @pytest.mark.parametrize("name", ["a b.png", "a(1).png", "ä#?%.png", "a]b[.png", "<x>.png", "a\\b.png", "a:b.png"])
 def test_the_picture_is_found_from_the_markdown(name, tmp_path):
     """The address is relative to the markdown's folder and escaped: unescaped it leads to the picture again."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from ragopt.report.beside_baseline import beside_baseline
 from ragopt.report.frontier_table import frontier_rows, frontier_table
 from ragopt.report.info import is_synthetic
+from ragopt.report.markdown_limit import Block, joined
 from ragopt.report.markdown_text import LONG, code, fenced, prose
 from ragopt.report.provenance import not_measured, provenance
 from ragopt.report.words import (
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 CODE_COLUMNS = ("Trial", "Target")
 """Columns whose cells are names."""
 
+FIRST_POINTS = 5
+"""Of a list in a text that is too long: each point is 400 characters at most before it is escaped."""
+
+WHERE = "`report.html` in the run's folder has it, and so has `ragopt report RUN`."
+
 CODE_FACTS = ("fingerprint", "machine", "versions")
 
 
@@ -50,13 +56,15 @@ def markdown_of(run: Run, *, image: str = "", image_title: str = "Quality agains
     n_of = f"{len(rows.kept)} of {len(rows.points)} trials"
     queries = f" The queries are {SYNTHETIC}, made from the corpus itself." if is_synthetic(run) else ""
     blocks = [
-        f"### ragopt: {_headline(run)}",
-        " ".join(
-            prose(told) for told in (saving_sentence(chosen), bytes_sentence(chosen), confirmation_sentence(chosen))
-        )
-        + queries,
-        _comparison(run, heading),
-        *([f"![{prose(image_title)}]({image})"] if image else []),
+        Block(f"### ragopt: {_headline(run)}"),
+        Block(
+            " ".join(
+                prose(told) for told in (saving_sentence(chosen), bytes_sentence(chosen), confirmation_sentence(chosen))
+            )
+            + queries
+        ),
+        Block(_comparison(run, heading)),
+        *([Block(f"![{prose(image_title)}]({image})")] if image else []),
         *_list("Why", chosen.why),
         *_list("Warnings", [str(one) for one in run.info["warnings"]]),
         *_list("Not measured", not_measured(run)),
@@ -69,7 +77,7 @@ def markdown_of(run: Run, *, image: str = "", image_title: str = "Quality agains
         _bill_details(f"The baseline's bill: {_usd(chosen.baseline_bill)}", chosen.baseline_bill),
         _details("How it was measured", _facts(run), "Repeat it:", fenced(reproduce_command(run), "sh")),
     ]
-    return "\n\n".join(blocks) + "\n"
+    return joined(blocks)
 
 
 def relative_address(picture: Path, beside: Path) -> str:
@@ -122,17 +130,26 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _list(title: str, lines: Sequence[str]) -> list[str]:
+def _list(title: str, lines: Sequence[str]) -> list[Block]:
     """A bold title and its points; nothing when there are none."""
-    return [f"**{title}**", "\n".join(f"- {prose(line)}" for line in lines)] if lines else []
+    if not lines:
+        return []
+    points = [f"- {prose(line)}" for line in lines]
+    left = len(points) - FIRST_POINTS
+    short = "\n".join([*points[:FIRST_POINTS], f"- {left:,} more are left out: {WHERE}"]) if left > 0 else ""
+    return [Block(f"**{title}**"), Block("\n".join(points), short, rank=1)]
 
 
-def _details(summary: str, *blocks: str) -> str:
+def _details(summary: str, *blocks: str) -> Block:
     """What is folded away; the summary is HTML and holds no name of the user's, the blank lines make GitHub read on."""
-    return "\n\n".join([f"<details><summary>{summary}</summary>", *(one for one in blocks if one), "</details>"])
+    start, end = f"<details><summary>{summary}</summary>", "</details>"
+    return Block(
+        "\n\n".join([start, *(one for one in blocks if one), end]),
+        "\n\n".join([start, f"Left out, the text would be too long for GitHub: {WHERE}", end]),
+    )
 
 
-def _bill_details(summary: str, bill: Bill) -> str:
+def _bill_details(summary: str, bill: Bill) -> Block:
     notes = "\n".join(f"- {prose(note, limit=LONG)}" for note in bill.notes)
     return _details(summary, f"On {code(bill.target)}, for an average month.", _bill_table(bill), notes)
 
