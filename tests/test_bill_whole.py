@@ -60,7 +60,7 @@ def test_every_target_is_billed_or_says_why_not():
     billed = [bill.target for bill in whole.targets]
     assert sorted([*billed, *whole.not_billed]) == sorted(TARGETS)
     assert [bill.usd_per_month for bill in whole.targets] == sorted(bill.usd_per_month for bill in whole.targets)
-    assert whole.not_billed["weaviate"] == "the index has no rescoring tier to keep out of RAM"
+    assert whole.not_billed["faiss-ram-nvme"] == "the index has no rescoring tier to keep out of RAM"
     assert "--prices" in whole.not_billed["qdrant-cloud"]
 
 
@@ -69,7 +69,7 @@ def test_a_named_target_without_a_bill_is_an_error():
     with pytest.raises(PriceError, match="qdrant-cloud publishes no price"):
         everywhere(targets=["qdrant-cloud"])
     with pytest.raises(InputError, match="no rescoring tier"):
-        everywhere(targets=["weaviate"])
+        everywhere(targets=["faiss-ram-nvme"])
     with pytest.raises(InputError, match="Unknown target 'pinecon'"):
         everywhere(targets=["pinecon"])
 

@@ -102,6 +102,7 @@ def hostile_run(texts, folder):
     info = {
         **run.info,
         "warnings": list(texts),
+        "models": [{**run.info["models"][0], "name": text} for text in texts],
         "machine": run.info["machine"] | {"cpu": first, "system": first},
         "versions": {text: text for text in texts},
         "queries": run.info["queries"]

@@ -56,7 +56,7 @@ def answer(page):
     """What the page recommends now: status and printed trial."""
     row = int(page.locator("#what-if-answer").get_attribute("data-row"))
     return page.locator("#what-if-answer").get_attribute("data-status"), page.evaluate(
-        f"ragopt.data.trials[{row}].name"
+        f"ragopt.fullName(ragopt.data.trials[{row}])"
     )
 
 

@@ -6,6 +6,7 @@ they are used.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,8 @@ def _one_of(*names: str) -> Kind:
 
 TABLE = Kind("a table", _is_table)
 TEXT = Kind("text", _is_text)
+PLAIN_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+MONEY = Kind("a decimal number as text", lambda value: isinstance(value, str) and bool(PLAIN_NUMBER.fullmatch(value)))
 TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
 COUNT = Kind("a whole number of 0 or more", lambda value: is_whole(value, least=0))
 FROM_1 = Kind("a whole number of 1 or more", lambda value: is_whole(value, least=1))
@@ -128,7 +131,7 @@ OPTIONAL = {
     "arguments.min_recall": _or_null(NUMBER),
     "arguments.min_ndcg_ratio": _or_null(NUMBER),
     "arguments.max_p99_ms": _or_null(NUMBER),
-    "arguments.max_usd": _or_null(TEXT),
+    "arguments.max_usd": _or_null(MONEY),
     "arguments.ready": _or_null(TABLE),
     "arguments.workload": FIELDS_GIVEN,
     "everywhere": TABLE,
