@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ragopt.errors import InputError
@@ -130,6 +130,8 @@ def test_no_difference_is_not_certainty():
 
 
 @settings(max_examples=200, deadline=None)
+@example([0.0, 2.4196684339434922e-139], 0.95)
+@example([0.0, 3e-17, 2e-16, 1e-15], 0.95)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=40), st.sampled_from([0.5, 0.8, 0.95, 0.99]))
 def test_limits_are_ordered_and_mirrored(values, confidence):
     """Limits hold the value within [0, 1], some width always, and 1 - values mirrors it."""

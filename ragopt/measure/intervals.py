@@ -97,7 +97,8 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
     mean = float(scores.mean())
     # Worked from the nearer boundary: 1 - mean loses digits when the mean is close to 1.
     flipped = mean > 0.5
-    side = 1 - scores if flipped else scores
+    # 1 - scores rounds away what lies nearer to 0 than the spacing at 1: both sides take scores as that leaves them.
+    side = 1 - scores if flipped else 1 - (1 - scores)
     share = side.mean()
     near, far = share_limits(share, (side**2).mean(), len(side), confidence=confidence)
     low, high = (1 - float(far), 1 - float(near)) if flipped else (float(near), float(far))
