@@ -158,6 +158,23 @@ TARGETS = (
 )
 
 
+MISSES = (
+    ("recall_vs_exact@10 is at least", "recall_vs_exact@10 is at least"),
+    ("it costs more than USD", "it costs"),
+    ("its p99 latency", "p99 latency"),
+)
+"""How the page and the command say that a limit is missed."""
+
+
+def saving_words(wanted):
+    """What the page says of the bill beside the baseline's, from the command's JSON."""
+    usd, base = (Decimal(wanted[name]["usd_per_month"]) for name in ("bill", "baseline"))
+    if usd == base:
+        return f"The same as float32 of the same model, USD {base:,.2f}."
+    verdict = "less" if base > usd else "more"
+    return f"USD {abs(base - usd):,.2f} {verdict} than float32 of the same model, USD {base:,.2f}."
+
+
 @pytest.mark.parametrize("limits", TARGETS, ids=" ".join)
 def test_other_limits_decide_as_the_command_does(report, folder, limits):
     """Typed limits give the status, trial, target and bill that `ragopt recommend` gives with the same options."""
@@ -171,6 +188,12 @@ def test_other_limits_decide_as_the_command_does(report, folder, limits):
     said = report.page.locator("#what-if-answer").inner_text()
     assert f"USD {Decimal(wanted['bill']['usd_per_month']):,.2f} per month on {wanted['target']}" in said
     assert "ragopt recommend RUN --min-recall" in said
+    assert saving_words(wanted) in said
+    assert ("No index of it was built" in said) == (not wanted["confirmed"])
+    missed = said.partition("It misses: ")[2]
+    assert bool(missed) == (wanted["status"] == "nothing_fits")
+    for ours, commands in MISSES if missed else ():
+        assert (ours in missed) == (commands in wanted["why"][0])
 
 
 def test_dragging_the_line_moves_the_limit(report, folder):

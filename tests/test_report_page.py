@@ -10,8 +10,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from ragopt.errors import ArtifactError
-from ragopt.records import Quality, Trial
-from ragopt.report.info import frontier
+from ragopt.records import Quality, RecallForecast, Trial
+from ragopt.report.info import frontier, frontier_points
 from ragopt.report.inline_svg import inline_svg
 from ragopt.report.page import page_html, script_hash, write_page
 from ragopt.report.provenance import not_measured
@@ -98,6 +98,63 @@ def test_answer_comes_first_in_words(example):
     for phrase in ("USD 23.81", "USD 381.21", "saves USD 357.40", "16 B", "0.9604", "[0.9552, 0.9656]", "n = 2,000"):
         assert phrase in answer
     assert "It is the cheapest of 38 trials" in answer
+
+
+def test_first_screen_tells_range_and_size(example):
+    """The bill has its range and what it is for; where the measured size is another, it is said, for latency too."""
+    answer = " ".join(example.select_one("#answer").get_text(" ", strip=True).split())
+    assert "95 % range [23.31, 24.56], for 100,000,000 vectors and 1,000,000 queries a month" in answer
+    assert "The bill is for 100,000,000 vectors; quality and latency were measured with 8,988." in answer
+    assert "p99 0.930 ms (one thread, n = 1,000), with 8,988 vectors" in answer
+    run = example_run()
+    same = replace(run, info={**run.info, "workload": run.info["workload"] | {"n_vectors": 8988}})
+    answer = " ".join(BeautifulSoup(page_html(same), "html.parser").select_one("#answer").get_text(" ").split())
+    assert "for 8,988 vectors and" in answer
+    assert "quality and latency were measured with" not in answer
+    assert "with 8,988 vectors" not in answer
+
+
+@pytest.mark.parametrize(
+    ("low", "said"),
+    [(None, "at 100,000,000 vectors: at most 0.9700, no lower end known"),
+     (0.9312, "at 100,000,000 vectors: forecast 0.9312 to 0.9700")],
+)  # fmt: skip
+def test_forecast_stands_beside_the_recall_it_is_of(low, said):
+    """What recall is forecast at the billed size stands in the tile of recall_vs_exact and in no other."""
+    run = example_run()
+    forecast = RecallForecast(100_000_000, None, low, 0.97, "a method", "")
+    soup = BeautifulSoup(
+        page_html(replace(run, recommendation=replace(run.recommendation, forecast=forecast))), "html.parser"
+    )
+    tiles = [tile.get_text(" ", strip=True) for tile in soup.select(".tile")]
+    assert [tile.startswith("recall_vs_exact@10") for tile in tiles if said in tile] == [True]
+
+
+def test_runners_up_parse_back(example):
+    """Every runner-up stands with the figures of its frontier point."""
+    run = example_run()
+    points = {point.trial: point for point in frontier_points(run, quality="recall_vs_exact@10")}
+    rows = cells(example, "runners-up")
+    assert [row[0] for row in rows] == list(run.recommendation.runners_up)
+    for trial, quality, usd, target, ram, disk in rows:
+        point = points[trial]
+        assert quality == f"{point.quality.value:.4f} [{point.quality.low:.4f}, {point.quality.high:.4f}]"
+        assert (usd, target) == (f"{point.usd_per_month:,.2f}", point.target)
+        assert (number(ram), number(disk)) == (point.ram_bytes_per_vector, point.disk_bytes_per_vector)
+
+
+def test_defaults_of_the_workload_are_marked():
+    """What nobody stated is called a default; a run that does not say what was stated marks nothing."""
+
+    def workload(**keys):
+        run = example_run()
+        info = {name: value for name, value in {**run.info, **keys}.items() if value is not ...}
+        soup = BeautifulSoup(page_html(replace(run, info=info)), "html.parser")
+        return " ".join(soup.select_one("#bill p").get_text().split())
+
+    told = workload(workload_given=["n_vectors", "peak_qps"])
+    assert "1,000,000 queries per month (default), peak 10 queries per second, 2 replicas (default)" in told
+    assert "(default)" not in workload(workload_given=...)
 
 
 def test_trust_section_tells_how_it_was_measured(example):

@@ -33,6 +33,37 @@ def inline(rows: Sequence[Mapping[str, Any]]) -> Any:
     return alt.Data(values=text, format=alt.JsonDataFormat(type="json"))  # type: ignore[no-untyped-call]
 
 
+def title_params(title: Sequence[str], caption: Sequence[str], *, size: int = 17) -> alt.TitleParams:
+    """Give title and caption of a picture that stands alone, as lines already broken."""
+    import altair as alt  # noqa: PLC0415 - loaded when first used
+
+    return alt.TitleParams(
+        text=list(title),
+        subtitle=list(caption),
+        anchor="start",
+        fontSize=size,
+        color=palette.INK,
+        subtitleColor=palette.MUTED,
+        subtitleFontSize=FONT_SIZE,
+        subtitleLineHeight=16,
+        offset=14,
+    )
+
+
+def legend_look(**own: Any) -> alt.LegendConfig:
+    """Give the common look of legends, with settings of a chart's own."""
+    import altair as alt  # noqa: PLC0415 - loaded when first used
+
+    return alt.LegendConfig(
+        labelColor=palette.INK,
+        titleColor=palette.INK,
+        labelFontSize=FONT_SIZE,
+        titleFontSize=FONT_SIZE,
+        rowPadding=3,
+        **own,
+    )
+
+
 def look(*, framed: bool = True, legend: alt.LegendConfig | None = None) -> alt.Config:
     """Give the common look, for the constructor of a whole chart.
 

@@ -6,12 +6,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ragopt.report import palette
-from ragopt.report.chart_style import PIXELS_PER_CHARACTER, inline, look
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, inline, legend_look, look, title_params
 from ragopt.report.frame import Frame, caption, frame_of, point_labels, taken_boxes
 from ragopt.report.frontier_layers import LegendSide, label_layers, limit_layers, mark_layers, mark_row
 from ragopt.report.info import CostAxis, FrontierPoint, cost_axis, default_quality, frontier_points, quality_limit
-from ragopt.report.labels import FONT_SIZE
 from ragopt.report.pictures import drawn_size
 
 if TYPE_CHECKING:
@@ -72,16 +70,7 @@ def frontier_chart(  # noqa: PLR0913 - what to draw and how large, all optional
     ]
     head = {"title": _title(run, points, frame, name, legend)} if titled else {}
     data = inline([mark_row(point, frame, tags or {}) for point in points])
-    legends = alt.LegendConfig(
-        labelColor=palette.INK,
-        titleColor=palette.INK,
-        labelFontSize=FONT_SIZE,
-        titleFontSize=FONT_SIZE,
-        labelLimit=230,
-        titleLimit=250,
-        symbolSize=110,
-        rowPadding=3,
-    )
+    legends = legend_look(labelLimit=230, titleLimit=250, symbolSize=110)
     found: Any = alt.layer(*layers, data=data, width=width, height=height, config=look(legend=legends), **head)
     return cast("alt.LayerChart", found)
 
@@ -114,21 +103,12 @@ def frontier_picture(
     return chart
 
 
-def _title(run: Run, points: Sequence[FrontierPoint], frame: Frame, quality: str, legend: LegendSide | None) -> Any:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
+def _title(
+    run: Run, points: Sequence[FrontierPoint], frame: Frame, quality: str, legend: LegendSide | None
+) -> alt.TitleParams:
     room = frame.width + (230 if legend == "right" else 20)
     lines = textwrap.wrap(
         caption(run, points, frame.axis, quality), int(room / PIXELS_PER_CHARACTER), break_on_hyphens=False
     )
-    return alt.TitleParams(
-        text=textwrap.wrap(f"{quality} against {frame.axis.title}", int(room / (1.4 * PIXELS_PER_CHARACTER))),
-        subtitle=lines,
-        anchor="start",
-        fontSize=17,
-        color=palette.INK,
-        subtitleColor=palette.MUTED,
-        subtitleFontSize=FONT_SIZE,
-        subtitleLineHeight=16,
-        offset=14,
-    )
+    head = textwrap.wrap(f"{quality} against {frame.axis.title}", int(room / (1.4 * PIXELS_PER_CHARACTER)))
+    return title_params(head, lines)

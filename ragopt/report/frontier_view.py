@@ -15,7 +15,6 @@ from ragopt.report.frame import caption, frame_of, space_labels
 from ragopt.report.frontier_layers import codec_order
 from ragopt.report.info import (
     axis_named,
-    codec_of,
     cost_axis,
     default_quality,
     frontier_points,
@@ -24,7 +23,7 @@ from ragopt.report.info import (
 )
 from ragopt.report.inline_svg import TAG, inline_svg
 from ragopt.report.pictures import svg_text
-from ragopt.report.what_if import what_if
+from ragopt.report.what_if import codec_names, space_names, what_if
 from ragopt.report.words import shown
 
 if TYPE_CHECKING:
@@ -96,6 +95,7 @@ class FrontierView:
         ratios: limits of nDCG@10 over exact search's that may be picked; none without judgements.
         limits: of the run, by name.
         numbers: JSON for the script, safe inside a script element.
+        points: every measured trial, with the frontier over the first view's cost marked.
         left_out: whether a chart was left out to keep the page small.
     """
 
@@ -104,7 +104,8 @@ class FrontierView:
     ratios: tuple[float, ...]
     limits: Mapping[str, Any]
     numbers: Markup
-    left_out: bool = False
+    points: tuple[FrontierPoint, ...]
+    left_out: bool
 
 
 def frontier_view(run: Run) -> FrontierView:
@@ -128,7 +129,8 @@ def frontier_view(run: Run) -> FrontierView:
     views = _views(run, axes, points, quality, room=room)
     chips = _chips(run, points[axis.name], views[0].wide)
     left_out = len(views) < len(axes) or not all(view.narrow for view in views)
-    return FrontierView(views, chips, tuple(numbers["ratios"]), numbers["limits"], numbers_json, left_out=left_out)
+    ratios, limits = tuple(numbers["ratios"]), numbers["limits"]
+    return FrontierView(views, chips, ratios, limits, numbers_json, points[axis.name], left_out)
 
 
 def _scale(scale: AxisScale) -> dict[str, Any]:
@@ -161,8 +163,7 @@ def _chips(run: Run, points: Sequence[FrontierPoint], svg: str) -> tuple[Chip, .
     """Spaces with their colours, codecs with their shapes as they are drawn."""
     labels = space_labels([point.space for point in points])
     colours = palette.space_colours([point.space for point in points])
-    spaces = list(dict.fromkeys(str(result.trial.space) for result in run.trials))
-    codecs = list(dict.fromkeys(codec_of(result.trial.factory) for result in run.trials))
+    spaces, codecs = space_names(run), codec_names(run)
     paths = dict(re.findall(r'<path data-t="([0-9]+)"[^>]* d="([^"]+)"', svg))
     rows = {str(result.trial): str(row) for row, result in enumerate(run.trials)}
     symbols = {point.codec: paths[rows[point.trial]] for point in points}

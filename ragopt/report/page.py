@@ -26,9 +26,7 @@ from ragopt.report.figure import Figure, NoFigure, Table
 from ragopt.report.figures import FIGURES, FRONTIER, figure_of
 from ragopt.report.frontier_view import SHOWN_TRIALS, frontier_view
 from ragopt.report.info import (
-    cost_axis,
     default_quality,
-    frontier_points,
     is_synthetic,
     quality_names,
 )
@@ -107,9 +105,7 @@ def _verbatim(text: str) -> Markup:
 
 
 def _context(run: Run) -> dict[str, Any]:
-    quality, axis = default_quality(run), cost_axis(run)
-    points = frontier_points(run, quality=quality, axis=axis)
-    recommendation = run.recommendation
+    recommendation, view = run.recommendation, frontier_view(run)
     script = script_text()
     return {
         "workload": stored_workload(run),
@@ -125,15 +121,14 @@ def _context(run: Run) -> dict[str, Any]:
         "folder_name": Path(run.folder).name,
         "scale_sentence": words.scale_sentence(run),
         "measured_size": f", with {words.measured_vectors(run):,} vectors" if words.scale_sentence(run) else "",
-        "runners_up": [point for name in recommendation.runners_up for point in points if point.trial == name],
-        "quality_name": quality,
+        "runners_up": [point for name in recommendation.runners_up for point in view.points if point.trial == name],
+        "quality_name": default_quality(run),
         "quality_names": quality_names(run),
-        "axis": axis,
-        "frontier_view": frontier_view(run),
+        "frontier_view": view,
         "script": Markup(script),  # noqa: S704 - a file of the package
         "script_hash": script_hash(script),
         "rows": {result.trial: row for row, result in enumerate(run.trials)},
-        "n_points": len(points),
+        "n_points": len(view.points),
         "finalists": [result for result in run.trials if result.confirmed],
         "saving": recommendation.baseline_bill.usd_per_month - recommendation.bill.usd_per_month,
         "zero": Decimal(0),
@@ -142,7 +137,7 @@ def _context(run: Run) -> dict[str, Any]:
         "faiss_lines": lines_of_run(run),
         "command": words.reproduce_command(run),
         "palette": palette,
-        "twins": palette.dark_twins([point.space for point in points]),
+        "twins": palette.dark_twins([point.space for point in view.points]),
         "not_measured": not_measured(run),
         "worst_queries": worst_queries(run, read_queries_of(run)),
         "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES if name != FRONTIER},

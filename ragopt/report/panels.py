@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ragopt.report import palette
-from ragopt.report.chart_style import UPPER_BOUND, inline, look
+from ragopt.report.chart_style import UPPER_BOUND, inline, legend_look, look, title_params
 from ragopt.report.labels import FONT_SIZE
 from ragopt.report.words import shown
 
@@ -202,28 +202,12 @@ def arranged(panels: Sequence[alt.LayerChart], *, layout: Layout, title: str = "
     head: dict[str, Any] = {}
     if title:
         room = (layout.legend_width + 40) / PIXELS_PER_CHARACTER
-        head["title"] = alt.TitleParams(
-            text=textwrap.wrap(title, int(room / 1.3), break_on_hyphens=False),
-            subtitle=textwrap.wrap(caption, int(room), break_on_hyphens=False),
-            anchor="start",
-            fontSize=16,
-            color=palette.INK,
-            subtitleColor=palette.MUTED,
-            subtitleFontSize=FONT_SIZE,
-            subtitleLineHeight=16,
-            offset=14,
+        head["title"] = title_params(
+            textwrap.wrap(title, int(room / 1.3), break_on_hyphens=False),
+            textwrap.wrap(caption, int(room), break_on_hyphens=False),
+            size=16,
         )
-    legends = alt.LegendConfig(
-        labelColor=palette.INK,
-        titleColor=palette.INK,
-        labelFontSize=FONT_SIZE,
-        titleFontSize=FONT_SIZE,
-        symbolSize=90,
-        rowPadding=3,
-        columnPadding=COLUMN_PADDING,
-        offset=10,
-        padding=0,
-    )
+    legends = legend_look(symbolSize=90, columnPadding=COLUMN_PADDING, offset=10, padding=0)
     own: Any = "shared" if layout.beside else "independent"  # shared, it lies under both panels
     resolve = alt.Resolve(scale=alt.ScaleResolveMap(stroke=own, fill=own, shape=own, fillOpacity=own, strokeDash=own))
     concat: Any = alt.hconcat if layout.beside else alt.vconcat

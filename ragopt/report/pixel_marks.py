@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ragopt.report import palette
-from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, inline, look
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, inline, look, title_params
 from ragopt.report.labels import CHARACTER_WIDTH, FONT_SIZE
 
 if TYPE_CHECKING:
@@ -208,18 +208,7 @@ def cut(text: str, width: float) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def title_of(title: str, caption: str, width: float) -> Any:
+def title_of(title: str, caption: str, width: float) -> alt.TitleParams:
     """A title with its caption below it, for a picture that stands alone, broken at a width in pixels."""
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
-    return alt.TitleParams(
-        text=textwrap.wrap(title, int(width / TITLE_PIXELS)),
-        subtitle=textwrap.wrap(caption, int(width / PIXELS_PER_CHARACTER), break_on_hyphens=False),
-        anchor="start",
-        fontSize=17,
-        color=palette.INK,
-        subtitleColor=palette.MUTED,
-        subtitleFontSize=FONT_SIZE,
-        subtitleLineHeight=16,
-        offset=14,
-    )
+    lines = textwrap.wrap(caption, int(width / PIXELS_PER_CHARACTER), break_on_hyphens=False)
+    return title_params(textwrap.wrap(title, int(width / TITLE_PIXELS)), lines)

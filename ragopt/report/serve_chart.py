@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ragopt.report import palette
-from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, inline, look
+from ragopt.report.chart_style import PIXELS_PER_CHARACTER, Align, inline, look, title_params
 from ragopt.report.labels import FONT_SIZE, LINE_HEIGHT, Box, Label, place_labels
 from ragopt.report.pictures import picture_writer
 from ragopt.report.serve_frame import ServeFrame, drawn_row, frame_of, limit_box, name_of, rows_of, taken_boxes
@@ -181,9 +181,7 @@ def _limit(bench: ServeBench, frame: ServeFrame) -> list[alt.Chart]:
     return [encoded, *_words((f"limit {bench.p99_limit_ms:g} ms",), box, palette.MUTED, align)]
 
 
-def _title(bench: ServeBench, width: int) -> Any:
-    import altair as alt  # noqa: PLC0415 - loaded when first used
-
+def _title(bench: ServeBench, width: int) -> alt.TitleParams:
     cores = "core" if bench.n_cores == 1 else "cores"
     caption = (
         f"{recommendation_text(bench)} {bench.concurrency} callers at once, {bench.k} passages a question, "
@@ -191,16 +189,6 @@ def _title(bench: ServeBench, width: int) -> Any:
     )
     if any(row.p99_ms.high is None for row in rows_of(bench)):
         caption += " Dashed to the right edge: too few answers for an upper end."
-    return alt.TitleParams(
-        text="What a batch size gains and costs",
-        subtitle=textwrap.wrap(
-            " ".join((caption, *bench.warnings)), int(width / PIXELS_PER_CHARACTER), break_on_hyphens=False
-        ),
-        anchor="start",
-        fontSize=17,
-        color=palette.INK,
-        subtitleColor=palette.MUTED,
-        subtitleFontSize=FONT_SIZE,
-        subtitleLineHeight=16,
-        offset=14,
-    )
+    told = " ".join((caption, *bench.warnings))
+    lines = textwrap.wrap(told, int(width / PIXELS_PER_CHARACTER), break_on_hyphens=False)
+    return title_params(["What a batch size gains and costs"], lines)

@@ -45,8 +45,7 @@ def what_if(run: Run) -> dict[str, Any]:
     ratios = tuple(sorted({*RATIOS, own})) if own is not None else RATIOS
     short = ndcg_shortfalls(run.trials, ratios)
     places = {name: place for place, name in enumerate(sorted(str(result.trial) for result in run.trials))}
-    spaces = list(dict.fromkeys(str(result.trial.space) for result in run.trials))
-    codecs = list(dict.fromkeys(codec_of(result.trial.factory) for result in run.trials))
+    spaces, codecs = space_names(run), codec_names(run)
     reasons = list(dict.fromkeys(result.reason for result in run.trials if result.reason))
     models = list(dict.fromkeys(result.trial.space.model for result in run.trials))
     chosen = next(row for row, result in enumerate(run.trials) if result.trial == run.recommendation.trial)
@@ -76,6 +75,16 @@ def what_if(run: Run) -> dict[str, Any]:
             for row, result in enumerate(run.trials)
         ],
     }  # fmt: skip
+
+
+def space_names(run: Run) -> list[str]:
+    """Every space of a run, in grid order: the script knows one by its place."""
+    return list(dict.fromkeys(str(result.trial.space) for result in run.trials))
+
+
+def codec_names(run: Run) -> list[str]:
+    """Every codec of a run, in grid order: the script knows one by its place."""
+    return list(dict.fromkeys(codec_of(result.trial.factory) for result in run.trials))
 
 
 def _baseline_cents(run: Run, model: str) -> int | None:
