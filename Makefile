@@ -41,9 +41,9 @@ $(VENV)/python:
 	touch $@
 
 $(VENV)/base: $(VENV)/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[cpu]'
+	$(PIP) --editable '.[cpu,cache]'
 	touch $@
 
 $(VENV)/dev: $(VENV)/base
-	$(PIP) --editable '.[cpu,dev]'
+	$(PIP) --editable '.[cpu,cache,dev]'
 	touch $@
