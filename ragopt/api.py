@@ -362,7 +362,13 @@ def check(  # noqa: PLR0913 - what is checked, with which queries, documents, mo
 
 
 def with_recommendation(run: Run, recommendation: Recommendation) -> Run:
-    """Give the run another recommendation, its trials marked accordingly."""
+    """Give the run another recommendation, its trials marked accordingly.
+
+    Caches were advised for the searches of one trial at one target: with another they are gone.
+    """
+    decided = run.recommendation
+    if (recommendation.trial, recommendation.target) == (decided.trial, decided.target):
+        recommendation = replace(recommendation, cache=decided.cache)
     chosen = recommendation.trial if recommendation.status == "ok" else None
     trials = tuple(
         replace(result, status="recommended")

@@ -313,6 +313,7 @@ class Recommendation:
         why: the reasons in words, one sentence each.
         runners_up: printed trials that came next.
         synthetic_queries: True when quality was measured on queries made from the corpus.
+        cache: the caches to put around it, as ``recommendation.json`` holds them; None where no log was replayed.
     """
 
     status: Literal["ok", "nothing_fits"]
@@ -332,6 +333,7 @@ class Recommendation:
     synthetic_queries: bool
     cold: LatencyMs | None = None
     forecast: RecallForecast | None = None
+    cache: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         """Show trial, quality with intervals, bytes, and the bill beside the baseline's, in one line."""

@@ -1,4 +1,4 @@
-"""The cache advisor's answer: one plan per cache, in the order in which a request meets them, and the bill with them."""
+"""The cache advisor's answer: one plan per cache, in the order in which a request meets them, and the bill."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def recommendation_json(one: Recommendation) -> dict[str, Any]:
             "file_bytes": sizes.file_bytes,
         },
         "target": one.target,
-        "cache": None,
+        "cache": one.cache,
         "quality": quality,
         "latency_ms": _latency_json(one.latency, one.cold),
         "forecast": asdict(one.forecast) if one.forecast else None,
@@ -119,6 +119,7 @@ def _recommendation_of(value: Mapping[str, Any]) -> Recommendation:
         why=tuple(value["why"]),
         runners_up=tuple(value["runners_up"]),
         synthetic_queries=value["synthetic_queries"],
+        cache=value["cache"],
     )
 
 

@@ -33,7 +33,17 @@ def sealed_info(info: Mapping[str, Any], files: Mapping[str, bytes | str]) -> di
         info: content without checksums; older ones are replaced.
         files: content of the folder's other files by name.
     """
-    body = {**unsealed(info), FILES: {name: sha256_of(data) for name, data in files.items()}}
+    return sealed_with(info, {name: sha256_of(data) for name, data in files.items()})
+
+
+def sealed_with(info: Mapping[str, Any], checksums: Mapping[str, str | list[str]]) -> dict[str, Any]:
+    """Add checksums that are known to the content of ``run.json``.
+
+    Args:
+        info: content without checksums; older ones are replaced.
+        checksums: SHA-256 by name; several while a file is being replaced, of the new and of the old content.
+    """
+    body = {**unsealed(info), FILES: dict(checksums)}
     return {**body, SEAL: sha256_of(canonical_json(body))}
 
 
@@ -42,7 +52,7 @@ def unsealed(info: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in info.items() if name not in (SEAL, FILES)}
 
 
-def check_seal(folder: Path, name: str, info: Mapping[str, Any]) -> Mapping[str, str]:
+def check_seal(folder: Path, name: str, info: Mapping[str, Any]) -> Mapping[str, str | list[str]]:
     """Check the content of ``run.json`` against its own checksum.
 
     The content counts, not the bytes: it may be laid out anew.
@@ -53,7 +63,7 @@ def check_seal(folder: Path, name: str, info: Mapping[str, Any]) -> Mapping[str,
         info: its whole content.
 
     Returns:
-        SHA-256 by name of the folder's other files.
+        SHA-256 by name of the folder's other files; several where the replacing of one was cut off.
 
     Raises:
         ArtifactError: it has no checksums, or another content.
@@ -67,7 +77,7 @@ def check_seal(folder: Path, name: str, info: Mapping[str, Any]) -> Mapping[str,
     return files
 
 
-def checked_bytes(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
+def checked_bytes(folder: Path, name: str, files: Mapping[str, str | list[str]]) -> bytes:
     """Read a file of the folder and check it.
 
     Raises:
@@ -78,12 +88,13 @@ def checked_bytes(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
     if not path.is_file():
         raise _damaged(folder, f"{name} is missing")
     data = path.read_bytes()
-    if sha256_of(data) != files.get(name):
+    told = files.get(name)
+    if sha256_of(data) not in (told if isinstance(told, list) else [told]):
         raise _damaged(folder, f"{name} was changed, its SHA-256 is not the one in run.json")
     return data
 
 
-def kept_bytes(folder: Path, name: str, files: Mapping[str, str]) -> bytes | None:
+def kept_bytes(folder: Path, name: str, files: Mapping[str, str | list[str]]) -> bytes | None:
     """Read a file that not every run has, and check it; None where the run has none.
 
     Raises:

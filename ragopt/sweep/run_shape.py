@@ -135,6 +135,7 @@ OPTIONAL = {
     "arguments.ready": _or_null(TABLE),
     "arguments.workload": FIELDS_GIVEN,
     "everywhere": TABLE,
+    "cache": TABLE,
 }
 """By place: what may be missing, and is checked where it is there."""
 
