@@ -84,7 +84,8 @@ CHUNK = CachePlan(
     size_bytes=2_560_000, n_items=2000, alone=share(0.84, 16000), hits=share(0.82, 15000), all_hits=share(0.55),
     saved=usd("0.04", "0.04", "0.05"), memory_usd_per_month=Decimal("0.01"), break_even_s=69_000.0,
     curves=(curve("LRU", (0.2, 0.35, 0.55, 0.75, 0.84, 0.86)), curve("LFU", (0.21, 0.34, 0.54, 0.74, 0.83, 0.86)),
-            curve("SIEVE", (0.25, 0.42, 0.62, 0.79, 0.85, 0.86)), curve("S3-FIFO", (0.24, 0.41, 0.62, 0.78, 0.85, 0.86)),
+            curve("SIEVE", (0.25, 0.42, 0.62, 0.79, 0.85, 0.86)),
+            curve("S3-FIFO", (0.24, 0.41, 0.62, 0.78, 0.85, 0.86)),
             curve("Belady", (0.4, 0.6, 0.76, 0.84, 0.86, 0.86))),
     sizes=sizes(("0.01", "0.02", "0.03", "0.038", "0.04", "0.04")),
 )  # fmt: skip
