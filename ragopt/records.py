@@ -380,8 +380,7 @@ class Run:
 
 def _in_one_line(text: str) -> str:
     """Text of any origin in a repr: control characters and line ends spelt out, cut."""
-    cut = text if len(text) <= REPR_CHARACTERS else f"{text[:REPR_CHARACTERS]}…"
-    return visible(cut).replace("\n", "\\n")
+    return visible(text if len(text) <= REPR_CHARACTERS else f"{text[:REPR_CHARACTERS]}…").replace("\n", "\\n")
 
 
 def _usd_words(bill: Bill) -> str:
