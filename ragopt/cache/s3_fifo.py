@@ -2,7 +2,7 @@
 
 Source: Yang, Zhang, Qiu, Yue, Rashmi, "FIFO queues are all you need for cache eviction", SOSP 2023, algorithm 1. Where
 the paper counts items, this counts their sizes. What algorithm 1 leaves open is as in the paper's text and the authors'
-own code: the counter is cleared when an item moves to the main queue, a key leaves the ghost queue when it is read again.
+own code: the counter is cleared when an item moves to the main queue, a key read again leaves the ghost queue.
 """
 
 from __future__ import annotations
