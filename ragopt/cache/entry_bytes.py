@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Size = TypeVar("Size", int, NDArray[np.int64])
 
 KEY_BYTES = 16
-"""A key is taken to be a digest of 128 bits of all that it depends on: text, tenant, filter, k, index version, embedder.
+"""A key is taken to be a digest of 128 bits of all that it depends on: text, tenant, filter, k, index version, model.
 
 Of a thousand million of them two are alike with a chance of 1.5e-21 (n^2 / 2^129, the birthday bound).
 """
