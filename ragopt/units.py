@@ -33,3 +33,16 @@ def to_cents(usd: Decimal) -> Decimal:
     Decimal('1.01')
     """
     return usd.quantize(CENT, rounding=ROUND_HALF_UP)
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration in its largest fitting unit: 45 s, 5 min, 1.5 h, 1 day, 7 days, 3.2 years.
+
+    >>> [format_seconds(one) for one in (45, 300, 5400, 86_400, 604_800, 1e8)]
+    ['45 s', '5 min', '1.5 h', '1 day', '7 days', '3.2 years']
+    """
+    for size, unit in ((31_536_000, "years"), (86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            number = f"{seconds / size:,.1f}".removesuffix(".0")
+            return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
+    return f"{seconds:.3g} s"

@@ -56,6 +56,6 @@ def test_a_month_has_the_logs_rate_unless_another_is_stated():
 
 def test_the_peak_is_the_busiest_hour():
     """Hours have 2, 1 and 1 requests; without one of the first hour the busiest has 1 of 2."""
-    assert peak_share(LOG, np.array([True, False, True, True])) == 0.5
-    assert peak_share(LOG, np.array([True, True, False, False])) == 1.0
-    assert peak_share(LOG, np.zeros(4, bool)) == 0.0
+    assert peak_share(LOG.times_s, np.array([True, False, True, True])) == 0.5
+    assert peak_share(LOG.times_s, np.array([True, True, False, False])) == 1.0
+    assert peak_share(LOG.times_s, np.zeros(4, bool)) == 0.0

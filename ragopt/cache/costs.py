@@ -94,12 +94,16 @@ def span_seconds(log: CodedLog) -> float:
     return float(log.times_s[-1] - log.times_s[0]) if log.times_s is not None and log.n_requests else 0.0
 
 
-def peak_share(log: CodedLog, passing: NDArray[np.bool_]) -> float:
+def peak_share(times_s: Usd | None, passing: NDArray[np.bool_]) -> float:
     """Share of the busiest hour's requests that still come in the busiest hour of those that pass.
 
-    Hours are counted from the log's start; of a log without time it is the share of all requests.
+    Hours are counted from the first request; without times it is the share of all requests.
+
+    Args:
+        times_s: float64 (n,) seconds, never falling.
+        passing: bool (n,).
     """
-    if log.times_s is None or not log.n_requests:
+    if times_s is None or not len(passing):
         return float(passing.mean()) if len(passing) else 1.0
-    hours = ((log.times_s - log.times_s[0]) // 3600).astype(np.int64)
+    hours = ((times_s - times_s[0]) // 3600).astype(np.int64)
     return float(np.bincount(hours[passing], minlength=1).max() / np.bincount(hours).max())
