@@ -111,31 +111,39 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         InputError: a line is no JSON object; names the file, the line and the column.
     """
     for number, line in read_lines(path):
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path}, line {number}: broken JSON at column {error.colno}: {error.msg}",
-                allowed="one JSON object per line",
-                next_step="Correct or remove that line",
-            ) from error
-        except RecursionError as error:
-            raise InputError(
-                f"{path}, line {number}: JSON nested too deeply",
-                allowed="one JSON object per line",
-                next_step="Correct or remove that line",
-            ) from error
-        except ValueError as error:
-            # Python's limit on the digits of a whole number (sys.set_int_max_str_digits).
-            raise InputError(
-                f"{path}, line {number}: JSON that cannot be read: {error}",
-                allowed="one JSON object per line",
-                next_step="Correct or remove that line",
-            ) from error
-        if not isinstance(value, dict):
-            raise InputError(
-                f"{path}, line {number}: a JSON {type(value).__name__} where an object belongs",
-                allowed='one JSON object per line, like {"_id": "1", "title": "", "text": "..."}',
-                next_step="Correct or remove that line",
-            )
-        yield number, value
+        yield number, json_object(line, f"{path}, line {number}", BEIR_LINE)
+
+
+BEIR_LINE = '{"_id": "1", "title": "", "text": "..."}'
+
+
+def json_object(line: str, place: str, example: str) -> dict[str, Any]:
+    """Parse one line of a JSONL file.
+
+    Args:
+        line: without its line end, or with it.
+        place: file and line, for errors.
+        example: of such a line.
+
+    Raises:
+        InputError: it is no JSON object; names the place and the column.
+    """
+    allowed, next_step = "one JSON object per line", "Correct or remove that line"
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{place}: broken JSON at column {error.colno}: {error.msg}", allowed=allowed, next_step=next_step
+        ) from error
+    except RecursionError as error:
+        raise InputError(f"{place}: JSON nested too deeply", allowed=allowed, next_step=next_step) from error
+    except ValueError as error:
+        # Python's limit on the digits of a whole number (sys.set_int_max_str_digits).
+        raise InputError(f"{place}: JSON that cannot be read: {error}", allowed=allowed, next_step=next_step) from error
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{place}: a JSON {type(value).__name__} where an object belongs",
+            allowed=f"{allowed}, like {example}",
+            next_step=next_step,
+        )
+    return value
