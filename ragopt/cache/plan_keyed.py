@@ -81,7 +81,8 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
 
     For money, the size where the marginal saving meets the price of memory, then the smallest whose saving less its
     memory is within 1 % of that. For latency, the smallest whose hit share is within a standard error of the largest's,
-    if its memory costs under 1 % of the bill. LFU is taken only where it is better: no entry of it expires.
+    if its memory costs under 1 % of the bill. LFU is taken only where it saves over 1 % more than LRU, or hits more than
+    the upper end of LRU's interval: of equals the policy that also expires entries is the simpler one to run.
 
     Args:
         setting: the log and the prices.
@@ -91,10 +92,14 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
     sizes = size_grid(asked.alone, setting.n_sizes)
     policies = DEPLOYABLE if asked.ttl_s is None else DEPLOYABLE[:1]
     by_policy = {policy: _at_sizes(setting, asked, policy, sizes) for policy in policies}
-    best = max((_for_money(setting, found) for found in by_policy.values()), key=lambda one: one.net)
-    buys: Buys = "money" if best.saved.low > best.memory and best.net >= TIE * usd_before and best.net > 0 else "latency"
+    lru, *lfu = (_for_money(setting, found) for found in by_policy.values())
+    best = next((one for one in lfu if one.net > lru.net + abs(lru.net) * TIE), lru)
+    buys: Buys = (
+        "money" if best.saved.low > best.memory and best.net >= TIE * usd_before and best.net > 0 else "latency"
+    )
     if buys == "latency":
-        best = max((_for_latency(found) for found in by_policy.values()), key=lambda one: one.share.value)
+        lru, *lfu = (_for_latency(found) for found in by_policy.values())
+        best = next((one for one in lfu if one.share.value > lru.share.high), lru)
     if not best.share.value or (buys == "latency" and best.memory > max(TIE * usd_before, TIE)):
         buys = "nothing"
     on = buys != "nothing"
