@@ -148,6 +148,8 @@ def test_a_bad_value_is_named_with_its_line(tmp_path, change, said):
     [
         ('{"query": "a"', "line 2: broken JSON at column"),
         ('["query"]', 'line 2: a JSON list where an object belongs. Allowed: .*"time"'),
+        ('{"query": "a"} {"query": "b"}', "line 2: broken JSON at column 16: Extra data"),
+        ('{"query": "a"},', "line 2: broken JSON at column 15: Extra data"),
         ("null", "line 2: a JSON NoneType"),
         ("[" * 100_000, "line 2: JSON nested too deeply"),
         ('{"query": ' + "1" * 5_000 + "}", "line 2: JSON that cannot be read"),
@@ -192,6 +194,15 @@ def test_a_later_batch_without_any_query_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("ragopt.cache.row_batches.BATCH_BYTES", 1)
     with pytest.raises(InputError, match="line 2: there is no field 'query'"):
         read_log(jsonl(tmp_path, {"query": "a"}, {"time": 1}), FIELDS)
+
+
+def test_white_space_around_a_line_is_no_error(tmp_path):
+    """Blanks before and after an object, and the line ends of Windows."""
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'  {"query": "a"} \r\n{"query": "b"}\r\n\r\n{"query": "a"}')
+    assert read_log(path, FIELDS).queries.tolist() == [0, 1, 0]
+    path.write_bytes(b'{"query": "a"} \r\n{"query": "b"}\t\r\n')
+    assert read_log(path, FIELDS).queries.tolist() == [0, 1]
 
 
 def test_batches_make_no_difference(tmp_path, monkeypatch):
