@@ -78,7 +78,7 @@ class Coder:
         key = next(key for key, found in self._codes.items() if found == code)
         if isinstance(key, str):
             return visible(key.removeprefix(STRUCTURE) if key.startswith(STRUCTURE) else repr(key))
-        return f"that of {unit} {self._first_numbers[code]:,}"
+        return f"of {unit} {self._first_numbers[code]:,}"
 
 
 def key_of(value: Any) -> str:

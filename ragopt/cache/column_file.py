@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,11 @@ class ColumnFile:
         self._dtype = np.dtype(dtype)
         self._n = 0
         try:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `finish`, or when it is forgotten
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `finish` or below
         except OSError as error:
             raise _no_room(error) from error
+        # A log that is given up at a bad line leaves its columns without a word: each closes its file as it goes.
+        weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:
         """How many numbers were appended."""

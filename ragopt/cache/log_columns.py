@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ragopt.cache.row_values import is_nothing, whole_numbers
 from ragopt.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -44,9 +44,8 @@ class KeyColumn:
     def add(self, batch: RowBatch) -> None:
         """Read the next batch. Raises InputError with the line of a value that cannot be one."""
         codes = np.full(len(batch.numbers), MISSING, dtype=np.int32)
-        if not _all_none(batch.columns[self.field]):
-            keys, rows = self._reader(batch, self.field)
-            codes[rows] = self.coder.encode(keys, np.asarray(batch.numbers, dtype=np.int64)[rows])
+        keys, rows = self._reader(batch, self.field)
+        codes[rows] = self.coder.encode(keys, np.asarray(batch.numbers, dtype=np.int64)[rows])
         self._file.append(codes)
 
     def finish(self, *, is_there: bool = False) -> NDArray[np.int32] | None:
@@ -97,10 +96,7 @@ class CountColumn:
 
     def add(self, batch: RowBatch) -> NDArray[np.int64] | None:
         """Read the next batch: int64 (n,) where the log has the field. Raises InputError with the line."""
-        if _all_none(batch.columns[self.field]):
-            numbers, has = np.zeros(0, dtype=np.int64), np.zeros(len(batch.numbers), dtype=bool)
-        else:
-            numbers, has = whole_numbers(batch, self.field, MOST_TOKENS)
+        numbers, has = whole_numbers(batch, self.field, MOST_TOKENS)
         if not self._rule.check(batch, has):
             return None
         self._file.append(numbers)
@@ -148,7 +144,3 @@ class TimeColumn:
     def finish(self) -> NDArray[np.float64] | None:
         """float64 (n_requests,) seconds in the order of the lines, or None where the log has no time."""
         return self._file.finish() if len(self._file) else None
-
-
-def _all_none(values: Sequence[Any]) -> bool:
-    return values.count(None) == len(values)

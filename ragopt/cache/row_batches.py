@@ -17,8 +17,8 @@ from ragopt.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_BYTES = 1 << 20
-"""Bytes of JSONL in memory at a time: 5,000 lines of 200 bytes; at least one line, however long."""
+BATCH_BYTES = 1 << 18
+"""Bytes of JSONL in memory at a time: 1,300 lines of 200 bytes; at least one line, however long."""
 
 BATCH_ROWS = 1 << 12
 """Rows of Parquet in memory at a time."""
@@ -98,11 +98,16 @@ def _json_batches(path: Path, fields: Sequence[str]) -> Iterator[RowBatch]:
 
 def _parsed(lines: Sequence[bytes], before: int, path: Path) -> tuple[list[dict[str, Any]], Sequence[int]]:
     """Parse lines; `before` of the file's lines came earlier."""
+    # Half the time of json.loads (measured), which is left to lines that this does not take: blank ones and wrong ones.
+    decode = json.JSONDecoder().raw_decode
+    rows = []
     try:
-        rows = [json.loads(line.decode()) for line in lines]
-    except (ValueError, RecursionError):  # a blank line, or one to be named
-        return _one_by_one(lines, before, path)
-    if set(map(type, rows)) != {dict}:
+        for text in b"".join(lines).decode().removesuffix("\n").split("\n"):
+            row, end = decode(text)
+            if type(row) is not dict or (end != len(text) and text[end:].strip()):
+                return _one_by_one(lines, before, path)
+            rows.append(row)
+    except (ValueError, RecursionError):
         return _one_by_one(lines, before, path)
     return rows, range(before + 1, before + 1 + len(lines))
 

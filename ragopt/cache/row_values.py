@@ -54,8 +54,9 @@ def whole_numbers(batch: RowBatch, field: str, most: int) -> tuple[NDArray[np.in
         if not ((numbers < 0) | (numbers > most)).any():
             return numbers, np.ones(len(values), dtype=bool)
     allowed = f"a whole number from 0 to {most:,}"
-    found = np.zeros(len(values), dtype=np.int64)
-    has = np.zeros(len(values), dtype=bool)
+    values = () if _all_none(values) else values
+    found = np.zeros(len(batch.numbers), dtype=np.int64)
+    has = np.zeros(len(batch.numbers), dtype=bool)
     for row, value in enumerate(values):
         if value is None:
             continue
@@ -90,6 +91,8 @@ def ids(batch: RowBatch, field: str, *, required: bool = False) -> tuple[list[st
     values = batch.columns[field]
     if set(map(type, values)) == {str} and all(map(str.strip, values)):
         return list(values), np.arange(len(values))
+    if not required and _all_none(values):
+        return [], np.zeros(0, dtype=np.intp)
     keys, rows = [], []
     for row, value in enumerate(values):
         if is_nothing(value) or (isinstance(value, str) and not value.strip()):
@@ -116,8 +119,9 @@ def structures(
     Returns:
         Keys of the rows that have one, and which rows these are.
     """
+    values = batch.columns[field]
     keys, rows = [], []
-    for row, value in enumerate(batch.columns[field]):
+    for row, value in enumerate(() if _all_none(values) else values):
         if is_nothing(value):
             continue
         key = key_of(value)
@@ -157,6 +161,11 @@ def id_lists(batch: RowBatch, field: str) -> tuple[list[str], NDArray[np.int64]]
 def is_id(value: Any) -> bool:
     """Tell whether a value can be an id: text, bytes or a whole number."""
     return isinstance(value, (str, bytes, int)) and not isinstance(value, bool)
+
+
+def _all_none(values: Sequence[Any]) -> bool:
+    """Tell, in a fraction of the time that a loop takes, whether a batch lacks a field."""
+    return values.count(None) == len(values)
 
 
 def _missing(batch: RowBatch, row: int, field: str) -> InputError:
