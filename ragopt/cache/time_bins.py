@@ -24,8 +24,8 @@ DAY_S = 86_400.0
 BLOCKS_OF_LONG_LOGS = 7
 """Blocks are a seventh of the log in whole days, from 3.5 days on at least one day.
 
-Checked by eval/bootstrap_coverage.py: at 30 days, blocks of one day cover 1 to 2 points less, as what lasts for hours reaches
-from one into the next.
+Checked by eval/bootstrap_coverage.py: at 30 days, blocks of one day cover 1 to 2 points less, as what lasts for hours
+reaches from one into the next.
 """
 
 HOUR_S = 3600.0
