@@ -3,8 +3,8 @@
 Usage: RAGOPT_SHARED=FOLDER python eval/cache_replay.py [--rounds 5]. Prints a table and writes
 eval/results/<date>-cache-replay.json. Without RAGOPT_SHARED the tiled RAGPulse log is left out.
 
-Both ways make the same hit curve, intervals included. Each memory figure is of a fresh process that reads the log from
-files: its peak resident memory less what it had before the curve.
+The curve includes its intervals, the replays are hits alone. A memory figure is the peak of what Python and numpy
+allocate (tracemalloc) in a fresh process that reads the log from files.
 """
 
 from __future__ import annotations
@@ -97,33 +97,22 @@ def timed(name: str, reads: Reads, rounds: int) -> dict[str, Any]:
 
 
 MEASURE = """
-import sys, threading, time
+import sys, tracemalloc
 import numpy as np
 from ragopt.cache.curves import hit_curve
 from ragopt.cache.records import Reads
 keys, starts, times = (np.load(f"{sys.argv[1]}/{name}.npy", mmap_mode="r") for name in ("keys", "starts", "times"))
 sizes = [int(size) for size in sys.argv[2:]]
-def anonymous():
-    return int(next(line for line in open("/proc/self/smaps_rollup") if line.startswith("Anonymous")).split()[1]) * 1024
 # A first curve loads what is loaded when first used.
 hit_curve(Reads(keys[: starts[99]], starts[:100], np.linspace(0, 86_400, 99), 1), "LRU", sizes)
-peak, done = [anonymous()], threading.Event()
-before = peak[0]
-def watch():
-    while not done.is_set():
-        peak.append(anonymous())
-        time.sleep(0.002)
-watcher = threading.Thread(target=watch)
-watcher.start()
+tracemalloc.start()
 hit_curve(Reads(keys, starts, times, 1), "LRU", sizes)
-done.set()
-watcher.join()
-print(max(peak) - before)
+print(tracemalloc.get_traced_memory()[1])
 """
 
 
 def peak_bytes(reads: Reads) -> int:
-    """Peak of a fresh process's own memory during the curve; the log's files are the system's to keep or drop."""
+    """Peak allocated during the curve; the log's files are the system's to keep in memory or drop."""
     with tempfile.TemporaryDirectory() as folder:
         for name, array in (("keys", reads.keys), ("starts", reads.starts), ("times", reads.times_s)):
             np.save(Path(folder) / f"{name}.npy", np.asarray(array))
