@@ -102,9 +102,11 @@ class S3FifoOfLists:
         self.small, self.main, self.ghost, self.freq = [], [], [], {}
 
     def total(self, queue):
+        """Bytes of a queue."""
         return sum(self.sizes[key] for key in queue)
 
     def evict_main(self):
+        """EVICTM of algorithm 1."""
         while True:
             tail = self.main.pop()
             if self.freq[tail] == 0:
@@ -113,6 +115,7 @@ class S3FifoOfLists:
             self.freq[tail] -= 1
 
     def evict_small(self):
+        """EVICTS of algorithm 1."""
         while self.small:
             tail = self.small.pop()
             if self.freq[tail] <= 1:
@@ -126,6 +129,7 @@ class S3FifoOfLists:
                 self.evict_main()
 
     def insert(self, key):
+        """INSERT and EVICT of algorithm 1."""
         while self.total(self.small) + self.total(self.main) + self.sizes[key] > self.capacity:
             if self.total(self.small) >= 0.1 * self.capacity - 1e-9 or not self.main:
                 self.evict_small()

@@ -6,6 +6,11 @@ minutes, so that memory does not grow with the requests. A percentile interval o
 the bootstrap gives the standard error alone, on the log-odds scale for shares, and the interval takes Student's t with
 1.5 (K - 1) degrees of freedom at K blocks and the factor n / (n - block) on the variance that overlapping blocks of n
 bins call for (Meketon, Schmeiser, "Overlapping batch means", Winter Simulation Conference 1984).
+
+Coverage of the nominal 95 % over six processes that depend on the hour and the day, 1,500 logs of each (lowest to
+highest; eval/bootstrap_coverage.py, 2026-11-26): 93.9 to 95.8 % at 30 days, 91.3 to 95.7 at 7, 91.8 to 97.4 at 3.5,
+91.3 to 99.6 at 2 and 86.9 to 99.3 at 1. The lows are of shares that stay high or low for two or four hours.
+Percentile intervals of the same draws: 70 to 84 % at 3.5 days; requests taken as independent: 9 to 80 %.
 """
 
 from __future__ import annotations

@@ -45,9 +45,9 @@ class HitSums:
             level, starts, first = level[starts[skipped] - starts[0] :], starts[skipped:], first + skipped
         lengths = np.diff(starts)
         bins = self._bins.of(first - self._warm, first - self._warm + len(lengths))
-        self._count(np.repeat(bins, lengths), level, self.reads, self.hits)
         reading = lengths > 0
         if reading.any():
+            self._count(np.repeat(bins, lengths), level, self.reads, self.hits)
             # All reads of a request hit from the size on at which the last of them does.
             worst = np.maximum.reduceat(level, starts[:-1][reading] - starts[0])
             self._count(bins[reading], worst, self.requests, self.all_hits)
@@ -63,7 +63,9 @@ class HitSums:
         self.all_hits[:, column] = one.all_hits[:, 0]
 
     def _count(self, bins: NDArray[np.int64], level: NDArray[np.int64], number: Floats, hits: Floats) -> None:
+        # Bins never fall, so that these requests touch few of them in a row.
+        low, high = int(bins[0]), int(bins[-1]) + 1
         n_levels = self._n_sizes + 1
-        at_level = np.bincount(bins * n_levels + level, minlength=len(number) * n_levels).reshape(-1, n_levels)
-        number += at_level.sum(axis=1)
-        hits += np.cumsum(at_level[:, :-1], axis=1)
+        at_level = np.bincount((bins - low) * n_levels + level, minlength=(high - low) * n_levels).reshape(-1, n_levels)
+        number[low:high] += at_level.sum(axis=1)
+        hits[low:high] += np.cumsum(at_level[:, :-1], axis=1)
