@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ragopt.api import bill, build, check, recommend, sweep
     from ragopt.bill.whole_bill import WholeBill
     from ragopt.bill.workload import Workload
+    from ragopt.cache.settings import CacheSettings
     from ragopt.compare.comparing import compare
     from ragopt.compare.records import Comparison
     from ragopt.corpus.records import Document
@@ -30,6 +31,7 @@ _HOME = {
     "sweep": "ragopt.api",
     "recommend": "ragopt.api",
     "open": "ragopt.serve.opened:open_index",
+    "CacheSettings": "ragopt.cache.settings",
     "Document": "ragopt.corpus.records",
     "Hit": "ragopt.serve.hits",
     "Index": "ragopt.serve.opened",
@@ -48,6 +50,7 @@ _HOME = {
 
 __all__ = [
     "Bill",
+    "CacheSettings",
     "Comparison",
     "Document",
     "Hit",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from ragopt.corpus.text_files import check_encodable
 from ragopt.errors import InputError, RagoptError, ServiceBusy, ServiceClosed
@@ -77,25 +77,33 @@ class BatchCounts:
     n_refused: int
 
 
+class Group(NamedTuple):
+    """What questions of one search have in common."""
+
+    k: int
+    where: str | None
+    tenant: str
+
+
 @dataclass(slots=True)
 class _Asked:
     """A question that waits for its batch."""
 
     question: str
-    group: tuple[int, str | None]
+    group: Group
     accepted_ms: float
     future: Future[Any]
 
 
 class QueryBatcher:
-    """Gather questions of many threads and answer them with one search per batch, `k` and filter.
+    """Gather questions of many threads and answer them with one search per batch, `k`, filter and tenant.
 
     A batch is searched once it holds `max_queries` questions or its oldest one has waited `max_wait_ms`. So a lone
     caller waits at most `max_wait_ms` longer than without the batcher, and not at all with 0: then a batch is what has
     gathered while the one before was searched. Questions are taken in the order in which they came.
 
-    Only questions of the same `k` and the same filter share a search: rescoring depth grows with k, so the first
-    answers of a search at a larger k may be others.
+    Only questions of the same `k`, the same filter and the same tenant share a search: rescoring depth grows with k, so
+    the first answers of a search at a larger k may be others.
 
     If a search of several questions fails, each is searched alone: a caller gets the error of its own question only.
 
@@ -131,7 +139,7 @@ class QueryBatcher:
         self._worker = threading.Thread(target=self._work, name="ragopt-query-batcher", daemon=True)
         self._worker.start()
 
-    def submit(self, question: str, *, k: int = 5, where: str | None = None) -> Future[Any]:
+    def submit(self, question: str, *, k: int = 5, where: str | None = None, tenant: str = "") -> Future[Any]:
         """Ask without waiting: the future brings the answer, or the error of the search.
 
         A future that is cancelled before its batch is searched costs no search. Callbacks run on the batcher's thread.
@@ -140,13 +148,14 @@ class QueryBatcher:
             question: one question.
             k: passages wanted.
             where: filter, as the searcher takes it.
+            tenant: handed to the searcher unless it is empty, as `Index.search` takes it.
 
         Raises:
-            InputError: not one string, half of a surrogate pair, no whole number, no filter.
+            InputError: not one string, half of a surrogate pair, no whole number, no filter, no tenant.
             ServiceBusy: `max_pending` questions wait already.
             ServiceClosed: the batcher was closed.
         """
-        _check_question(question, k, where)
+        _check_question(question, k, where, tenant)
         future: Future[Any] = Future()
         with self._changed:
             if self._closed:
@@ -161,13 +170,13 @@ class QueryBatcher:
                     allowed=f"max_pending = {self.max_pending:,}",
                     next_step="Ask again later, add a machine, or raise max_pending",
                 )
-            self._pending.append(_Asked(question, (int(k), where), self._clock.now_ms(), future))
+            self._pending.append(_Asked(question, Group(int(k), where, tenant), self._clock.now_ms(), future))
             # Only a first question or a full batch changes what the worker waits for.
             if len(self._pending) in (1, self.max_queries):
                 self._changed.notify_all()
         return future
 
-    def search(self, question: str, *, k: int = 5, where: str | None = None) -> Any:
+    def search(self, question: str, *, k: int = 5, where: str | None = None, tenant: str = "") -> Any:
         """Ask and wait for the answer: what the searcher gives for this question.
 
         To wait no longer than some seconds, use ``submit(...).result(timeout)``.
@@ -181,7 +190,7 @@ class QueryBatcher:
                 "A callback of the batcher waits for the batcher's own next answer, which can never come",
                 next_step="Use submit() there, or ask from another thread",
             )
-        return self.submit(question, k=k, where=where).result()
+        return self.submit(question, k=k, where=where, tenant=tenant).result()
 
     def counts(self) -> BatchCounts:
         """How many questions and searches there were so far."""
@@ -208,7 +217,7 @@ class QueryBatcher:
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            groups: dict[tuple[int, str | None], list[_Asked]] = {}
+            groups: dict[Group, list[_Asked]] = {}
             for asked in batch:
                 if asked.future.set_running_or_notify_cancel():
                     groups.setdefault(asked.group, []).append(asked)
@@ -232,7 +241,7 @@ class QueryBatcher:
         return self._pending[0].accepted_ms + self.max_wait_ms - self._clock.now_ms()
 
     def _answer(self, group: list[_Asked]) -> None:
-        """Search questions of one `k` and filter, one by one if they fail together."""
+        """Search questions of one group, one by one if they fail together."""
         try:
             answers = self._call(group)
         except BaseException as error:  # noqa: BLE001 - a Rust panic is no Exception; a dead worker would hang everyone
@@ -248,10 +257,12 @@ class QueryBatcher:
             asked.future.set_result(answer)
 
     def _call(self, group: list[_Asked]) -> Sequence[Any]:
-        k, where = group[0].group
+        k, where, tenant = group[0].group
         with self._changed:
             self._n_calls += 1
-        answers = self._searcher.search([asked.question for asked in group], k=k, where=where)
+        # A searcher of one's own need not know tenants.
+        more = {"tenant": tenant} if tenant else {}
+        answers = self._searcher.search([asked.question for asked in group], k=k, where=where, **more)
         if len(answers) != len(group):
             raise RagoptError(
                 f"The searcher gave {len(answers)} answers to {len(group)} questions",
@@ -276,7 +287,7 @@ def _check(max_queries: int, max_wait_ms: float, max_pending: int) -> None:
                          allowed=f"{max_queries} or more", next_step="Raise max_pending")  # fmt: skip
 
 
-def _check_question(question: object, k: object, where: object) -> None:
+def _check_question(question: object, k: object, where: object, tenant: object) -> None:
     """Refuse what would mix up groups or reach the callers of a whole batch."""
     if not isinstance(question, str):
         raise InputError(f"The question is a {type(question).__name__}", allowed="one string",
@@ -286,6 +297,8 @@ def _check_question(question: object, k: object, where: object) -> None:
         raise InputError(f"k is {k!r}", allowed="a whole number", next_step="Give k as an int")
     if where is not None and not isinstance(where, str):
         raise InputError(f"where is {where!r}", allowed="a string or None", next_step="Give the filter as text")
+    if not isinstance(tenant, str):
+        raise InputError(f"tenant is {tenant!r}", allowed="text", next_step="Give the tenant's name as text")
 
 
 def _short(question: str) -> str:

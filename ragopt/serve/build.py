@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ragopt.artifacts import ArtifactStore, fsync_folder, storage_errors
 from ragopt.errors import InputError
 from ragopt.serve import layout
+from ragopt.serve.cache_argument import with_cache_settings
 from ragopt.serve.check_material import with_check_material
 from ragopt.serve.lance_build import LanceParts, check_enough_queries
 from ragopt.serve.leftovers import remove_other_generations
@@ -26,6 +27,7 @@ from ragopt.sweep.built_finalist import build_finalist
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ragopt.cache.settings import CacheSettings
     from ragopt.records import Run, Trial
     from ragopt.serve.built import Built
     from ragopt.serve.lance_build import LanceTarget
@@ -42,6 +44,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     corpus: str | None = None,
     with_vectors: bool = False,
     lance: LanceTarget | None = None,
+    cache: CacheSettings | None = None,
 ) -> Built:
     """Build a trial of a run over its whole corpus, and measure the folder before anybody can open it.
 
@@ -56,6 +59,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
         corpus: where the corpus lies now; None where the run found it.
         with_vectors: whether the table holds the full vectors too, 4 bytes times the model's dimension each.
         lance: builds LanceDB's own index over the full vectors of the trial's model, which the table then holds.
+        cache: sizes that ``ragopt.open(DIR, cache="recommended")`` takes; None keeps none.
 
     Raises:
         InputError: no such trial, another corpus than the run's, `out` holds something else, or no index of LanceDB is
@@ -84,7 +88,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
             parts = FaissParts(root, generation, material)
             manifest, built = parts.write(run, version, number, chosen, folder, with_vectors=with_vectors)
         report(2, 3)
-        return with_check_material(root, manifest, run, material), built
+        return with_cache_settings(with_check_material(root, manifest, run, material), cache), built
 
     built = _committed(place, make)
     report(3, 3)

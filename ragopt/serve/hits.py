@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from ragopt.corpus.records import MetadataValue
     from ragopt.serve.snapshot import Snapshot
+
+    TakeLines = Callable[[NDArray[np.uint64]], dict[int, Line]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def hits_of(
     scores: NDArray[np.float32],
     rows: NDArray[np.int64],
     matching: NDArray[np.uint64] | None = None,
+    take: TakeLines | None = None,
 ) -> list[list[Hit]]:
     """Read the lines of the rows that were found, all in one call.
 
@@ -73,6 +76,7 @@ def hits_of(
         scores: float32 (m, k).
         rows: int64 (m, k), `NOTHING` where there is none.
         matching: row ids that a filter let through; None for all.
+        take: gives lines by row id, one that is not there left out; None reads them from the table.
 
     Raises:
         IndexFormatError: a row has no line, or the table not the line that it should have.
@@ -80,7 +84,7 @@ def hits_of(
     lines = row_ids_of(snapshot, rows)
     if matching is not None:
         lines = lines[np.isin(lines[:, 1], matching)]
-    taken = take_lines(snapshot.table, lines[:, 1])
+    taken = take_lines(snapshot.table, lines[:, 1]) if take is None else take(lines[:, 1])
     by_row: dict[int, list[Line]] = {}
     for row, row_id in lines.tolist():
         if row_id not in taken:

@@ -46,13 +46,15 @@ class RagoptVectorStore(VectorStore):
 
     Args:
         index: from `ragopt.open`; `ragopt.open(DIR, embedder=LangChainEmbedder(model))` for ready vectors.
+        tenant: as in `Index.search`; a store costs nothing, so make one per tenant.
 
     Example:
         ``RagoptVectorStore(ragopt.open("index")).as_retriever(search_kwargs={"k": 5, "filter": "year >= 2024"})``
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, *, tenant: str = "") -> None:
         self.index = index
+        self.tenant = tenant
 
     @property
     def embeddings(self) -> Embeddings | None:
@@ -124,7 +126,7 @@ class RagoptVectorStore(VectorStore):
     ) -> list[Document]:
         """Find the chunks nearest to a question, best first."""
         _refuse(kwargs)
-        return [document_of(hit) for hit in self.index.search(query, k=k, where=_condition(filter))]
+        return [document_of(hit) for hit in self._found(query, k, filter)]
 
     def similarity_search_with_score(
         self,
@@ -138,7 +140,7 @@ class RagoptVectorStore(VectorStore):
         `similarity_search_with_relevance_scores` gives (1 + cosine) / 2, from 0 to 1, and refuses other metrics.
         """
         _refuse(kwargs)
-        return [(document_of(hit), hit.score) for hit in self.index.search(query, k=k, where=_condition(filter))]
+        return [(document_of(hit), hit.score) for hit in self._found(query, k, filter)]
 
     def similarity_search_by_vector(
         self,
@@ -206,8 +208,12 @@ class RagoptVectorStore(VectorStore):
             next_step="Run: ragopt sweep CORPUS --out RUN, then ragopt build RUN --out DIR",
         )
 
+    def _found(self, query: str, k: int, condition: object) -> list[Hit]:
+        return self.index.search(query, k=k, where=_condition(condition), tenant=self.tenant)
+
     def _near(self, embedding: Sequence[float], k: int, condition: object) -> list[Hit]:
-        return self.index.search(np.asarray([embedding], np.float32), k=k, where=_condition(condition))[0]
+        vectors = np.asarray([embedding], np.float32)
+        return self.index.search(vectors, k=k, where=_condition(condition), tenant=self.tenant)[0]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         """Cosine from [-1, 1] on [0, 1].

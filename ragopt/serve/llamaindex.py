@@ -17,6 +17,8 @@ except ImportError as error:
     raise MissingExtra.for_extra("The LlamaIndex adapter", "llamaindex") from error
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ragopt.serve.hits import Hit
     from ragopt.serve.opened import Index
 
@@ -35,15 +37,19 @@ class RagoptRetriever(BaseRetriever):
         index: from `ragopt.open`; its own model embeds the questions, whatever LlamaIndex's settings name.
         similarity_top_k: chunks per question.
         where: a SQL condition, as in `Index.search`.
+        tenant: as in `Index.search`; a retriever costs nothing, so make one per tenant.
 
     Example:
         ``RagoptRetriever(ragopt.open("index"), similarity_top_k=5, where="year >= 2024").retrieve("a question")``
     """
 
-    def __init__(self, index: Index, *, similarity_top_k: int = TOP_K, where: str | None = None) -> None:
+    def __init__(
+        self, index: Index, *, similarity_top_k: int = TOP_K, where: str | None = None, tenant: str = ""
+    ) -> None:
         self.index = index
         self.similarity_top_k = similarity_top_k
         self.where = where
+        self.tenant = tenant
         super().__init__()
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
@@ -52,11 +58,15 @@ class RagoptRetriever(BaseRetriever):
         Raises:
             InputError: as `Index.search`.
         """
+        queries: list[str] | NDArray[np.float32]
         if query_bundle.embedding is not None:
-            vector = np.asarray([query_bundle.embedding], np.float32)
+            queries = np.asarray([query_bundle.embedding], np.float32)
         else:
-            vector = self.index.embed_queries(query_bundle.embedding_strs).mean(axis=0, keepdims=True)
-        return [node_of(hit) for hit in self.index.search(vector, self.similarity_top_k, self.where)[0]]
+            queries = query_bundle.embedding_strs
+            if len(queries) != 1:  # one is its own mean, and its answer may be known without its vector
+                queries = self.index.embed_queries(queries).mean(axis=0, keepdims=True)
+        found = self.index.search(queries, self.similarity_top_k, self.where, tenant=self.tenant)[0]
+        return [node_of(hit) for hit in found]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         """Search in a thread, so that other tasks go on."""

@@ -7,16 +7,15 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args, overload
 
-import numpy as np
-
-from ragopt.corpus.text_files import check_encodable
 from ragopt.embed.open_embedder import open_embedder
-from ragopt.embed.stored_rows import embedded_rows
 from ragopt.errors import InputError
+from ragopt.serve.asked import asked_queries, embedded_questions
+from ragopt.serve.cache_argument import CacheArgument, caches_of, check_cache_argument
+from ragopt.serve.cache_counts import CacheStats
+from ragopt.serve.cached_search import cached_search, search_version
 from ragopt.serve.embedder_check import check_embedder
 from ragopt.serve.file_checks import Verify
 from ragopt.serve.filters import allowed_rows
-from ragopt.serve.hits import Hit, hits_of
 from ragopt.serve.layout import safe_path
 from ragopt.serve.nearest import checked_k, query_vectors
 from ragopt.serve.row_store import row_store
@@ -26,16 +25,24 @@ from ragopt.serve.table import open_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ragopt.corpus.records import Document
     from ragopt.embed.embedder import Embedder
+    from ragopt.serve.caches import Caches
+    from ragopt.serve.hits import Hit
     from ragopt.serve.manifest import Manifest
     from ragopt.serve.writer import Changed, Writer
 
 
 def open_index(
-    folder: Path | str, *, verify: Verify = "full", embedder: Embedder | None = None, model: str | None = None
+    folder: Path | str,
+    *,
+    verify: Verify = "full",
+    embedder: Embedder | None = None,
+    model: str | None = None,
+    cache: CacheArgument = None,
 ) -> Index:
     """Open a folder that `ragopt build` wrote.
 
@@ -46,16 +53,21 @@ def open_index(
             file may give other results, or end the process within Lance.
         embedder: turns questions into vectors; None opens the model that the manifest names when first needed.
         model: where that model lies now, a folder for example; None takes the manifest's name.
+        cache: what is put in front of searches: sizes of one's own; `recommended` for those that the folder was built
+            with; None for nothing. The sizes stay what they are when the folder is replaced.
 
     Raises:
-        InputError: `verify` is something else.
+        InputError: `verify` or `cache` is something else, or the folder keeps no recommended sizes.
+        MissingExtra: a cache needs packages that are not installed.
         IndexFormatError: the folder is damaged, or of another version.
         IndexBusy: a writer changed it during every try.
     """
     if verify not in get_args(Verify):
         raise InputError(f"verify is {verify!r}", allowed=" or ".join(get_args(Verify)), next_step="Correct verify")
+    check_cache_argument(cache)
     # Absolute: files are read later too, when the process may work in another folder.
-    return Index(open_snapshot(Path(folder).absolute(), verify), embedder=embedder, model=model)
+    snapshot = open_snapshot(Path(folder).absolute(), verify)
+    return Index(snapshot, embedder=embedder, model=model, caches=caches_of(cache, snapshot))
 
 
 class Index:
@@ -64,7 +76,14 @@ class Index:
     Searches see the version that is current when they begin. Changes by another process are seen after `refresh`.
     """
 
-    def __init__(self, snapshot: Snapshot, *, embedder: Embedder | None = None, model: str | None = None) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        embedder: Embedder | None = None,
+        model: str | None = None,
+        caches: Caches | None = None,
+    ) -> None:
         """Serve an opened version; use `open_index`."""
         self._snapshot = snapshot
         self._embedder, self._model = embedder, model
@@ -72,6 +91,9 @@ class Index:
         self._writer: Writer | None = None
         if embedder is not None:
             check_embedder(embedder, self.manifest)
+        self._caches = caches
+        if caches is not None:
+            caches.serve(snapshot)
 
     def __repr__(self) -> str:
         """Show place, version and size."""
@@ -111,14 +133,19 @@ class Index:
         return self._snapshot.n_alive
 
     @overload
-    def search(self, queries: str, k: int = 5, where: str | None = None) -> list[Hit]: ...  # type: ignore[overload-overlap]
+    def search(self, queries: str, k: int = 5, where: str | None = None, *, tenant: str = "") -> list[Hit]: ...  # type: ignore[overload-overlap]
     @overload
     def search(
-        self, queries: Sequence[str] | NDArray[np.float32], k: int = 5, where: str | None = None
+        self, queries: Sequence[str] | NDArray[np.float32], k: int = 5, where: str | None = None, *, tenant: str = ""
     ) -> list[list[Hit]]: ...
 
     def search(
-        self, queries: str | Sequence[str] | NDArray[np.float32], k: int = 5, where: str | None = None
+        self,
+        queries: str | Sequence[str] | NDArray[np.float32],
+        k: int = 5,
+        where: str | None = None,
+        *,
+        tenant: str = "",
     ) -> list[Hit] | list[list[Hit]]:
         """Find the chunks nearest to a question, to each of several, or to query vectors.
 
@@ -127,22 +154,31 @@ class Index:
                 any length for cosine.
             k: chunks per query.
             where: a SQL condition over metadata columns, `id`, `document`, `title` and `text`.
+            tenant: whose answers of the result cache are taken and kept. It hides nothing from anybody: what a tenant
+                may see is a condition for `where`.
 
         Returns:
             Hits best first; a list of them per query unless one question was given. There are fewer than k only where
             fewer chunks satisfy the condition.
 
         Raises:
-            InputError: k is out of range, the condition cannot be read, or the vectors do not fit.
+            InputError: k is out of range, the condition cannot be read, the vectors do not fit, or the tenant is no
+                text.
         """
-        snapshot = self._snapshot
+        snapshot, caches = self._snapshot, self._caches
+        if not isinstance(tenant, str):
+            raise InputError(f"tenant is {tenant!r}", allowed="text", next_step="Give the tenant's name as text")
         one = isinstance(queries, str)
-        vectors = self._vectors(snapshot, [queries] if one else queries)
-        allowed, matching = allowed_rows(snapshot, where)
-        scores, rows = row_store(snapshot.manifest.engine).nearest(
-            snapshot, vectors, checked_k(k), where=where, allowed=allowed
-        )
-        hits = hits_of(snapshot, scores, rows, matching)
+        asked = asked_queries(snapshot, [queries] if one else queries)
+
+        def embed(texts: list[str]) -> NDArray[np.float32]:
+            return embedded_questions(self.embedder, snapshot.manifest, texts, caches)
+
+        if caches is None:
+            hits = search_version(snapshot, asked, k, where, embed=embed)
+        else:
+            hits = cached_search(caches, snapshot, asked, k, where, tenant=tenant, embed=embed,
+                                 embedder=lambda: self.embedder)  # fmt: skip
         return hits[0] if one else hits
 
     def nearest(
@@ -162,27 +198,9 @@ class Index:
         store = row_store(snapshot.manifest.engine)
         return store.nearest(snapshot, queries, checked_k(k), where=where, allowed=allowed)
 
-    def _vectors(self, snapshot: Snapshot, queries: Any) -> NDArray[np.float32]:
-        if isinstance(queries, np.ndarray):
-            return query_vectors(snapshot, queries)
-        if queries is None or isinstance(queries, int | float):
-            raise InputError(f"{queries!r} is no question", allowed="a text, a list of texts, or a numpy array",
-                             next_step="Give the question as text")  # fmt: skip
-        texts = list(queries)
-        if not all(isinstance(text, str) for text in texts):
-            raise InputError("A list of queries holds something else than text", allowed="questions, or a numpy array",
-                             next_step="Give vectors as one float32 array (n_queries, dim)")  # fmt: skip
-        if not texts:
-            return np.empty((0, snapshot.manifest.full_dim), np.float32)
-        return self.embed_queries(texts)
-
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed questions as the run did: float32 (n, full dimension), of unit length for cosine. Raises InputError."""
-        for text in texts:
-            check_encodable(text, f"The question {text[:60]!r}")
-        shape = (len(texts), self.manifest.full_dim)
-        return embedded_rows(self.embedder.embed_queries(texts), shape, self.manifest.metric,
-                             describe=lambda row: f"the question {texts[row][:60]!r}")  # fmt: skip
+        return embedded_questions(self.embedder, self.manifest, texts, self._caches)
 
     @property
     def embedder(self) -> Embedder:
@@ -284,6 +302,17 @@ class Index:
                     if self._embedder is not None:
                         check_embedder(self._embedder, snapshot.manifest)
                     self._snapshot = snapshot
+                if self._caches is not None:
+                    self._caches.serve(snapshot)
+
+    def cache_stats(self) -> CacheStats:
+        """What the caches have done since the index was opened; one that is off has a capacity of 0."""
+        return CacheStats() if self._caches is None else self._caches.stats()
+
+    def clear_cache(self) -> None:
+        """Drop everything that the caches hold; what was counted stays."""
+        if self._caches is not None:
+            self._caches.clear()
 
     def refresh(self) -> int:
         """Serve what lies in the folder now, whoever wrote it or put it there; returns its version.
