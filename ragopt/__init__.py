@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from ragopt.api import bill, build, check, recommend, sweep
     from ragopt.bill.whole_bill import WholeBill
     from ragopt.bill.workload import Workload
+    from ragopt.cache.log_fields import LogFields
     from ragopt.cache.settings import CacheSettings
+    from ragopt.cache_verb import cache
     from ragopt.compare.comparing import compare
     from ragopt.compare.records import Comparison
     from ragopt.corpus.records import Document
@@ -26,6 +28,7 @@ __version__ = "0.1.0"
 _HOME = {
     "bill": "ragopt.api",
     "build": "ragopt.api",
+    "cache": "ragopt.cache_verb",
     "check": "ragopt.api",
     "compare": "ragopt.compare.comparing",
     "sweep": "ragopt.api",
@@ -35,6 +38,7 @@ _HOME = {
     "Document": "ragopt.corpus.records",
     "Hit": "ragopt.serve.hits",
     "Index": "ragopt.serve.opened",
+    "LogFields": "ragopt.cache.log_fields",
     "RagoptError": "ragopt.errors",
     "Bill": "ragopt.records",
     "Comparison": "ragopt.compare.records",
@@ -55,6 +59,7 @@ __all__ = [
     "Document",
     "Hit",
     "Index",
+    "LogFields",
     "Quality",
     "RagoptError",
     "Recommendation",
@@ -66,6 +71,7 @@ __all__ = [
     "Workload",
     "bill",
     "build",
+    "cache",
     "check",
     "compare",
     "open",
@@ -85,7 +91,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(types.ModuleType):
-    """Keeps `ragopt.sweep`, `bill`, `compare` the verbs: importing the room of that name would else take its place."""
+    """Keeps `ragopt.sweep`, `bill`, `cache`, `compare` the verbs: importing the room of a name would take its place."""
 
     def __dir__(self) -> list[str]:
         """List the public names too, loaded or not, for completion."""
@@ -107,6 +113,15 @@ class _Package(types.ModuleType):
 
     @bill.setter
     def bill(self, _room: types.ModuleType) -> None:
+        """Ignore the import system, as above."""
+
+    @property
+    def cache(self) -> Any:
+        """Give the verb."""
+        return __getattr__("cache")
+
+    @cache.setter
+    def cache(self, _room: types.ModuleType) -> None:
         """Ignore the import system, as above."""
 
     @property

@@ -29,6 +29,7 @@ FLOORS = (
     ("report",),
     ("finished_run",),
     ("api",),
+    ("cache_verb",),
     ("cli",),
 )
 """Rooms from the ground up; a room may import those below it and itself."""

@@ -69,6 +69,7 @@ class CodedLog:
             an empty one being MISSING.
         chunks: what each request read; None where the log has no such field.
         chunk_bytes: int64 (chunks.n_distinct,) payload of each; None where it is not known.
+        chunk_field: name of the field that they stand in.
         n_corpus_chunks: chunks of the corpus, read or not; None where nobody said.
         tokens_in, tokens_out: int32 (n_requests,) of the language model; None where the log has no such field.
         prompts: None where the log does not say what its prompts were made of.
@@ -88,6 +89,7 @@ class CodedLog:
     histories: NDArray[np.int32] | None = None
     chunks: Lists | None = None
     chunk_bytes: NDArray[np.int64] | None = None
+    chunk_field: str = ""
     n_corpus_chunks: int | None = None
     tokens_in: NDArray[np.int32] | None = None
     tokens_out: NDArray[np.int32] | None = None

@@ -81,8 +81,8 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
 
     For money, the size where the marginal saving meets the price of memory, then the smallest whose saving less its
     memory is within 1 % of that. For latency, the smallest whose hit share is within a standard error of the largest's,
-    if its memory costs under 1 % of the bill. LFU is taken only where it saves over 1 % more than LRU, or hits more than
-    the upper end of LRU's interval: of equals the policy that also expires entries is the simpler one to run.
+    if its memory costs under 1 % of the bill. LFU is taken only where it saves over 1 % more than LRU, or hits more
+    than the upper end of LRU's interval: of equals the policy that also expires entries is the simpler one to run.
 
     Args:
         setting: the log and the prices.

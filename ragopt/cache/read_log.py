@@ -119,6 +119,7 @@ class _Reading:
             filters=self.filters.finish(),
             chunks=self.chunks.finish(),
             chunk_bytes=self.chunks.size_bytes(),
+            chunk_field=self.fields.chunks,
             n_corpus_chunks=None if self._sizes is None else len(self._sizes.rows),
             tokens_in=self.tokens_in.finish(),
             tokens_out=self.tokens_out.finish(),

@@ -1,0 +1,148 @@
+"""Advice on every cache of a service: each is planned behind the ones before it, so that no saving counts twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ragopt.cache.advice import REPLAYED, CacheAdvice, CachePlan, LogSummary
+from ragopt.cache.costs import request_costs, requests_per_month, span_seconds
+from ragopt.cache.memory_price import memory_price
+from ragopt.cache.plan_answer import plan_answer
+from ragopt.cache.plan_prefix import PROVIDER_TTL_S, plan_prefix
+from ragopt.cache.plan_search import plan_chunk, plan_embedding, plan_result
+from ragopt.cache.plan_semantic import plan_semantic
+from ragopt.cache.setting import Setting
+from ragopt.cache.unit_prices import unit_prices
+from ragopt.errors import InputError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ragopt.bill.price_book import PriceBook
+    from ragopt.bill.workload import Workload
+    from ragopt.cache.coded_log import CodedLog
+    from ragopt.cache.plan_semantic import Semantic
+    from ragopt.cache.search_bill import SearchBill
+
+USUAL_FALSE_HIT_RATE = 0.02
+"""The budget of vCache (arXiv 2502.03771, default bound of 2 %)."""
+
+USUAL_DIM = 1024
+"""Of query vectors where no run says: a common size of current embedding models, and memory here costs next to nothing
+(an assumption)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user may choose.
+
+    Attributes:
+        answer_ttl_s: life of an exact answer; None chooses by whether the log has index versions.
+        prefix_ttl_s: how long the provider keeps a prompt's prefix after its last use.
+        max_false_hit_rate: most false hits of a semantic cache.
+        n_sizes: sizes of each curve.
+        seed: of the intervals.
+    """
+
+    answer_ttl_s: float | None = None
+    prefix_ttl_s: float = PROVIDER_TTL_S
+    max_false_hit_rate: float = USUAL_FALSE_HIT_RATE
+    n_sizes: int = 12
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service whose log it is.
+
+    Attributes:
+        workload: its models and place.
+        book: prices.
+        stated: fields of the workload that somebody stated.
+        dim: of the query vectors.
+        search: the index's bill; None where no index was named.
+        trial: the index, as printed; empty where none was named.
+        when: the day whose token prices count; today where none is given.
+    """
+
+    workload: Workload
+    book: PriceBook
+    stated: frozenset[str]
+    dim: int = USUAL_DIM
+    search: SearchBill | None = None
+    trial: str = ""
+    when: datetime | None = None
+
+
+def advise(log: CodedLog, service: Service, choices: Choices, semantic: Semantic | None = None) -> CacheAdvice:
+    """Say which caches the service should have, how large, what they save and what they risk.
+
+    Args:
+        log: what its users asked.
+        service: what it costs.
+        choices: what the user chose.
+        semantic: labels of similar questions; None where there are none.
+
+    Raises:
+        InputError: the log must not be replayed (sampled, shuffled), or is too short for any interval.
+        PriceError: a price is missing.
+    """
+    if log.refused:
+        raise InputError(f"{log.source} cannot be replayed: {log.refused}",
+                         next_step="Give a whole log, or one of whole sessions")  # fmt: skip
+    setting, notes, rate = _setting(log, service, choices)
+    before = setting.usd_before
+    answer, stage = plan_answer(setting, before, ttl_s=choices.answer_ttl_s)
+    similar, stage, false_hits = plan_semantic(
+        setting, stage, before, semantic, budget=choices.max_false_hit_rate, ttl_s=answer.ttl_s
+    )
+    embedding, stage = plan_embedding(setting, stage, before)
+    result, stage = plan_result(setting, stage, before)
+    chunk = plan_chunk(setting, stage, before)
+    prefix, orders = plan_prefix(setting, stage, before, ttl_s=choices.prefix_ttl_s)
+    plans = (answer, similar, embedding, result, chunk, prefix)
+    return CacheAdvice(
+        basis=REPLAYED,
+        log=LogSummary(log.source, log.n_requests, span_seconds(log) / 86_400 if span_seconds(log) else None,
+                       setting.month, rate),
+        plans=tuple(_without_log(plan, log.insufficient) for plan in plans),
+        usd_before=before,
+        memory=setting.memory,
+        prices=setting.prices.used,
+        trial=service.trial,
+        target=service.search.target if service.search else "",
+        false_hits=false_hits,
+        prompt_orders=orders,
+        warnings=(*log.warnings, *notes),
+        insufficient=log.insufficient,
+    )  # fmt: skip
+
+
+def _setting(log: CodedLog, service: Service, choices: Choices) -> tuple[Setting, tuple[str, ...], str]:
+    workload = service.workload
+    prices = unit_prices(workload, service.book, when=service.when)
+    costs = request_costs(log, workload, prices)
+    month, rate = requests_per_month(log, workload, stated="queries_per_month" in service.stated)
+    setting = Setting(
+        log=log, workload=workload, costs=costs, prices=prices, memory=memory_price(service.book, workload),
+        month=month, search=service.search, dim=service.dim, n_sizes=choices.n_sizes, seed=choices.seed,
+    )  # fmt: skip
+    notes = [*costs.notes, *prices.notes]
+    if workload.cached_prompt_share:
+        notes.append(
+            f"The workload's cached_prompt_share of {workload.cached_prompt_share:f} is left out: what a prompt cache "
+            "saves is replayed here."
+        )
+    return setting, tuple(notes), rate
+
+
+def _without_log(plan: CachePlan, insufficient: str) -> CachePlan:
+    """A plan from too short a log is shown, not recommended."""
+    if not insufficient or not plan.on:
+        return plan
+    return replace(plan, on=False, reason=f"not recommended, the log is too small; it {_as_clause(plan.reason)}")
+
+
+def _as_clause(reason: str) -> str:
+    return reason if reason.startswith("saves") else f"would be {reason}"

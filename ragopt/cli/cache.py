@@ -1,0 +1,197 @@
+"""`ragopt cache LOG`: which caches a service should have, what size, what they save and what they risk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ragopt.cli.options import CountType, given_workload, workload_options
+
+DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+class DurationType(click.ParamType[float]):
+    """Seconds, or a number with s, m, h or d behind it: 300, 5m, 24h, 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a duration above 0, or fail as a usage error."""
+        text = str(value).strip().lower()
+        number, unit = (text[:-1], DURATION_UNITS[text[-1]]) if text[-1:] in DURATION_UNITS else (text, 1.0)
+        try:
+            seconds = float(number) * unit
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{value!r} is no duration above 0: seconds, or 5m, 24h, 7d.", param, ctx)
+        return seconds
+
+
+class ValueType(click.ParamType[Any]):
+    """A JSON value; text that is none stands for itself."""
+
+    name = "value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """Read a value."""
+        try:
+            return json.loads(value)
+        except (TypeError, ValueError):
+            return value
+
+
+FIELDS = ("time", "query", "session", "tenant", "history", "filter", "index_version", "chunks", "tokens_in",
+          "tokens_out")  # fmt: skip
+
+
+def _field_options(function: Any) -> Any:
+    from ragopt.cache.log_fields import LogFields, option_of  # noqa: PLC0415 - the names have one home
+
+    for role in reversed(FIELDS):
+        default = getattr(LogFields(), role)
+        function = click.option(option_of(role), f"{role}_field", default=default, show_default=True, metavar="NAME",
+                                help=f"Field of the log: {role.replace('_', ' ')}.")(function)  # fmt: skip
+    return function
+
+
+@click.command("cache")
+@click.argument("log", metavar="[LOG]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="RUN",
+    help="A finished run: its recommended index bills the searches, its workload the rest.",
+)
+@click.option("--save", is_flag=True, help="Write the advice into RUN and draw its report again.")
+@_field_options
+@click.option(
+    "--prompt",
+    "prompt_fields",
+    default="",
+    metavar="A,B,C",
+    help="Fields that the prompt was made of, in the order in which they were sent.",
+)
+@click.option(
+    "--empty-history",
+    "empty_history",
+    multiple=True,
+    type=ValueType(),
+    metavar="VALUE",
+    help="A value of the history that stands for none, as JSON. Repeatable.",
+)
+@click.option(
+    "--chunks",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Every chunk with its id and bytes, tokens or text: .jsonl or .parquet.",
+)
+@click.option(
+    "--chunk-id-field",
+    "chunk_id_field",
+    default="",
+    metavar="NAME",
+    help="Field of its id in --chunks. Default: id, chunk_id or passage_id.",
+)
+@click.option("--sampled-by-key", is_flag=True, help="The log holds all requests of some keys: do not refuse it.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Pairs of similar questions with a label: query, earlier, same, and score unless --model embeds.",
+)
+@click.option("--judgements", is_flag=True, help="Take RUN's judgements as labels, for a cache of search results.")
+@click.option("--model", default=None, help="Embeds the texts of labels and log. Default: RUN's.")
+@click.option(
+    "--max-false-hit-rate",
+    type=float,
+    default=0.02,
+    show_default=True,
+    help="Most hits of a semantic cache that may be wrong, as an upper 95 % bound.",
+)
+@click.option(
+    "--answer-ttl",
+    type=DurationType(),
+    default=None,
+    metavar="TIME",
+    help="Life of an exact answer, 24h for example. Default: 1 day, 7 with index versions in the log.",
+)
+@click.option(
+    "--prefix-ttl",
+    type=DurationType(),
+    default=300.0,
+    show_default=True,
+    metavar="TIME",
+    help="How long the provider keeps a prompt's prefix after its last use.",
+)
+@click.option("--dim", type=int, default=None, help="Of the query vectors. Default: RUN's model's, else 1024.")
+@workload_options("--vectors", "--vectors-at-scale")
+@click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Artifact store of RUN, for --judgements. Default: the user's cache folder.",
+)
+@click.option("--seed", type=CountType(), default=0, show_default=True, help="Of the intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
+@click.option("--quiet", is_flag=True, help="No progress on standard error.")
+def command(log: Path | None, **options: Any) -> None:
+    """Replay the query LOG (.jsonl, .jsonl.gz, .parquet) through the caches of a service, one behind the other.
+
+    Each is shown with its hits against size, what it saves a month by the bill's own prices, and why it is on or off.
+    Without LOG a Zipf model gives a band of hit shares, and no size.
+
+    Example: ragopt cache requests.jsonl --run ragopt-run --set generator=openai:gpt-4o-mini
+    """
+    if log is None:
+        _model(options)
+        return
+    from rich.console import Console  # noqa: PLC0415 - loaded when first used
+
+    from ragopt.cache.advice_json import advice_json  # noqa: PLC0415 - loaded when first used
+    from ragopt.cli.progress import TerminalProgress  # noqa: PLC0415 - loaded when first used
+    from ragopt.report.cache_text import print_advice  # noqa: PLC0415 - loaded when first used
+    from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
+
+    with TerminalProgress(quiet=options["quiet"] or options["as_json"]) as progress:
+        advice = _advice(log, options, progress)
+    if options["as_json"]:
+        click.echo(json.dumps(advice_json(advice), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    print_trimmed(Console(highlight=False), lambda console: print_advice(advice, console))
+
+
+def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
+    from ragopt.cache.advise import Choices  # noqa: PLC0415 - loaded when first used
+    from ragopt.cache.log_fields import LogFields  # noqa: PLC0415 - loaded when first used
+    from ragopt.cache_verb import cache  # noqa: PLC0415 - loaded when first used
+
+    prompt = tuple(part.strip() for part in options["prompt_fields"].split(",") if part.strip())
+    names = {role: options[f"{role}_field"] for role in FIELDS}
+    choices = Choices(
+        answer_ttl_s=options["answer_ttl"],
+        prefix_ttl_s=options["prefix_ttl"],
+        max_false_hit_rate=options["max_false_hit_rate"],
+        seed=options["seed"],
+    )
+    same = ("run", "save", "prices", "chunks", "sampled_by_key", "labels", "judgements", "model", "dim", "cache_dir")
+    return cache(
+        log,
+        workload=given_workload(options),
+        fields=LogFields(
+            **names, prompt=prompt, empty_history=options["empty_history"], chunk_file_id=options["chunk_id_field"]
+        ),
+        choices=choices,
+        progress=progress,
+        **{name: options[name] for name in same},
+    )
+
+
+def _model(options: dict[str, Any]) -> None:
+    """Print the band of a Zipf model: nothing was measured."""
