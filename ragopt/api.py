@@ -269,6 +269,8 @@ def build(  # noqa: PLR0913 - what, where, and from which files
 ) -> Built:
     """Build a run's recommended index, or another of its trials, into a folder that `ragopt.open` serves.
 
+    The recommended one keeps the sizes of the run's recommended caches: ``ragopt.open(DIR, cache="recommended")``.
+
     Args:
         run: a finished run or its folder.
         out: folder to write; an index that stands there is replaced in one step.
@@ -289,16 +291,20 @@ def build(  # noqa: PLR0913 - what, where, and from which files
     Example:
         ``ragopt.build("ragopt-run", out="index"); ragopt.open("index").search("how do I sort a list?")``
     """
+    from ragopt.cache.run_time import settings_of  # noqa: PLC0415 - loaded when first used
     from ragopt.serve.build import build_index  # noqa: PLC0415 - loaded when first used
     from ragopt.serve.lance_build import lance_target  # noqa: PLC0415 - loaded when first used
 
     finished = run if isinstance(run, Run) else read_run(Path(run))
+    chosen = Trial.parse(trial) if isinstance(trial, str) else trial
+    advised = finished.recommendation.cache if chosen in (None, finished.recommendation.trial) else None
     return build_index(
         finished,
         out=Path(out),
         cache_dir=default_cache_dir() if cache_dir is None else Path(cache_dir),
         progress=progress or Silent(),
-        trial=Trial.parse(trial) if isinstance(trial, str) else trial,
+        trial=chosen,
+        cache=settings_of(advised),
         corpus=None if corpus is None else str(corpus),
         with_vectors=with_vectors,
         lance=lance_target(target, lance_index, min_recall),

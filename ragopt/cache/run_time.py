@@ -1,0 +1,28 @@
+"""From a recommendation to the caches that stand in front of a served index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ragopt.cache.settings import CacheSettings
+
+RUN_TIME = {"embedding": "embedding_bytes", "result": "result_bytes", "chunk": "chunk_bytes"}
+"""Caches of an advice that `ragopt.open` has, by their capacity in `CacheSettings`. Answers and prompts lie before and
+behind the search: they are the service's own."""
+
+
+def settings_of(summary: Mapping[str, Any] | None) -> CacheSettings | None:
+    """Sizes of the recommended run-time caches; None where none of them is recommended.
+
+    They have one policy together: LFU where each of them asks for it, else LRU, which is never far behind.
+
+    Args:
+        summary: `cache` of ``recommendation.json``; None where no log was replayed.
+    """
+    found = {one["name"]: one for one in (summary or {}).get("caches", ()) if one["name"] in RUN_TIME}
+    sizes = {RUN_TIME[name]: int(one["size_bytes"]) for name, one in found.items()}
+    if not sizes:
+        return None
+    policies = {one["policy"] for one in found.values()}
+    return CacheSettings(**sizes, policy="LFU" if policies == {"LFU"} else "LRU")
