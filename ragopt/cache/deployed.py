@@ -14,7 +14,7 @@ class Deployed:
     """A cachebox cache of items of any size: it evicts until the new item fits.
 
     LRU evicts what was read longest ago, LFU what was read least often since it came in, of equals the one that came
-    in first (cachebox 6.2.10; found by replay against a reference in the tests, its documentation leaves it open).
+    in first (cachebox 6.2.10, whose documentation says "the oldest"; the tests hold it against a reference).
     """
 
     def __init__(self, policy: Policy, capacity: int) -> None:

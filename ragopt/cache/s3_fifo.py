@@ -7,6 +7,8 @@ own code: the counter is cleared when an item moves to the main queue, a key rea
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 SMALL_TENTHS = 1
 """The small queue has a tenth of the cache, the ghost queue the size of the main one (section 4.1 of the paper)."""
 
@@ -20,10 +22,11 @@ class S3Fifo:
     def __init__(self, capacity: int) -> None:
         """Hold items of `capacity` together, in the unit of the sizes given to `read`."""
         self._capacity = capacity
-        # Dicts keep the order of insertion: the first key is the tail of the queue.
-        self._small: dict[int, int] = {}
-        self._main: dict[int, int] = {}
-        self._ghost: dict[int, int] = {}
+        # The first key is the tail of the queue. A plain dict keeps order too, but looks for its first key through all
+        # that were taken out before it: evictions from a large cache would take as long as the cache is large.
+        self._small: OrderedDict[int, int] = OrderedDict()
+        self._main: OrderedDict[int, int] = OrderedDict()
+        self._ghost: OrderedDict[int, int] = OrderedDict()
         self._counts: dict[int, int] = {}
         self._small_size = self._main_size = self._ghost_size = 0
 
@@ -64,8 +67,7 @@ class S3Fifo:
 
     def _evict_small(self) -> None:
         while self._small:
-            key = next(iter(self._small))
-            size = self._small.pop(key)
+            key, size = self._small.popitem(last=False)
             self._small_size -= size
             if self._counts[key] <= 1:
                 del self._counts[key]
@@ -82,8 +84,7 @@ class S3Fifo:
 
     def _evict_main(self) -> None:
         while self._main:
-            key = next(iter(self._main))
-            size = self._main.pop(key)
+            key, size = self._main.popitem(last=False)
             count = self._counts[key]
             if count == 0:
                 del self._counts[key]
@@ -96,4 +97,4 @@ class S3Fifo:
         self._ghost[key] = size
         self._ghost_size += size
         while self._over_main(self._ghost_size):
-            self._ghost_size -= self._ghost.pop(next(iter(self._ghost)))
+            self._ghost_size -= self._ghost.popitem(last=False)[1]
