@@ -32,6 +32,7 @@ def print_rows(titles: Sequence[str], rows: Sequence[tuple[str, ...]], console: 
 def _print_table(titles: Sequence[str], rows: Sequence[tuple[str, ...]], console: Console) -> None:
     from rich import box  # noqa: PLC0415 - loaded when first used
     from rich.table import Table  # noqa: PLC0415 - loaded when first used
+    from rich.text import Text  # noqa: PLC0415 - loaded when first used
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column(titles[0], no_wrap=True)
@@ -39,7 +40,7 @@ def _print_table(titles: Sequence[str], rows: Sequence[tuple[str, ...]], console
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column(titles[-1], overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console.print(table)
 
 

@@ -24,6 +24,11 @@ FIGURES: dict[str, str] = {
     "targets": "ragopt.report.targets_chart:targets_figure",
     "crossovers": "ragopt.report.crossover_figure:crossovers_figure",
     "tornado": "ragopt.report.tornado_figure:tornado_figure",
+    "cache_hits": "ragopt.report.cache_hits_chart:hits_figure",
+    "cache_marginal": "ragopt.report.cache_marginal_chart:marginal_figure",
+    "cache_savings": "ragopt.report.cache_savings_chart:savings_figure",
+    "cache_ttl": "ragopt.report.cache_ttl_chart:ttl_figure",
+    "cache_false_hits": "ragopt.report.cache_false_hits_chart:false_hits_figure",
 }
 """By name, the module and function that make it from a run; imported when it is asked for."""
 

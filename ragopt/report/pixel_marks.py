@@ -49,6 +49,7 @@ class Path:
     pixels: tuple[tuple[float, float], ...]
     colour: str
     width: float
+    dashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _style(mark: Mark) -> tuple[Any, ...]:
         case Line():
             return Line, mark.width, mark.dashed
         case Path():
-            return Path, mark.width
+            return Path, mark.width, mark.dashed
         case Words():
             return Words, mark.align, mark.bold, mark.halo
         case _:
@@ -162,12 +163,15 @@ def _rects(rects: Sequence[Rect], x: alt.X, y: alt.Y) -> Any:
     return _chart(rows).mark_rect(opacity=1).encode(x, y, alt.X2("x2"), alt.Y2("y2"), _fill())
 
 
+def _dash(one: Line | Path) -> dict[str, Any]:
+    return {"strokeDash": [5, 4]} if one.dashed else {}
+
+
 def _lines(lines: Sequence[Line], x: alt.X, y: alt.Y) -> Any:
     import altair as alt  # noqa: PLC0415 - loaded when first used
 
     rows = [{"x": one.x, "y": one.y, "x2": one.x2, "y2": one.y2, "colour": one.colour} for one in lines]
-    style: dict[str, Any] = {"strokeDash": [5, 4]} if lines[0].dashed else {}
-    mark = _chart(rows).mark_rule(strokeWidth=lines[0].width, **style)
+    mark = _chart(rows).mark_rule(strokeWidth=lines[0].width, **_dash(lines[0]))
     return mark.encode(x, y, alt.X2("x2"), alt.Y2("y2"), _stroke())
 
 
@@ -179,7 +183,7 @@ def _paths(paths: Sequence[Path], x: alt.X, y: alt.Y) -> Any:
         for number, one in enumerate(paths)
         for step, (across, down) in enumerate(one.pixels)
     ]
-    mark = _chart(rows).mark_line(strokeWidth=paths[0].width, strokeJoin="round", opacity=1)
+    mark = _chart(rows).mark_line(strokeWidth=paths[0].width, strokeJoin="round", opacity=1, **_dash(paths[0]))
     return mark.encode(x, y, _stroke(), alt.Detail("path:N"), alt.Order("step:Q"))
 
 
