@@ -20,6 +20,7 @@ COMMANDS = {
     "check": ("ragopt.cli.check", "Is a built index still what it was: keep, re-tune, re-train or broken."),
     "export": ("ragopt.cli.export", "Print the plain FAISS lines that rebuild an index without ragopt."),
     "bill": ("ragopt.cli.bill", "What an index costs per month at every target, line by line."),
+    "cache": ("ragopt.cli.cache", "Which caches a query log calls for: size, savings, risk, one behind the other."),
     "decide": ("ragopt.cli.decide", "Buy or build, spot, storage tier, how many chunks, when to move."),
     "bench-serve": ("ragopt.cli.bench_serve", "Which batch size answers the most questions within a latency limit."),
     "workload": ("ragopt.cli.workload", "Write a commented workload file."),
