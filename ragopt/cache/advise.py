@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from ragopt.cache.advice import REPLAYED, CacheAdvice, CachePlan, LogSummary
-from ragopt.cache.costs import request_costs, requests_per_month, span_seconds
+from ragopt.cache.costs import SECONDS_PER_MONTH, busiest_minute_qps, request_costs, requests_per_month, span_seconds
 from ragopt.cache.memory_price import memory_price
 from ragopt.cache.plan_answer import plan_answer
 from ragopt.cache.plan_prefix import PROVIDER_TTL_S, plan_prefix
@@ -31,6 +32,10 @@ USUAL_FALSE_HIT_RATE = 0.02
 USUAL_DIM = 1024
 """Of query vectors where no run says: a common size of current embedding models, and memory here costs next to nothing
 (an assumption)."""
+
+
+LEAST_PEAK_QPS = Decimal("0.001")
+"""The least that a workload takes (`bill.workload_fields`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +129,36 @@ def _setting(log: CodedLog, service: Service, choices: Choices) -> tuple[Setting
     prices = unit_prices(workload, service.book, when=service.when)
     costs = request_costs(log, workload, prices)
     month, rate = requests_per_month(log, workload, stated="queries_per_month" in service.stated)
+    search, told = _search_at(log, service, month)
     setting = Setting(
         log=log, workload=workload, costs=costs, prices=prices, memory=memory_price(service.book, workload),
-        month=month, search=service.search, dim=service.dim, n_sizes=choices.n_sizes, seed=choices.seed,
+        month=month, search=search, dim=service.dim, n_sizes=choices.n_sizes, seed=choices.seed,
     )  # fmt: skip
-    notes = [*costs.notes, *prices.notes]
+    notes = [*costs.notes, *prices.notes, *told]
     if workload.cached_prompt_share:
         notes.append(
             f"The workload's cached_prompt_share of {workload.cached_prompt_share:f} is left out: what a prompt cache "
             "saves is replayed here."
         )
     return setting, tuple(notes), rate
+
+
+def _search_at(log: CodedLog, service: Service, month: Decimal) -> tuple[SearchBill | None, tuple[str, ...]]:
+    """The index's bill for the log's own requests and peak, as far as nobody stated others; and what to say of it."""
+    if service.search is None:
+        return None, ()
+    workload, stated, notes = service.search.workload, service.stated, []
+    changed: dict[str, Any] = {"queries_per_month": int(month)}
+    if "peak_qps" not in stated and log.times_s is not None:
+        average = month / SECONDS_PER_MONTH
+        measured = Decimal(f"{busiest_minute_qps(log.times_s):.3f}")
+        changed["peak_qps"] = max(measured, average, LEAST_PEAK_QPS)
+        if changed["peak_qps"] != workload.peak_qps:
+            notes.append(
+                f"The index is billed for a peak of {changed['peak_qps'].normalize():f} queries per second, the log's "
+                f"busiest minute, where the workload's default is {workload.peak_qps:f} (--peak-qps)."
+            )
+    return replace(service.search, workload=replace(workload, **changed)), tuple(notes)
 
 
 def _without_log(plan: CachePlan, insufficient: str) -> CachePlan:

@@ -44,8 +44,9 @@ class Prompts:
         tokens: int32 (n,): tokens of each block.
         parts: int32 (n,): which of `part_names` the block belongs to.
         part_names: fields of the log, in prompt order: instructions, chunks, history, question for example.
-        shared_out: share of all tokens whose block's length was not known: the rest of a request's tokens, spread
-            evenly over its blocks of unknown length.
+        shared_out: share of all tokens whose block's length was not known: the rest of a request's tokens, given to its
+            blocks of unknown length.
+        block_tokens: that each of them was taken to have, the last one what was left; None spread the rest evenly.
     """
 
     starts: NDArray[np.int64]
@@ -54,6 +55,7 @@ class Prompts:
     parts: NDArray[np.int32]
     part_names: tuple[str, ...]
     shared_out: float
+    block_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

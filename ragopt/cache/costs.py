@@ -107,3 +107,8 @@ def peak_share(times_s: Usd | None, passing: NDArray[np.bool_]) -> float:
         return float(passing.mean()) if len(passing) else 1.0
     hours = ((times_s - times_s[0]) // 3600).astype(np.int64)
     return float(np.bincount(hours[passing], minlength=1).max() / np.bincount(hours).max())
+
+
+def busiest_minute_qps(times_s: Usd) -> float:
+    """Requests per second in the busiest of the minutes that are counted from the first request."""
+    return float(np.bincount(((times_s - times_s[0]) // 60).astype(np.int64)).max() / 60)

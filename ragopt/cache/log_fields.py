@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ragopt.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class LogFields:
@@ -25,6 +27,8 @@ class LogFields:
         tokens_in, tokens_out: of the language model.
         prompt: fields that the prompt was made of, in the order in which they were sent; empty where nobody says.
         empty_history: values that stand for no history; an empty list or text and null always do.
+        block_tokens: that a block of the prompt is taken to have where its length is not known, a request's last one
+            taking what is left; None spreads evenly what the known blocks leave.
         chunk_file_id: field of the chunk file with the chunk's id; empty for the usual names.
     """
 
@@ -40,7 +44,14 @@ class LogFields:
     tokens_out: str = "tokens_out"
     prompt: tuple[str, ...] = ()
     empty_history: tuple[Any, ...] = ()
+    block_tokens: int | None = None
     chunk_file_id: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse blocks of no length. Raises InputError."""
+        if self.block_tokens is not None and self.block_tokens < 1:
+            raise InputError(f"--block-tokens is {self.block_tokens}", allowed="1 or more",
+                             next_step="Give the tokens of a block, or leave it out")  # fmt: skip
 
     def by_role(self) -> Mapping[str, str]:
         """Role to field name, for the roles that have one field each."""

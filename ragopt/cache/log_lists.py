@@ -137,6 +137,7 @@ class PromptColumn:
             self._parts.finish(),
             self._fields.prompt,
             self._n_shared / self._n_tokens if self._n_tokens else 0.0,
+            self._fields.block_tokens,
         )
 
     def _part(
@@ -160,7 +161,7 @@ class PromptColumn:
         per_request: NDArray[np.int64],
         tokens_in: NDArray[np.int64] | None,
     ) -> NDArray[np.int64]:
-        """Spread what a request's known blocks leave of its tokens over the others: whole numbers that add up."""
+        """Give what a request's known blocks leave of its tokens to the others: whole numbers that add up."""
         unknown = tokens < 0
         starts = np.cumsum(per_request) - per_request
         request = np.repeat(np.arange(len(per_request)), per_request)
@@ -185,14 +186,31 @@ class PromptColumn:
                 next_step="Correct the line or the chunk file, or take the chunks out of --prompt",
             )
         self._n_uncovered += int(((rest > 0) & (n_unknown == 0)).sum())
-        each, more = np.divmod(rest, np.maximum(n_unknown, 1))
         before = np.concatenate(([0], np.cumsum(unknown)))
         rank = before[:-1] - np.repeat(before[starts], per_request)
-        shared = each[request] + (rank < more[request])
+        shared = _spread(rest[request], rank, n_unknown[request], self._fields.block_tokens)
         self._n_shared += int(shared[unknown].sum())
         result = np.where(unknown, shared, tokens)
         self._n_tokens += int(result.sum())
         return result
+
+
+def _spread(
+    rest: NDArray[np.int64], rank: NDArray[np.int64], n_unknown: NDArray[np.int64], block_tokens: int | None
+) -> NDArray[np.int64]:
+    """Tokens of blocks of unknown length.
+
+    Args:
+        rest: int64 (n_blocks,), what the known blocks of each block's request leave.
+        rank: how many unknown blocks of the request stand before it.
+        n_unknown: how many the request has.
+        block_tokens: of each, the last one taking what is left and none more than is left; None spreads evenly.
+    """
+    if block_tokens is None:
+        each, more = np.divmod(rest, np.maximum(n_unknown, 1))
+        return np.asarray(each + (rank < more), dtype=np.int64)
+    left = np.maximum(rest - rank * block_tokens, 0)
+    return np.asarray(np.where(rank == n_unknown - 1, left, np.minimum(left, block_tokens)), dtype=np.int64)
 
 
 class _Ends:

@@ -129,8 +129,11 @@ def _order_notes(
             f"{100 * orders.replays[0].hit_share:.1f} % and save USD {gained:.2f} more a month. {ORDER_CHANGES_ANSWERS}"
         )
     if prompts.shared_out:
-        notes.append(
-            f"{100 * prompts.shared_out:.0f} % of the input tokens belong to blocks whose lengths are not in the log: "
-            "each request's rest was spread evenly over its blocks of unknown length."
+        how = (
+            "each request's rest was spread evenly over its blocks of unknown length, a guess (--block-tokens)."
+            if prompts.block_tokens is None
+            else f"each was taken to have {prompts.block_tokens:,} as stated, a request's last one what was left."
         )
+        of = f"{100 * prompts.shared_out:.0f} % of the input tokens belong to blocks whose lengths are not in the log"
+        notes.append(f"{of}: {how}")
     return tuple(notes)

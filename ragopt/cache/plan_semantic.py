@@ -88,7 +88,8 @@ def plan_semantic(
         )
         return _off(reason), stage, points
     hits = _hits(setting, stage, semantic, semantic.vectors, chosen.threshold, ttl_s)
-    return *_planned(setting, stage, usd_before, semantic, chosen, hits), points
+    plan, left = _planned(setting, stage, usd_before, semantic, chosen, hits)
+    return replace(plan, ttl_s=ttl_s), left, points
 
 
 def _off(reason: str) -> CachePlan:

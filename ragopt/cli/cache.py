@@ -85,6 +85,13 @@ def _field_options(function: Any) -> Any:
     help="A value of the history that stands for none, as JSON. Repeatable.",
 )
 @click.option(
+    "--block-tokens",
+    type=int,
+    default=None,
+    metavar="N",
+    help="Tokens of a prompt's block whose length nobody knows. Default: the request's rest, spread evenly.",
+)
+@click.option(
     "--chunks",
     type=click.Path(path_type=Path),
     default=None,
@@ -185,7 +192,11 @@ def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
         log,
         workload=given_workload(options),
         fields=LogFields(
-            **names, prompt=prompt, empty_history=options["empty_history"], chunk_file_id=options["chunk_id_field"]
+            **names,
+            prompt=prompt,
+            empty_history=options["empty_history"],
+            block_tokens=options["block_tokens"],
+            chunk_file_id=options["chunk_id_field"],
         ),
         choices=choices,
         progress=progress,
@@ -195,3 +206,19 @@ def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
 
 def _model(options: dict[str, Any]) -> None:
     """Print the band of a Zipf model: nothing was measured."""
+    from rich.console import Console  # noqa: PLC0415 - loaded when first used
+
+    from ragopt.bill.price_book import PriceBook  # noqa: PLC0415 - loaded when first used
+    from ragopt.bill.workload import Workload  # noqa: PLC0415 - loaded when first used
+    from ragopt.cache.band import band_json, model_band  # noqa: PLC0415 - loaded when first used
+    from ragopt.report.cache_band_text import print_band  # noqa: PLC0415 - loaded when first used
+    from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
+
+    given = given_workload(options)
+    if "n_vectors" not in given:
+        raise click.UsageError("Without LOG, --vectors says how many chunks the corpus has.")
+    band = model_band(Workload(**given), PriceBook.load(overrides=options["prices"]))
+    if options["as_json"]:
+        click.echo(json.dumps(band_json(band), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    print_trimmed(Console(highlight=False), lambda console: print_band(band, console))
