@@ -115,6 +115,23 @@ def test_labels_turn_the_semantic_cache_on_only_with_enough_of_them(folder, tmp_
     assert "148 labelled hits, 149 without any error" in advice_of(json.loads(out)).plan("semantic").reason
 
 
+def test_a_review_file_reads_back_as_labels_once_filled_in(folder, tmp_path, capsys):
+    """--review draws as many pairs as the budget needs; with `same` filled in they are --labels."""
+    review = tmp_path / "review.jsonl"
+    call = (folder / "log.jsonl", "--model", "wordllama", "--json")
+    code, _, err = called(capsys, *call, "--review", review)
+    assert code == 0, err
+    pairs = [json.loads(line) for line in review.read_text(encoding="utf-8").splitlines()]
+    assert len(pairs) == 149
+    code, _, err = called(capsys, *call, "--labels", review)
+    assert (code, "same" in err) == (1, True)
+    written(review, [pair | {"same": True} for pair in pairs])
+    code, out, _ = called(capsys, *call, "--labels", review)
+    assert code == 0
+    assert "0 of 149 labelled hits" in advice_of(json.loads(out)).plan("semantic").reason
+    assert called(capsys, folder / "log.jsonl", "--review", review)[0] == 1
+
+
 def test_judgements_of_a_run_are_labels_of_search_results(folder, capsys):
     """The tiny corpus has 15 judged queries, too few for any threshold: off, with the number of them."""
     code, out, err = called(capsys, folder / "log.jsonl", "--run", folder / "run", "--judgements", "--cache-dir",

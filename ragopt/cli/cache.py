@@ -114,6 +114,13 @@ def _field_options(function: Any) -> Any:
     help="Pairs of similar questions with a label: query, earlier, same, and score unless --model embeds.",
 )
 @click.option("--judgements", is_flag=True, help="Take RUN's judgements as labels, for a cache of search results.")
+@click.option(
+    "--review",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Write similar questions of LOG here for a person to label: the --labels of the next call.",
+)
 @click.option("--model", default=None, help="Embeds the texts of labels and log. Default: RUN's.")
 @click.option(
     "--max-false-hit-rate",
@@ -187,7 +194,19 @@ def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
         max_false_hit_rate=options["max_false_hit_rate"],
         seed=options["seed"],
     )
-    same = ("run", "save", "prices", "chunks", "sampled_by_key", "labels", "judgements", "model", "dim", "cache_dir")
+    same = (
+        "run",
+        "save",
+        "prices",
+        "chunks",
+        "sampled_by_key",
+        "labels",
+        "judgements",
+        "review",
+        "model",
+        "dim",
+        "cache_dir",
+    )
     return cache(
         log,
         workload=given_workload(options),
