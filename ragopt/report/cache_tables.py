@@ -68,7 +68,7 @@ def short_table(advice: CacheAdvice) -> Table:
 def _cells(plan: CachePlan) -> tuple[str, ...]:
     replayed = plan.on or plan.alone is not None or plan.saved.value != 0
     return (
-        titled(plan.name),
+        titled(plan.name).removesuffix(" cache"),
         "on" if plan.on else "off",
         shown({str(key): told for key, told in BUYS.items()}.get(plan.buys, plan.buys)),
         policy_text(plan.policy),
