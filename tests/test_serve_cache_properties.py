@@ -170,6 +170,7 @@ def one_thread():
     faiss.omp_set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", N_OPERATIONS)
 def test_no_answer_is_stale_expired_or_of_another_tenant(engine, small, ram):
     """Every answer is the twin's, and a kept one was kept for this version, tenant, condition, k, model and query."""
