@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ragopt.cache.advice import REPLAYED
 from ragopt.report.cache_tables import NOTE, cache_prices, caches_table, orders_table
 from ragopt.report.cache_words import (
     insufficient_sentence,
@@ -27,7 +28,7 @@ class ShownCaches:
     """Sentences, lists and tables of the section, in its order.
 
     Attributes:
-        basis: where the figures come from.
+        is_modelled: whether the figures come from a model, not from a replayed log.
         insufficient: why nothing is recommended whatever was saved; empty where the log is enough.
         ranked: the caches by money.
         sums: the month without caches and with them.
@@ -38,7 +39,7 @@ class ShownCaches:
         orders, prices: of prompts; of the work that a hit spares.
     """
 
-    basis: str
+    is_modelled: bool
     insufficient: str
     ranked: str
     sums: str
@@ -59,7 +60,7 @@ def shown_caches(run: Run) -> ShownCaches | None:
     if advice is None:
         return None
     return ShownCaches(
-        basis=advice.basis,
+        is_modelled=advice.basis != REPLAYED,
         insufficient=insufficient_sentence(advice),
         ranked=ranked_sentence(advice),
         sums=sum_sentence(advice),
