@@ -8,7 +8,7 @@ whose length the log does not tell, and with what is left of each prompt spread 
 caches would seem to save if each were planned with no cache before it.
 
 Prices: 3 USD per million tokens in, 0.30 from the prompt cache, 15 out; what is written to that cache costs what any
-input token does (a provider that does not charge writes). The rest is the packaged book's: S3 reads, RAM, the embedding model.
+input token does (a provider that does not charge writes). The rest is the packaged book's: S3 reads, RAM, embedding.
 """
 
 from __future__ import annotations
