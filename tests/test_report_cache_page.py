@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from bs4 import BeautifulSoup
 
+from ragopt.cache.advice import MODELLED
 from ragopt.report.cache_tables import cache_prices, caches_table, orders_table
 from ragopt.report.cache_words import NO_LOG, ranked_sentence, reasons
 from ragopt.report.figures import figure_of
@@ -16,7 +17,8 @@ from tests.hostile_cache import with_hostile_cache
 from tests.report_example import HOSTILE, example_run
 from tests.test_report_cache_figures import NAMES
 
-SHORT = replace(ADVICE, insufficient="2.0 days of log, 3 are needed", plans=(replace(ADVICE.plans[0], on=False),))
+SHORT = replace(ADVICE, insufficient="2.0 days of log, 3 are needed", basis=MODELLED,
+                plans=(replace(ADVICE.plans[0], on=False),))  # fmt: skip
 
 
 @functools.cache
@@ -85,8 +87,7 @@ def test_too_short_a_log_is_said_before_anything_else():
 
 def test_a_model_is_labelled():
     """Figures that were not replayed carry a label in the section's heading."""
-    run = with_cache(example_run(), replace(ADVICE, basis="model, not measured"))
-    assert BeautifulSoup(page_html(run), "html.parser").select_one("#caches-h .tag").get_text() == "model, not measured"
+    assert page("short").select_one("#caches-h .tag").get_text() == "model, not measured"
 
 
 def test_hostile_texts_of_the_advice_stay_text():

@@ -25,6 +25,7 @@ from ragopt.report.cache_words import NO_LOG, ranked_sentence, reasons
 from ragopt.report.markdown import markdown_of
 from ragopt.report.report_text import print_report
 from ragopt.sweep.kept_cache import with_cache
+from ragopt.sweep.run_folder import read_run
 from tests.cache_example import ADVICE, with_example_cache
 from tests.hostile_cache import hostile_advice, with_hostile_cache
 from tests.rendered_markdown import Rendered
@@ -195,9 +196,18 @@ def test_the_bill_without_recommended_caches(whole, told):
     assert ("No cache" in text) == bool(told)
 
 
-def test_the_bill_of_a_run_carries_its_caches():
+def test_the_bill_of_a_run_carries_its_caches(small):
     """`ragopt.bill(RUN)` has the summary of recommendation.json, in its JSON too; of another trial it has none."""
-    summary = json.loads(json.dumps(summary_json(ADVICE)))
-    assert whole_bill_json(whole_bill(summary))["cache"] == summary
-    assert "cache" not in whole_bill_json(whole_bill(None))
-    assert ragopt.bill(dim=256, workload={"n_vectors": "1M"}, targets=["faiss-ram"]).cache is None
+    run = with_example_cache(read_run(small / "run"))
+    whole = ragopt.bill(run)
+    assert whole.cache == run.recommendation.cache == summary_json(run_advice(run))
+    assert whole_bill_json(whole)["cache"] == whole.cache
+    assert "+ their memory" in printed(functools.partial(print_whole_bill, lines=False), whole, 100)
+    other = next(str(one.trial) for one in run.trials if one.bills and one.trial != run.recommendation.trial)
+    assert ragopt.bill(run, trial=other).cache is None
+    assert "cache" not in whole_bill_json(ragopt.bill(run, trial=other))
+
+
+def run_advice(run):
+    """The example advice, for the recommendation of a run."""
+    return replace(ADVICE, trial=str(run.recommendation.trial), target=run.recommendation.target)
