@@ -19,16 +19,21 @@ def blocks(language):
 
 
 def test_commands_run(tmp_path):
-    """Every command in a block marked as tested ends with exit code 0, in the order given."""
+    """Every command in a block marked as tested ends with exit code 0, in the order given; `cache` prints as shown."""
     (tmp_path / "datasets").symlink_to(ROOT / "datasets")
     commands = [line for block in blocks("sh") for line in block.splitlines()]
     assert len(commands) >= 2
+    printed = {}
     for line in commands:
         program, *arguments = shlex.split(line, comments=True)
         assert program == "ragopt"
         more = ["--cache-dir", tmp_path / "cache"] if arguments[0] == "sweep" else []
         done = ragopt(*arguments, *more, cwd=tmp_path, PYTHONPATH=str(ROOT))
         assert done.returncode == 0, (line, done.stderr)
+        printed.setdefault(arguments[0], done.stdout)
+    shown = re.search(r"<!-- cache -->\n```text\n(.*?)```", README, flags=re.DOTALL)[1]
+    for part in re.split(r"\n\.\.\.\n|\n\n|\n(?=- )", shown.strip()):
+        assert part in printed["cache"]
 
 
 def test_python_runs(tmp_path):
@@ -60,7 +65,7 @@ def test_options_exist():
     """Every option that the README names is one of the commands' own."""
     commands = (["sweep"], ["recommend"], ["export"], ["build"], ["bench-serve"], ["check"], ["bill"],
                 ["prices", "refresh"], ["workload", "init"], ["decide", "chunks"], ["decide", "target"],
-                ["report"], ["compare"])  # fmt: skip
+                ["report"], ["compare"], ["cache"])  # fmt: skip
     known = "".join(ragopt(*command, "--help").stdout for command in commands)
     named = set(re.findall(r"--[a-z][a-z0-9-]+", README))
     assert named <= set(re.findall(r"--[a-z][a-z0-9-]+", known))
