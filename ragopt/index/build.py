@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ragopt.index.coarse import SharedCoarse
     from ragopt.index.factory import Factory
     from ragopt.records import Metric
-__all__ = ["RESERVOIRS", "SharedPca", "add_blocks", "faiss_metric", "list_sizes", "set_search", "train_index",
-           "use_reservoirs", "with_refine"]  # fmt: skip
+__all__ = ["RESERVOIRS", "SharedPca", "add_blocks", "check_sample", "empty_index", "faiss_metric", "list_sizes",
+           "set_search", "train_index", "use_reservoirs", "with_refine"]  # fmt: skip
 
 RESERVOIRS = 13
 """IndexFastScan's number for blocks of 32 vectors with reservoirs; 0, the default, chooses 12 or 13 by k."""
@@ -104,8 +104,8 @@ def train_index(
         SpecError: the sample has fewer rows than the factory's codebooks need, or another dimension; FAISS has no
             such index for this metric.
     """
-    _check_sample(factory, sample)
-    index = _empty_index(factory, metric)
+    check_sample(factory, sample)
+    index = empty_index(factory, metric)
     held = seed_training(index, seed)
     bound_memory(index)
     if pca is not None and factory.transform and factory.transform.kind in ("PCA", "PCAR"):
@@ -120,7 +120,8 @@ def train_index(
     return index
 
 
-def _check_sample(factory: Factory, sample: NDArray[np.float32]) -> None:
+def check_sample(factory: Factory, sample: NDArray[np.float32]) -> None:
+    """Say so when a sample is too small for a factory, or of another dimension, with a SpecError."""
     if sample.shape[1] != factory.dim:
         raise SpecError(
             f"The training sample has {sample.shape[1]} dimensions, the factory {factory} expects {factory.dim}",
@@ -134,7 +135,7 @@ def _check_sample(factory: Factory, sample: NDArray[np.float32]) -> None:
         )
 
 
-def _empty_index(factory: Factory, metric: Metric) -> faiss.Index:
+def empty_index(factory: Factory, metric: Metric) -> faiss.Index:
     """Make the index, or say that FAISS has it for another metric only.
 
     FAISS 1.15.1 throws for some such factories and makes an L2 index of others (HNSW over PQ) without a word.
