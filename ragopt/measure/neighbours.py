@@ -86,6 +86,16 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
 
     Source: docs/method-measure.md#exact-neighbours.
     """
+    check_asked(queries, k=k, n=n)
+    kept, sure = min(max(k + MARGIN, n_candidates), n), min(k + MARGIN, n)
+    rows, scores = _scan(blocks, queries, kept=kept, n=n, metric=metric, progress=progress)
+    if metric == "l2":
+        scores = -scores
+    return with_exact_scores(rows, scores, queries, sure=sure, metric=metric, gather=gather)
+
+
+def check_asked(queries: Vectors, *, k: int, n: int) -> None:
+    """Raise InputError without queries, or for a k outside 1..n."""
     if queries.ndim != 2 or not len(queries):
         raise InputError(
             f"Cannot search with queries of shape {queries.shape}",
@@ -98,13 +108,26 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
             allowed=f"k from 1 to {n}",
             next_step="Choose a smaller --k",
         )
-    kept, sure = min(max(k + MARGIN, n_candidates), n), min(k + MARGIN, n)
-    rows, scores = _scan(blocks, queries, kept=kept, n=n, metric=metric, progress=progress)
+
+
+def with_exact_scores(
+    rows: Rows, scores: Vectors, queries: Vectors, *, sure: int, metric: Metric, gather: Callable[[Rows], Vectors]
+) -> Neighbours:
+    """Score the first `sure` rows of each query in float64 and sort them; those behind stay as they are.
+
+    Args:
+        rows: int64 (n_queries, K), best first by their float32 scores.
+        scores: float32 (n_queries, K), the higher the better.
+        queries: float32 (n_queries, dim).
+        sure: rows to score again.
+        metric: see `exact_neighbours`.
+        gather: returns float32 (len(rows), dim), the vectors of the given rows.
+    """
     best = _rescored(rows[:, :sure], queries, metric, gather)
-    if kept == sure:
+    if rows.shape[1] == sure:
         return best
-    rest = -scores[:, sure:] if metric == "l2" else scores[:, sure:]
-    return Neighbours(np.hstack([best.ids, rows[:, sure:]]), np.hstack([best.scores, rest.astype(np.float64)]))
+    rest = scores[:, sure:].astype(np.float64)
+    return Neighbours(np.hstack([best.ids, rows[:, sure:]]), np.hstack([best.scores, rest]))
 
 
 def _scan(
@@ -122,13 +145,7 @@ def _scan(
     best: Any = faiss.ResultHeap(len(queries), kept, keep_max=metric != "l2")
     done = 0
     for first, vectors in blocks:
-        if vectors.ndim != 2 or vectors.shape[1] != queries.shape[1]:
-            raise InputError(
-                f"The queries have {queries.shape[1]} dimensions, the vectors at row {first} have the shape "
-                f"{vectors.shape}",
-                allowed=f"vectors of {queries.shape[1]} dimensions",
-                next_step="Embed queries and corpus with the same model",
-            )
+        check_block(vectors, queries, first)
         if not len(vectors):
             continue
         wanted = min(kept, len(vectors))
@@ -139,15 +156,12 @@ def _scan(
         done += len(vectors)
         if progress is not None:
             progress(done, n)
-    if done != n:
-        raise InputError(
-            f"The blocks hold {done} vectors", allowed=f"{n}, as counted before", next_step="Check the vector store"
-        )
+    check_counted(done, n)
     # The heap hands its rows out in order only when it is told that it is full.
     best.finalize()
     rows: Rows = best.I
     if (rows < 0).any():
-        raise _not_finite()
+        raise not_finite()
     return rows, best.D
 
 
@@ -161,7 +175,7 @@ def _take(best: Any, queries: Vectors, vectors: Vectors, first: int, *, wanted: 
     scores, local = faiss.knn(queries, vectors, wanted, kind)
     more = scores[:, -1] < worst if kind == faiss.METRIC_L2 else scores[:, -1] > worst
     if (local < 0).any():
-        raise _not_finite()
+        raise not_finite()
     enough = np.flatnonzero(~more) if wanted < most else np.arange(len(queries))
     best.add_result_subset(enough, scores[enough], local[enough] + first)
     asked = np.setdiff1d(np.arange(len(queries)), enough)
@@ -170,7 +184,27 @@ def _take(best: Any, queries: Vectors, vectors: Vectors, first: int, *, wanted: 
         best.add_result_subset(asked, scores, local + first)
 
 
-def _not_finite() -> InputError:
+def check_block(vectors: Vectors, queries: Vectors, first: int) -> None:
+    """Raise InputError when a block of vectors, whose first row is `first`, has not the queries' dimension."""
+    if vectors.ndim != 2 or vectors.shape[1] != queries.shape[1]:
+        raise InputError(
+            f"The queries have {queries.shape[1]} dimensions, the vectors at row {first} have the shape "
+            f"{vectors.shape}",
+            allowed=f"vectors of {queries.shape[1]} dimensions",
+            next_step="Embed queries and corpus with the same model",
+        )
+
+
+def check_counted(done: int, n: int) -> None:
+    """Raise InputError when the blocks held another number of vectors than was said."""
+    if done != n:
+        raise InputError(
+            f"The blocks hold {done} vectors", allowed=f"{n}, as counted before", next_step="Check the vector store"
+        )
+
+
+def not_finite() -> InputError:
+    """The error for scores that are no numbers."""
     return InputError(
         "Some scores are not numbers",
         allowed="finite vectors whose inner products fit float32",
