@@ -44,12 +44,14 @@ def test_codes_are_those_of_faiss(text, metric, memory_bytes, rows):
         assert (lists == theirs[:, :n_coarse] @ (256 ** np.arange(n_coarse))).mean() >= 0.9999
 
 
+@pytest.mark.parametrize("held_bytes", [1, 1 << 20])
 @pytest.mark.parametrize("metric", ["ip", "l2"])
 @pytest.mark.parametrize("text", ["PQ6np", "PQ12x4fs", "IVF20,PQ6np", "IVF20,PQ12x4fs,Refine(SQ8)", "PQ6np,RFlat",
                                   "PCAR12,PQ6np,Refine(PQ12np)"])  # fmt: skip
-def test_a_filled_index_is_that_of_faiss(text, metric, rows):
-    """Filled block by block it has FAISS's file, save for a code in ten thousand where two centroids are as near."""
+def test_a_filled_index_is_that_of_faiss(text, metric, held_bytes, rows, monkeypatch):
+    """Filled by blocks, codes held back or not, it has FAISS's file, save for a code in ten thousand: two as near."""
     index = train_index(parse_factory(text, DIM), rows, metric=metric, seed=0)
+    monkeypatch.setattr("ragopt.index.torch_encoding.HELD_BYTES", held_bytes)
     ours = template_of(index)
     add_blocks(index, [(0, rows)])
     seen = []

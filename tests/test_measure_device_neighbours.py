@@ -168,12 +168,20 @@ def test_progress_counts_rows(rng):
     assert seen == [(10, 40), (25, 40), (40, 40)]
 
 
-def test_torch_settings_come_back(rng):
-    """A search in tf32 leaves torch's precision of matrix products as it was."""
-    before = torch.get_float32_matmul_precision()
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_torch_settings_come_back(precision, rng):
+    """A search leaves torch's choices for matrix products as they were."""
+
+    def choices():
+        return (
+            torch.get_float32_matmul_precision(),
+            torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction,
+        )
+
+    before = choices()
     corpus, queries = (rng.normal(size=(rows, 8)).astype(np.float32) for rows in (100, 3))
-    search(corpus, queries, k=5, cuts=(60,), precision="tf32")
-    assert torch.get_float32_matmul_precision() == before
+    search(corpus, queries, k=5, cuts=(60,), precision=precision)
+    assert choices() == before
 
 
 def test_without_torch_the_extra_is_named(monkeypatch, rng):

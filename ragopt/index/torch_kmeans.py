@@ -104,8 +104,14 @@ def nearest(parts: Tensor, centroids: Tensor, *, spherical: bool, memory_bytes: 
     turned = centroids.transpose(1, 2).contiguous()
     bias = torch.zeros(n_parts, 1, k, device=parts.device) if spherical else turned.square().sum(1)[:, None] * -0.5
     rows = rows_within(memory_bytes, n_parts * k * FLOAT_BYTES)
-    blocks = (parts[:, first : first + rows] for first in range(0, parts.shape[1], rows))
-    return torch.cat([torch.baddbmm(bias, block, turned).argmax(dim=2) for block in blocks], dim=1)
+    # One buffer for all blocks: on a CPU a fresh one costs as much as the product that is written into it.
+    scores = torch.empty(n_parts, min(rows, parts.shape[1]), k, device=parts.device)
+    found = []
+    for first in range(0, parts.shape[1], rows):
+        block = parts[:, first : first + rows]
+        into = scores[:, : block.shape[1]]
+        found.append(torch.baddbmm(bias, block, turned, out=into).argmax(dim=2))
+    return torch.cat(found, dim=1)
 
 
 def in_parts(rows: Tensor, n_parts: int) -> Tensor:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "tf32", "bf16"]
 
-ROUNDING = {"tf32": 4 * 2**-11, "bf16": 4 * 2**-8}
-"""Bound on the error of an inner product over the product of both lengths: both inputs rounded to 11 and 8 bits, and,
-bf16, the result (Cauchy-Schwarz; three such errors), and one more for the sum in float32."""
+ROUNDING = {"tf32": 6 * 2**-11, "bf16": 4 * 2**-8}
+"""Bound on the error of an inner product over the product of both lengths (Cauchy-Schwarz). tf32 cuts both inputs to 11
+bits, by up to 2 x 2^-11 each; bf16 rounds both and the result to 8 bits, by up to 2^-8 each; the rest is to spare."""
 
 MOST_ROWS = 65_536
 """Rows of a block at most: 100 MB of 384 dimensions, enough for a device to run at its speed."""
@@ -115,8 +115,9 @@ class DeviceScan:
             return self._matrix(self._queries, vectors)
         torch = self._torch
         if self._precision == "bf16":
-            products = (self._queries.to(torch.bfloat16) @ vectors.to(torch.bfloat16).T).to(torch.float32)
-            return products + self._bias(vectors)
+            with _sums_in_float32(torch):
+                products = self._queries.to(torch.bfloat16) @ vectors.to(torch.bfloat16).T
+            return products.to(torch.float32) + self._bias(vectors)
         with _tf32(torch):
             return self._matrix(self._queries, vectors)
 
@@ -215,6 +216,18 @@ def _tf32(torch: Any) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@contextlib.contextmanager
+def _sums_in_float32(torch: Any) -> Iterator[None]:
+    """Keep CUDA from adding up parts of a bfloat16 product in bfloat16, where `ROUNDING` would not hold."""
+    products = torch.backends.cuda.matmul
+    before = products.allow_bf16_reduced_precision_reduction
+    products.allow_bf16_reduced_precision_reduction = False
+    try:
+        yield
+    finally:
+        products.allow_bf16_reduced_precision_reduction = before
 
 
 def _too_little(n_queries: int, kept: int) -> InputError:
