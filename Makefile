@@ -31,6 +31,7 @@ bench: $(VENV)/dev
 	$(BIN)/python eval/scan_cost.py
 	$(BIN)/python eval/interval_coverage.py
 	$(BIN)/python eval/pq_training.py
+	$(BIN)/python eval/device.py
 
 clean:
 	rm -rf $(VENV) ragopt-run dist build

@@ -4,7 +4,7 @@ import faiss
 import numpy as np
 import pytest
 
-from ragopt.errors import MissingExtra, SpecError
+from ragopt.errors import InputError, MissingExtra, SpecError
 from ragopt.index.build import add_blocks, train_index
 from ragopt.index.factory import parse_factory
 from ragopt.index.inner import first_transform, inner_index
@@ -140,6 +140,15 @@ def test_too_few_rows_are_refused_as_by_faiss():
     """256 codebook entries need 256 rows."""
     with pytest.raises(SpecError, match="needs 256 vectors to train, this corpus gives 255"):
         torch_trained("PQ6np", np.zeros((255, DIM), np.float32))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_sample_that_is_not_finite_is_refused(bad):
+    """FAISS refuses NaN and infinity; torch would train on them without a word."""
+    rows, _ = corpus_of(n=300)
+    rows[7, 3] = bad
+    with pytest.raises(InputError, match="sample of 300 vectors holds values that are not finite"):
+        torch_trained("IVF12,PQ6np", rows)
 
 
 def test_without_torch_the_extra_is_named(monkeypatch):

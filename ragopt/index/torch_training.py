@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ragopt.errors import InputError
 from ragopt.index.build import check_sample, empty_index, use_reservoirs
 from ragopt.index.inner import first_transform, inner_index, refined_parts
 from ragopt.index.seeding import bound_memory
@@ -60,6 +61,7 @@ def train_with_torch(
 
     Raises:
         MissingExtra: torch is not installed.
+        InputError: the sample is not finite.
         SpecError: as `train_index`.
         ValueError: `torch_trains` does not hold.
     """
@@ -85,6 +87,11 @@ def fill_with_torch(
     bound_memory(index)
     # A copy: torch warns of arrays that it may not write into.
     rows = torch.tensor(np.asarray(sample, dtype=np.float32), device=device)
+    if not bool(torch.isfinite(rows).all()):
+        raise InputError(
+            f"The training sample of {len(rows)} vectors holds values that are not finite",
+            next_step="Look for NaN or infinite values in the vectors",
+        )
     base, tier = refined_parts(index)
     if isinstance(base, faiss.IndexPreTransform):
         transform = first_transform(base)
