@@ -74,7 +74,7 @@ def _field_options(function: Any) -> Any:
     "prompt_fields",
     default="",
     metavar="A,B,C",
-    help="Fields that the prompt was made of, in the order in which they were sent.",
+    help="Fields that the prompt was made of, in the order sent. A block is an id, or an object of id and tokens.",
 )
 @click.option(
     "--empty-history",
