@@ -150,7 +150,7 @@ def bill(  # noqa: PLR0913 - an index can be named in three ways
         notes=what.notes,
     )
     if what.run is not None and (trial is None or trial == str(what.run.recommendation.trial)):
-        whole = replace(whole, recommended=what.run.recommendation.target)
+        whole = replace(whole, recommended=what.run.recommendation.target, cache=what.run.recommendation.cache)
     asked_otherwise = bool(given) or prices is not None or trial is not None
     return whole if asked_otherwise or not own or what.run is None else checked_against(whole, what.run)
 

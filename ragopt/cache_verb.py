@@ -12,13 +12,21 @@ from ragopt.cache.advise import Choices
 from ragopt.cache.log_fields import ROLES, LogFields
 from ragopt.errors import InputError
 from ragopt.finished_run import Run as FinishedRun
-from ragopt.sweep.advising import Labelled, LogFile, advise_from, service_of, unit_vectors
+from ragopt.sweep.advising import (
+    Labelled,
+    LogFile,
+    advise_from,
+    service_of,
+    unit_vectors,
+    write_pairs_to_review,
+)
 from ragopt.sweep.kept_cache import with_cache, write_cache
 from ragopt.sweep.progress import Progress, Silent
 from ragopt.sweep.run_folder import read_run
 
 if TYPE_CHECKING:
     from ragopt.cache.advice import CacheAdvice
+    from ragopt.embed.embedder import Embedder
     from ragopt.records import Run
 
 
@@ -34,6 +42,7 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
     sampled_by_key: bool = False,
     labels: str | Path | None = None,
     judgements: bool = False,
+    review: str | Path | None = None,
     model: str | None = None,
     dim: int | None = None,
     choices: Choices | None = None,
@@ -53,6 +62,7 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
         sampled_by_key: the log holds all requests of some keys.
         labels: pairs of similar questions with a person's label; they certify a semantic cache of answers.
         judgements: take the run's judgements as labels instead; they certify a semantic cache of search results.
+        review: write pairs of similar questions of the log here, `.jsonl`, for a person to label.
         model: embeds the texts of labels and log; None takes the run's.
         dim: of the query vectors; None takes the run's model's.
         choices: TTLs, budget of false hits, seed.
@@ -73,7 +83,10 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
     named = frozenset(role for role in ROLES if getattr(names, role) != getattr(LogFields(), role))
     file = LogFile(Path(log), names, named, None if chunks is None else Path(chunks), sampled_by_key)
     told.phase("log", f"Reading {log}")
-    read = file.read(keep_texts=labelled is not None)
+    read = file.read(keep_texts=labelled is not None or review is not None)
+    if review is not None:
+        n_pairs = write_pairs_to_review(read, _embedder(finished, model), Path(review), choices or Choices())
+        told.notice(f"{n_pairs:,} pairs to label are in {review}: fill in `same`, then give --labels {review}")
     service = service_of(read, finished, given, dim=dim, prices=None if prices is None else Path(prices))
     told.phase("replay", f"Replaying {read.n_requests:,} requests")
     advice = advise_from(read, service, choices or Choices(), labelled)
@@ -111,3 +124,12 @@ def _labelled(
         Path(labels), embed=None if embedder is None else lambda texts: unit_vectors(embedder, list(texts))
     )
     return Labelled(pairs.scores, pairs.wrong, "answer", f"{len(pairs.scores):,} pairs of {labels}", embedder)
+
+
+def _embedder(run: Run | None, model: str | None) -> Embedder:
+    from ragopt.embed.open_embedder import open_embedder  # noqa: PLC0415 - loaded when first used
+
+    name = model or (run.recommendation.trial.space.model if run else None)
+    if name is None:
+        raise InputError("--review needs a model to tell similar questions", next_step="Name it with --model, or --run")
+    return open_embedder(name)

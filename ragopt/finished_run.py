@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import altair as alt
 
+    from ragopt.cache.advice import CacheAdvice
+
 
 class Run(records.Run):
     """A finished run: the content of ``run.json``, its trials and its recommendation.
@@ -56,6 +58,17 @@ class Run(records.Run):
         found = cls(run.folder, run.info, run.trials, run.recommendation)
         object.__setattr__(found, "path", run.path)  # the working directory may be another by now
         return found
+
+    @property
+    def cache(self) -> CacheAdvice | None:
+        """Which caches to put around the recommended index; None where no query log was replayed.
+
+        Raises:
+            ArtifactError: the advice is of another version, or was changed.
+        """
+        from ragopt.sweep.kept_cache import cache_of  # noqa: PLC0415 - loaded when first used
+
+        return cache_of(self)
 
     def write_report(
         self,
@@ -144,3 +157,23 @@ class Run(records.Run):
     def tornado_chart(self, *, narrow: bool = False, titled: bool = True) -> alt.LayerChart:
         """The inputs that move the recommended bill most."""
         return self.chart("tornado", narrow=narrow, titled=titled)
+
+    def cache_hits_chart(self, *, narrow: bool = False, titled: bool = True) -> alt.LayerChart:
+        """What each cache hits at every size, policy by policy; see `cache`."""
+        return self.chart("cache_hits", narrow=narrow, titled=titled)
+
+    def cache_marginal_chart(self, *, narrow: bool = False, titled: bool = True) -> alt.LayerChart:
+        """What another GB of each cache would save, against the price of a GB-month of RAM."""
+        return self.chart("cache_marginal", narrow=narrow, titled=titled)
+
+    def cache_savings_chart(self, *, narrow: bool = False, titled: bool = True) -> alt.LayerChart:
+        """A waterfall from the month without caches to the month with the recommended ones."""
+        return self.chart("cache_savings", narrow=narrow, titled=titled)
+
+    def cache_ttl_chart(self, *, narrow: bool = False, titled: bool = True) -> alt.LayerChart:
+        """What the cache of exact answers hits under each TTL."""
+        return self.chart("cache_ttl", narrow=narrow, titled=titled)
+
+    def cache_false_hits_chart(self, *, narrow: bool = False, titled: bool = True) -> alt.LayerChart:
+        """The upper bound of a semantic cache's false-hit rate at each threshold."""
+        return self.chart("cache_false_hits", narrow=narrow, titled=titled)

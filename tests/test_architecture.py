@@ -182,9 +182,9 @@ def test_help_of_a_command_loads_no_model_and_no_index_library(command):
 def test_public_names():
     """The names that users may rely on; a change here is a change of the API."""
     assert sorted(ragopt.__all__) == [
-        "Bill", "Comparison", "Document", "Hit", "Index", "Quality", "RagoptError", "Recommendation", "Run", "Space",
-        "Trial", "TrialResult", "WholeBill", "Workload", "bill", "build", "check", "compare", "open", "recommend",
-        "sweep",
+        "Bill", "CacheSettings", "Comparison", "Document", "Hit", "Index", "LogFields", "Quality", "RagoptError",
+        "Recommendation", "Run", "Space", "Trial", "TrialResult", "WholeBill", "Workload", "bill", "build", "cache",
+        "check", "compare", "open", "recommend", "sweep",
     ]  # fmt: skip
     assert isinstance(ragopt.__version__, str)
 

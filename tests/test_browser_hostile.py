@@ -13,6 +13,7 @@ from ragopt.report.pictures import write_svg
 from ragopt.sweep.run_folder import read_run, write_decision
 from ragopt.sweep.run_queries import SHOWN_CHARACTERS, RunQuery, queries_parquet
 from tests.browser import browser, opened
+from tests.hostile_cache import with_hostile_cache
 from tests.report_example import example_run
 
 FIRED = "window.fired = (window.fired || 0) + 1"
@@ -70,7 +71,7 @@ def chromium():
 
 
 def hostile_run(texts, folder):
-    """The example run with hostile texts as models, reasons, lines, sources, notes, warnings; one in each single place.
+    """The example run with hostile texts as models, reasons, lines, sources, notes, warnings, cache advice.
 
     Every text of the group is the model, the reason and the bill of some trials, the id and the text of a query; the
     first is the corpus, the recommended model, the baseline's label and the machine. The run lies in `folder`.
@@ -113,6 +114,7 @@ def hostile_run(texts, folder):
         for place, text in enumerate([*texts, "plain"])
     ]
     run = replace(run, folder=str(folder), info=info, trials=trials, recommendation=recommendation)
+    run = with_hostile_cache(run, *texts)
     write_decision(folder, run, queries_parquet(queries))
     return read_run(folder)
 

@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragopt.cache.curves import hit_curve, size_grid
-from ragopt.cache.entry_bytes import answer_entry_bytes, entry_bytes, result_entry_bytes
+from ragopt.cache.entry_bytes import (
+    answer_entry_bytes,
+    chunk_entry_bytes,
+    embedding_entry_bytes,
+    entry_bytes,
+    result_entry_bytes,
+)
 from ragopt.cache.replay import replay
 from ragopt.errors import InputError
 from tests.cache_logs import needs_ragpulse, ragpulse, reads_of, single_reads
@@ -105,10 +111,13 @@ def test_ragpulse_from_a_cold_start():
 
 
 def test_bytes_of_entries_by_hand():
-    """Payload, 16 bytes of key and 200 of overhead; arrays as numbers; 12 bytes a hit; 4 bytes a token."""
+    """Payload, 16 bytes of key and 200 of overhead; arrays as numbers; 4 bytes a token; objects of `ragopt.open`."""
     assert entry_bytes(1000) == 1216
     assert entry_bytes(np.array([0, 50])).tolist() == [216, 266]
-    assert result_entry_bytes(10, text_bytes_per_hit=500.5) == 216 + 120 + 5005
+    assert result_entry_bytes(10, text_bytes_per_hit=500.5) == 216 + 144 + 312 + 4800 + 5005
+    assert result_entry_bytes(2, text_bytes_per_hit=10, metadata_bytes=5) == 216 + 144 + 312 + 2 * (480 + 15)
+    assert chunk_entry_bytes(np.array([100]), metadata_bytes=7).tolist() == [216 + 144 + 480 + 107]
+    assert embedding_entry_bytes(256) == 216 + 144 + 288 + 1024
     assert answer_entry_bytes(np.array([100])).tolist() == [616]
     with pytest.raises(InputError, match="-4 bytes"):
         answer_entry_bytes(-1)

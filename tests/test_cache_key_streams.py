@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragopt.cache import column_file
 from ragopt.cache.coded_log import MISSING, CodedLog, Lists
 from ragopt.cache.key_streams import answer_keys, chunk_keys, combined, embedding_keys, first_turns, result_keys
 from ragopt.errors import InputError
@@ -69,7 +70,7 @@ def test_combined_codes_are_those_of_a_dictionary_of_tuples(rows):
     expected = [seen.setdefault(row, len(seen)) for row in rows]
     columns = np.array(rows, dtype=np.int32).reshape(-1, 3).T
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ragopt.cache.column_file.BLOCK_ROWS", 7)
+        patch.setattr(column_file, "BLOCK_ROWS", 7)
         assert combined(*columns).tolist() == expected
         first = {}
         assert combined(columns[0]).tolist() == [first.setdefault(row[0], len(first)) for row in rows]
@@ -85,7 +86,7 @@ def test_every_chunk_key_leads_back_to_its_chunk(rows):
         "log", None, np.zeros(len(rows), np.int32), versions=versions, chunks=Lists(starts, codes(*reads), ["x"] * 5)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ragopt.cache.column_file.BLOCK_ROWS", 3)
+        patch.setattr(column_file, "BLOCK_ROWS", 3)
         found = chunk_keys(log)
     assert found.chunks[found.keys].tolist() == reads
     pairs = {(chunk, version) for chunks, version in rows for chunk in chunks}

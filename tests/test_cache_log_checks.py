@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ragopt.cache import column_file
 from ragopt.cache.coded_log import MISSING
 from ragopt.cache.log_checks import check_order, dominant, orphans, too_small
 from ragopt.cache.log_fields import LogFields
@@ -40,7 +41,7 @@ def test_a_key_dominates_from_over_half_on():
 def test_gaps_count_requests_that_have_a_session(monkeypatch):
     """By hand: 5 . 3 5 5 . 3, where a dot has no session; also when the log is read two rows at a time."""
     sessions = np.array([5, MISSING, 3, 5, 5, MISSING, 3], np.int32)
-    monkeypatch.setattr("ragopt.cache.column_file.BLOCK_ROWS", 2)
+    monkeypatch.setattr(column_file, "BLOCK_ROWS", 2)
     found = [gap for _, gaps in gaps_by_block(sessions) for gap in gaps.tolist()]
     assert found == [0, 0, 0, 2, 1, 0, 3]
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragopt.cache import column_file, row_batches
 from ragopt.cache.coded_log import MISSING
 from ragopt.cache.log_fields import LogFields
 from ragopt.cache.read_log import read_log
@@ -191,7 +192,7 @@ def test_a_log_without_the_query_field_says_what_it_has(tmp_path):
 
 def test_a_later_batch_without_any_query_is_an_error(tmp_path, monkeypatch):
     """Also where every line of it lacks the field."""
-    monkeypatch.setattr("ragopt.cache.row_batches.BATCH_BYTES", 1)
+    monkeypatch.setattr(row_batches, "BATCH_BYTES", 1)
     with pytest.raises(InputError, match="line 2: there is no field 'query'"):
         read_log(jsonl(tmp_path, {"query": "a"}, {"time": 1}), FIELDS)
 
@@ -210,7 +211,7 @@ def test_batches_make_no_difference(tmp_path, monkeypatch):
     rows = [*FULL, FULL[0], FULL[1] | {"query": "z", "chunk_ids": ["c9", "c2"]}]
     fields = LogFields(prompt=("history", "chunk_ids", "query"))
     whole = read_log(jsonl(tmp_path, *rows), fields)
-    monkeypatch.setattr("ragopt.cache.row_batches.BATCH_BYTES", 1)
+    monkeypatch.setattr(row_batches, "BATCH_BYTES", 1)
     single = read_log(jsonl(tmp_path, *rows), fields)
     assert single.warnings == whole.warnings
     for name in ("times_s", "queries", "sessions", "histories", "filters", "versions", "tokens_in"):
@@ -409,8 +410,8 @@ def test_a_query_over_half_of_all_requests_is_named(tmp_path):
 
 def test_memory_does_not_grow_with_the_log(tmp_path, monkeypatch):
     """Ten times the lines of the same 100 keys take the same Python memory at their peak, within 10 %."""
-    monkeypatch.setattr("ragopt.cache.row_batches.BATCH_BYTES", 1 << 14)
-    monkeypatch.setattr("ragopt.cache.column_file.BLOCK_ROWS", 1 << 8)
+    monkeypatch.setattr(row_batches, "BATCH_BYTES", 1 << 14)
+    monkeypatch.setattr(column_file, "BLOCK_ROWS", 1 << 8)
     line = '{{"time": {0}, "query": "q{1}", "session": "s{1}", "chunk_ids": ["c{1}", "d{1}"], "tokens_in": 5}}\n'
     peaks = []
     for n in (10, 3_000, 30_000):  # the first loads what is loaded at first use

@@ -21,9 +21,11 @@ from ragopt.report.frontier_table import frontier_rows
 from ragopt.report.markdown import markdown_of
 from ragopt.report.pictures import svg_text
 from ragopt.sweep.run_folder import read_run, write_decision
+from tests.cache_example import with_example_cache
 from tests.report_example import HOSTILE, example_run, hostile_run, nothing_fits_run, small_run
 
-NAMES = ("frontier", "dimensions", "codecs", "rescoring", "estimates", "bill_lines", "targets", "crossovers", "tornado")
+NAMES = ("frontier", "dimensions", "codecs", "rescoring", "estimates", "bill_lines", "targets", "crossovers", "tornado",
+         "cache_hits", "cache_marginal", "cache_savings", "cache_ttl", "cache_false_hits")  # fmt: skip
 
 
 def drawn(run):
@@ -90,7 +92,7 @@ def test_an_unknown_chart_names_the_known():
 @pytest.mark.parametrize("narrow", [False, True])
 def test_a_notebook_shows_every_chart(name, narrow):
     """As a cell's last value a chart is a valid Vega-Lite specification with its data inside."""
-    run = Run.of(example_run())
+    run = Run.of(with_example_cache(example_run()))
     if isinstance(figures.figure_of(run, name), NoFigure):
         pytest.skip(f"the example has no numbers for {name}")
     chart = run.chart(name, narrow=narrow)
@@ -105,7 +107,7 @@ def test_a_notebook_shows_every_chart(name, narrow):
 @pytest.mark.parametrize("name", [name for name in NAMES if name in figures.FIGURES])
 def test_a_chart_drawn_twice_is_the_same_picture(name):
     """The SVG of a chart is the same to the byte however many were drawn before it."""
-    run = Run.of(example_run())
+    run = Run.of(with_example_cache(example_run()))
     if isinstance(figures.figure_of(run, name), NoFigure):
         pytest.skip(f"the example has no numbers for {name}")
     first, second = (svg_text(run.chart(name)) for _ in range(2))

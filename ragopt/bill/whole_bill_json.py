@@ -40,6 +40,7 @@ def whole_bill_json(
         "targets": [_target_json(whole, bill) for bill in whole.targets],
         "shared": {"usd_per_month": str(shared), "lines": lines_json(whole.shared), "notes": list(whole.shared_notes)},
         "not_billed": [{"name": name, "reason": reason} for name, reason in whole.not_billed.items()],
+        **({} if whole.cache is None else {"cache": whole.cache}),
         "notes": list(whole.notes),
         "warnings": list(whole.warnings),
         **({"by_month": _months_json(months)} if months else {}),

@@ -99,10 +99,11 @@ def advise(log: CodedLog, service: Service, choices: Choices, semantic: Semantic
     setting, notes, rate = _setting(log, service, choices)
     before = setting.usd_before
     answer, stage = plan_answer(setting, before, ttl_s=choices.answer_ttl_s)
+    # A semantic cache looks a question up by its vector, so what it answers has asked the cache of vectors too.
+    embedding, stage = plan_embedding(setting, stage, before)
     similar, stage, false_hits = plan_semantic(
         setting, stage, before, semantic, budget=choices.max_false_hit_rate, ttl_s=answer.ttl_s
     )
-    embedding, stage = plan_embedding(setting, stage, before)
     result, stage = plan_result(setting, stage, before)
     chunk = plan_chunk(setting, stage, before)
     prefix, orders = plan_prefix(setting, stage, before, ttl_s=choices.prefix_ttl_s)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ragopt.bill.retrieved import results_per_query
-from ragopt.cache.entry_bytes import entry_bytes
+from ragopt.cache.entry_bytes import chunk_entry_bytes
 from ragopt.cache.memory_price import memory_price
 from ragopt.cache.unit_prices import unit_prices
 from ragopt.cache.zipf_model import ALPHA_HIGH, ALPHA_LOW, MODEL_LABEL, zipf_band
@@ -88,7 +88,8 @@ def model_band(workload: Workload, book: PriceBook) -> ModelBand:
         PriceError, InputError: a price of the workload is missing.
     """
     prices, memory = unit_prices(workload, book), memory_price(book, workload)
-    n_items, each = workload.n_vectors, entry_bytes(workload.text_bytes_per_chunk)
+    n_items = workload.n_vectors
+    each = chunk_entry_bytes(workload.text_bytes_per_chunk, metadata_bytes=workload.metadata_bytes)
     reads = workload.queries_per_month * results_per_query(workload)
     sizes = sorted({max(1, int(n_items * share)) for share in SHARES})
     rows = tuple(

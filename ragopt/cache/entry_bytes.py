@@ -26,11 +26,24 @@ eval/cache_entry_bytes.py on 2026-11-26, cachebox 6.2.10, CPython 3.11, 0.5 to 1
 LFU 192 to 203 bytes. Python's own part of it is about 95. Other caches (Redis, Memcached) were not measured.
 """
 
-ID_BYTES = 8
-"""The id of a hit: FAISS and LanceDB count rows in 64 bits."""
-
 SCORE_BYTES = 4
-"""The score of a hit and a number of a vector: float32, as embedders and indexes give them."""
+"""A number of a vector: float32, as embedders give them."""
+
+EXPIRING_BYTES = 144
+"""What the caches of `ragopt.open` hold beside that for each entry: version, time and size, and Python's own part
+(`ragopt.serve.byte_cache.ENTRY_BYTES`, 336, measured on 2026-11-26), with the key's digest taken off."""
+
+HIT_OBJECT_BYTES = 480
+"""A hit without the bytes of its text and metadata: id, document, title, score and their Python objects. Measured on
+indexes of the tiny corpus and of squad-100k: with these figures the bytes that `Index.cache_stats` counts for an entry
+of each cache are met within 6 % (2026-11-26, CPython 3.11; ids and titles of 8 to 30 characters)."""
+
+VECTOR_OBJECT_BYTES = 288
+"""A numpy array beside its numbers, the question's text and the key that holds it: 90 characters of English (measured
+as above)."""
+
+RESULT_KEY_BYTES = 312
+"""What a result is kept under: question, filter, k, tenant and the tuple of the hits (measured as above)."""
 
 BYTES_PER_TOKEN = 4
 """English text of a language model's token ("about 4 characters", OpenAI, "What are tokens and how to count them?")."""
@@ -56,22 +69,39 @@ def entry_bytes(payload_bytes: Size) -> Size:
     return payload_bytes + (KEY_BYTES + ENTRY_OVERHEAD_BYTES)
 
 
+def chunk_entry_bytes(text_bytes: Size, *, metadata_bytes: int = 0) -> Size:
+    """Bytes of a chunk in the cache that `ragopt.open` keeps.
+
+    Args:
+        text_bytes: of its text in UTF-8: int, or int64 (n,).
+        metadata_bytes: of its columns beside id, document, title and text.
+
+    Raises:
+        InputError: a payload below 0 bytes.
+
+    >>> chunk_entry_bytes(1000)
+    1840
+    """
+    return entry_bytes(text_bytes + metadata_bytes + HIT_OBJECT_BYTES) + EXPIRING_BYTES
+
+
 def embedding_entry_bytes(dim: int) -> int:
-    """Bytes of a cached query embedding of `dim` float32 numbers.
+    """Bytes of a cached query embedding of `dim` float32 numbers in the cache that `ragopt.open` keeps.
 
     >>> embedding_entry_bytes(384)
-    1752
+    2184
     """
-    return entry_bytes(dim * SCORE_BYTES)
+    return entry_bytes(dim * SCORE_BYTES + VECTOR_OBJECT_BYTES) + EXPIRING_BYTES
 
 
-def result_entry_bytes(k: int, *, text_bytes_per_hit: float = 0.0) -> int:
-    """Bytes of a cached search result: ids and scores of `k` hits, with their texts where those are kept too.
+def result_entry_bytes(k: int, *, text_bytes_per_hit: float = 0.0, metadata_bytes: int = 0) -> int:
+    """Bytes of a cached search result in the cache that `ragopt.open` keeps: `k` hits with their texts.
 
-    >>> result_entry_bytes(10), result_entry_bytes(10, text_bytes_per_hit=1000)
-    (336, 10336)
+    >>> result_entry_bytes(10, text_bytes_per_hit=1000)
+    15472
     """
-    return entry_bytes(round(k * (ID_BYTES + SCORE_BYTES + text_bytes_per_hit)))
+    hits = round(k * (HIT_OBJECT_BYTES + text_bytes_per_hit + metadata_bytes))
+    return entry_bytes(hits + RESULT_KEY_BYTES) + EXPIRING_BYTES
 
 
 def answer_entry_bytes(tokens_out: Size) -> Size:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
 
+UNNOTICED_USD = Decimal(1)
+"""A month of memory for a cache that buys latency alone costs no more than this, or than 1 % of the bill: what nobody
+would ask about (an assumption; where nothing is billed, 1 % of it is nothing)."""
+
 REFERENCES: tuple[Policy, ...] = ("SIEVE", "S3-FIFO", "Belady")
 """Drawn beside the deployable policies for the chunk cache, where which items stay matters most."""
 
@@ -81,8 +85,8 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
 
     For money, the size where the marginal saving meets the price of memory, then the smallest whose saving less its
     memory is within 1 % of that. For latency, the smallest whose hit share is within a standard error of the largest's,
-    if its memory costs under 1 % of the bill. LFU is taken only where it saves over 1 % more than LRU, or hits more
-    than the upper end of LRU's interval: of equals the policy that also expires entries is the simpler one to run.
+    if its memory costs under 1 % of the bill, or under USD 1. LFU is taken only where it saves over 1 % more than LRU,
+    or hits more than the upper end of LRU's interval: of equals the one that also expires entries is simpler to run.
 
     Args:
         setting: the log and the prices.
@@ -100,7 +104,7 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
     if buys == "latency":
         lru, *lfu = (_for_latency(found) for found in by_policy.values())
         best = next((one for one in lfu if one.share.value > lru.share.high), lru)
-    if not best.share.value or (buys == "latency" and best.memory > max(TIE * usd_before, TIE)):
+    if not best.share.value or (buys == "latency" and best.memory > max(TIE * usd_before, UNNOTICED_USD)):
         buys = "nothing"
     on = buys != "nothing"
     alone = _curves(setting, asked, sizes)

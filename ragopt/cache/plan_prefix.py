@@ -130,7 +130,8 @@ def _order_notes(
         )
     if prompts.shared_out:
         how = (
-            "each request's rest was spread evenly over its blocks of unknown length, a guess (--block-tokens)."
+            "each request's rest was spread evenly over its blocks of unknown length, a guess (log the tokens of each "
+            "block, or state --block-tokens)."
             if prompts.block_tokens is None
             else f"each was taken to have {prompts.block_tokens:,} as stated, a request's last one what was left."
         )

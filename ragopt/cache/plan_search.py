@@ -9,7 +9,7 @@ import numpy as np
 
 from ragopt.bill.retrieved import results_per_query
 from ragopt.cache.advice import CachePlan
-from ragopt.cache.entry_bytes import embedding_entry_bytes, entry_bytes, result_entry_bytes
+from ragopt.cache.entry_bytes import chunk_entry_bytes, embedding_entry_bytes, result_entry_bytes
 from ragopt.cache.key_streams import chunk_keys, embedding_keys, result_keys
 from ragopt.cache.plan_keyed import Asked, Planned, plan_keyed
 from ragopt.cache.reasons import reason_of
@@ -70,13 +70,16 @@ def plan_chunk(setting: Setting, stage: Stage, usd_before: Decimal) -> CachePlan
         return CachePlan("chunk", on=False, buys="nothing", reason=reason)
     keys = chunk_keys(log)
     if log.chunk_bytes is None:
-        size: int | NDArray[np.int64] = entry_bytes(setting.workload.text_bytes_per_chunk)
+        size: int | NDArray[np.int64] = chunk_entry_bytes(
+            setting.workload.text_bytes_per_chunk, metadata_bytes=setting.workload.metadata_bytes
+        )
         note = (
             f"Chunks are taken to have {setting.workload.text_bytes_per_chunk:,} bytes of text each "
             "(--chunks FILE gives their sizes)."
         )
     else:
-        size, note = entry_bytes(np.asarray(log.chunk_bytes)[keys.chunks]), ""
+        text = np.asarray(log.chunk_bytes)[keys.chunks]
+        size, note = chunk_entry_bytes(text, metadata_bytes=setting.workload.metadata_bytes), ""
     alone = Reads(keys.keys, log.chunks.starts, log.times_s, size)
     behind = of_requests(alone, stage.searching)
     if not n_reads(behind)[setting.warm :].any():
@@ -90,7 +93,7 @@ def _result_bytes(setting: Setting) -> int:
     log = setting.log
     k = results_per_query(setting.workload) if log.chunks is None else float(np.diff(log.chunks.starts).mean())
     text = setting.workload.text_bytes_per_chunk if log.chunk_bytes is None else float(np.mean(log.chunk_bytes))
-    return result_entry_bytes(max(1, round(k)), text_bytes_per_hit=text)
+    return result_entry_bytes(max(1, round(k)), text_bytes_per_hit=text, metadata_bytes=setting.workload.metadata_bytes)
 
 
 def _worded(setting: Setting, planned: Planned, usd_before: Decimal) -> CachePlan:

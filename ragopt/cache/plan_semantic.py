@@ -164,7 +164,7 @@ def _notes(semantic: Semantic, what: str, per_wrong: Decimal) -> tuple[str, ...]
         "one costs you more, leave the cache off."
     )
     of = f"Labels: {semantic.source}. They hold for a cache of the size that they were drawn from; nothing is evicted."
-    return (told, of, "It needs each question's vector, which the next cache may hold.")
+    return (told, of, "It needs each question's vector, which a cache of query vectors may hold.")
 
 
 def _usd_per_hit(setting: Setting, usd_per_month: Decimal, hits: Bools) -> Decimal:

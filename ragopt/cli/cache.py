@@ -44,17 +44,35 @@ class ValueType(click.ParamType[Any]):
             return value
 
 
-FIELDS = ("time", "query", "session", "tenant", "history", "filter", "index_version", "chunks", "tokens_in",
-          "tokens_out")  # fmt: skip
+FIELDS = {
+    "time": "When a request came: seconds, ISO 8601 or a timestamp.",
+    "query": "The question's text, or a hash of it.",
+    "session": "The conversation that a request belongs to.",
+    "tenant": "Whose data it may read: tenants share no answer.",
+    "history": "The conversation before it: a text, a hash or a list.",
+    "filter": "What its search was restricted to.",
+    "index_version": "Of the index that answered it.",
+    "chunks": "Ids of the chunks that it read, a list.",
+    "tokens_in": "Tokens of its prompt.",
+    "tokens_out": "Tokens of its answer.",
+}
+"""Roles of the log's fields, each with its option's help."""
+
+OWN_HELP = {
+    "queries_per_month": "Requests of a month. Default: the log's own rate.",
+    "peak_qps": "Default: the log's busiest minute.",
+    "n_vectors": "Without LOG: chunks of the corpus, 10M for example.",
+}
+"""Where an option's default is another one than in `ragopt bill`."""
 
 
 def _field_options(function: Any) -> Any:
     from ragopt.cache.log_fields import LogFields, option_of  # noqa: PLC0415 - the names have one home
 
-    for role in reversed(FIELDS):
+    for role in reversed(tuple(FIELDS)):
         default = getattr(LogFields(), role)
         function = click.option(option_of(role), f"{role}_field", default=default, show_default=True, metavar="NAME",
-                                help=f"Field of the log: {role.replace('_', ' ')}.")(function)  # fmt: skip
+                                help=FIELDS[role])(function)  # fmt: skip
     return function
 
 
@@ -74,7 +92,7 @@ def _field_options(function: Any) -> Any:
     "prompt_fields",
     default="",
     metavar="A,B,C",
-    help="Fields that the prompt was made of, in the order in which they were sent.",
+    help="Fields that the prompt was made of, in the order sent. A block is an id, or an object of id and tokens.",
 )
 @click.option(
     "--empty-history",
@@ -114,6 +132,13 @@ def _field_options(function: Any) -> Any:
     help="Pairs of similar questions with a label: query, earlier, same, and score unless --model embeds.",
 )
 @click.option("--judgements", is_flag=True, help="Take RUN's judgements as labels, for a cache of search results.")
+@click.option(
+    "--review",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Write similar questions of LOG here for a person to label: the --labels of the next call.",
+)
 @click.option("--model", default=None, help="Embeds the texts of labels and log. Default: RUN's.")
 @click.option(
     "--max-false-hit-rate",
@@ -187,7 +212,19 @@ def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
         max_false_hit_rate=options["max_false_hit_rate"],
         seed=options["seed"],
     )
-    same = ("run", "save", "prices", "chunks", "sampled_by_key", "labels", "judgements", "model", "dim", "cache_dir")
+    same = (
+        "run",
+        "save",
+        "prices",
+        "chunks",
+        "sampled_by_key",
+        "labels",
+        "judgements",
+        "review",
+        "model",
+        "dim",
+        "cache_dir",
+    )
     return cache(
         log,
         workload=given_workload(options),
@@ -222,3 +259,8 @@ def _model(options: dict[str, Any]) -> None:
         click.echo(json.dumps(band_json(band), indent=2, ensure_ascii=False, allow_nan=False))
         return
     print_trimmed(Console(highlight=False), lambda console: print_band(band, console))
+
+
+for _option in command.params:
+    if isinstance(_option, click.Option) and _option.name in OWN_HELP:
+        _option.help = OWN_HELP[_option.name]

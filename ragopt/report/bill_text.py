@@ -11,6 +11,7 @@ from ragopt.bill.projection import ENDS, STEPS, mean_usd_per_month
 from ragopt.bill.reasoning import largest_part, needs_consent
 from ragopt.bill.service import CAUTION
 from ragopt.bill.targets import TARGETS
+from ragopt.report.bill_caches import print_bill_caches
 from ragopt.report.bill_rows import print_rows
 from ragopt.report.words import shown, usd_text
 
@@ -57,6 +58,7 @@ def print_whole_bill(whole: WholeBill, console: Console, *, lines: bool) -> None
     _print_heading(whole, console)
     print_targets(whole, console)
     print_shared(whole, console)
+    print_bill_caches(whole, console)
     for note in () if lines else whole.shared_notes:
         if not note.startswith(CAUTION):  # --lines has every note, and the cautions at their lines
             _say(console, f"shared: {note}")

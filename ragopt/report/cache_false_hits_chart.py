@@ -72,7 +72,7 @@ def _draw(points: tuple[FalseHitPoint, ...], caption: str, *, narrow: bool, titl
 
 def false_hit_marks(points: tuple[FalseHitPoint, ...], layout: Layout) -> tuple[list[Mark], float]:
     """Place the plot, bounds, rates and the legend; returns the height in pixels that they take."""
-    plot = Plot(48, SHORT_HEAD, layout.width - 14, SHORT_HEAD + layout.height,
+    plot = Plot(48, SHORT_HEAD, layout.width - 20, SHORT_HEAD + layout.height,
                 _threshold_scale(points, layout.n_ticks), share_scale([one.high for one in points]))  # fmt: skip
     marks = axes_of(plot, "hits that are wrong", "least similarity that is served", x_text=number_text,
                     y_text=percent_tick, head=SHORT_HEAD)  # fmt: skip
@@ -83,7 +83,7 @@ def false_hit_marks(points: tuple[FalseHitPoint, ...], layout: Layout) -> tuple[
         if rate is not None:
             marks.append(Dot(*plot.at(one.threshold, rate), RATE, palette.PAPER))
     keys = (Key("upper bound, 95 %", BOUND, dot=True), Key("observed rate", RATE, dot=True, fill=palette.PAPER))
-    below, height = legend(keys, 0, plot.bottom + FOOT, layout.width)
+    below, height = legend(keys, 3, plot.bottom + FOOT, layout.width - 3)
     return [*marks, *below], plot.bottom + FOOT + height
 
 

@@ -55,6 +55,8 @@ STYLES: dict[str, tuple[str, float]] = {
 }
 """Colour and width of each policy's line: those that can be deployed are heavy."""
 OTHER_STYLE = (COLOURS[5], 1.3)
+RIGHT = 20
+"""Pixels right of the last plot: half of a tick's words."""
 DODGE = 3.0
 """Pixels between the whiskers of two policies at one size."""
 
@@ -105,14 +107,14 @@ def hits_marks(panels: tuple[HitPanel, ...], layout: Layout) -> tuple[list[Mark]
     """Place every plot and the legend; returns the height in pixels that they take."""
     marks: list[Mark] = []
     row = HEAD + layout.height + FOOT
-    column = (layout.width - 8 + layout.between) / layout.n_columns
+    column = (layout.width - RIGHT + layout.between) / layout.n_columns
     for number, panel in enumerate(panels):
         down, across = divmod(number, layout.n_columns)
         left, top = across * column + layout.left, down * row + HEAD
         marks += _plot(panel, layout, (left, top, (across + 1) * column - layout.between, top + layout.height))
     bottom = row * -(-len(panels) // layout.n_columns)
     keys = [_key(policy) for policy in policies_of(panels)]
-    below, height = legend(keys, 0, bottom, layout.width)
+    below, height = legend(keys, 3, bottom, layout.width - 3)
     return [*marks, *below], bottom + height
 
 

@@ -87,7 +87,7 @@ def marginal_marks(
     """Place the plot and its legend; returns the height in pixels that they take."""
     usd = [usd for line in lines for _, usd in line.points] + ([price] if price > 0 else [])
     sizes, top = [size for line in lines for size, _ in line.points], SHORT_HEAD
-    plot = Plot(layout.left, top, layout.width - 14, top + layout.height,
+    plot = Plot(layout.left, top, layout.width - 20, top + layout.height,
                 log_scale(sizes, layout.n_ticks), log_scale(usd, 6))  # fmt: skip
     marks = axes_of(plot, "USD per GB-month, log scale", "size, log scale", x_text=bytes_tick, y_text=short_number,
                     head=SHORT_HEAD)  # fmt: skip
@@ -103,7 +103,7 @@ def marginal_marks(
     marks += [Dot(*plot.at(*line.chosen), _colour(line.name), _colour(line.name)) for line in lines if line.chosen]
     if any(line.chosen for line in lines):
         keys.append(Key("recommended size", palette.INK, dot=True))
-    below, height = legend(keys, 0, plot.bottom + FOOT, layout.width)
+    below, height = legend(keys, 3, plot.bottom + FOOT, layout.width - 3)
     return [*marks, *below], plot.bottom + FOOT + height
 
 

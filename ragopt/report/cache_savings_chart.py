@@ -18,7 +18,8 @@ from ragopt.report.cache_savings_info import (
     why_no_savings,
 )
 from ragopt.report.figure import Figure, NoFigure
-from ragopt.report.pixel_marks import Line, Mark, Rect, Words, pixel_chart, title_of
+from ragopt.report.labels import CHARACTER_WIDTH
+from ragopt.report.pixel_marks import Line, Mark, Rect, Words, cut, pixel_chart, title_of
 from ragopt.report.words import number_text, usd_text
 from ragopt.sweep.kept_cache import cache_of
 
@@ -122,8 +123,10 @@ def _row(step: Step, top: float, scale: AxisScale, layout: Layout) -> list[Mark]
         marks += [Line(low, y, high, y, palette.INK, 1.6), Line(low, y - 4, low, y + 4, palette.INK, 1.6),
                   Line(high, y - 4, high, y + 4, palette.INK, 1.6)]  # fmt: skip
     if layout is WIDE:
-        return [*marks, Words(step.name, layout.left - 14, top + layout.text, palette.INK, "right", bold=bold)]
-    return [*marks, Words(step.name, 0, top + layout.text, palette.INK, bold=bold)]
+        name = cut(step.name, layout.left - 14)
+        return [*marks, Words(name, layout.left - 14, top + layout.text, palette.INK, "right", bold=bold)]
+    name = cut(step.name, layout.width - len(figure_text(step)) * CHARACTER_WIDTH - 8)
+    return [*marks, Words(name, 0, top + layout.text, palette.INK, bold=bold)]
 
 
 def figure_text(step: Step) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragopt.report.cache_words import BUYS, policy_text, saved_text, share_text, span_text, titled, ttl_text
+from ragopt.report.cache_words import policy_text, saved_text, share_text, span_text, titled, ttl_text
 from ragopt.report.figure import Column, Table
 from ragopt.report.words import number_text, shown, usd_text
 from ragopt.units import format_bytes
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 CACHE_COLUMNS = (
     Column("Cache"),
-    Column("On"),
-    Column("What for"),
+    Column("For"),
     Column("Policy"),
     Column("Size", numeric=True),
     Column("Items", numeric=True),
@@ -27,7 +26,7 @@ CACHE_COLUMNS = (
     Column("Break-even reuse", numeric=True),
 )
 
-SHORT_COLUMNS = ("Cache", "On", "What for", "Size", "TTL", "Hits behind the others [95 %]", "USD saved a month [95 %]",
+SHORT_COLUMNS = ("Cache", "For", "Size", "TTL", "Hits behind the others [95 %]", "USD saved a month [95 %]",
                  "Memory, USD a month")  # fmt: skip
 """What a pull request shows of them."""
 
@@ -68,9 +67,8 @@ def short_table(advice: CacheAdvice) -> Table:
 def _cells(plan: CachePlan) -> tuple[str, ...]:
     replayed = plan.on or plan.alone is not None or plan.saved.value != 0
     return (
-        titled(plan.name),
-        "on" if plan.on else "off",
-        shown({str(key): told for key, told in BUYS.items()}.get(plan.buys, plan.buys)),
+        titled(plan.name).removesuffix(" cache"),
+        shown(plan.buys) if plan.on else "off",
         policy_text(plan.policy),
         "" if plan.size_bytes is None else format_bytes(plan.size_bytes),
         "" if plan.n_items is None else f"{plan.n_items:,}",

@@ -70,7 +70,7 @@ def print_caches(advice: CacheAdvice, console: Console) -> None:
     say(console, sum_sentence(advice))
     say(console, "")
     cells = caches_table(advice).rows
-    rows = [(name.removesuffix(" cache"), state if state == "off" else buys.partition(",")[0], policy, size,
+    rows = [(name, state if state == "off" else buys.partition(",")[0], policy, size,
              *figures) for name, state, buys, policy, size, _, *figures in cells]  # fmt: skip
     if sum(max(map(len, column)) + BETWEEN for column in zip(TITLES, *rows, strict=True)) <= console.width:
         print_rows(TITLES, rows, console)
@@ -82,7 +82,7 @@ def print_caches(advice: CacheAdvice, console: Console) -> None:
 def _print_cache(row: tuple[str, ...], console: Console) -> None:
     """Print a row of `caches_table` as a few folded lines."""
     name, state, buys, policy, size, items, ttl, alone, hits, saved, memory, again = row
-    say(console, f"{name}: " + (f"on, for {buys}" if state == "on" else state), "bold")
+    say(console, f"{name} cache: " + (f"on, for {buys}" if state == "on" else state), "bold")
     kept = (policy, size, items and f"{items} items", ttl and f"TTL {ttl}")
     hit = (hits and f"hits {hits}", alone and f"alone {alone}")
     money = (saved and f"{'saves' if state == 'on' else 'would save'} USD {saved} a month",

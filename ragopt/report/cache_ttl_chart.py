@@ -83,7 +83,7 @@ def _draw(plan: CachePlan, caption: str, *, narrow: bool, titled: bool) -> alt.L
 def ttl_marks(plan: CachePlan, layout: Layout) -> tuple[list[Mark], float]:
     """Place the plot, its points and the point without an end; returns the height in pixels that they take."""
     points, never = ttl_points(plan), endless(plan)
-    right = layout.width - (ENDLESS_ROOM if never else 14)
+    right = layout.width - (ENDLESS_ROOM if never else 24)
     ttls = [one.ttl_s for one in points if one.ttl_s]
     plot = Plot(48, HEAD, right, HEAD + layout.height, _ttl_scale(ttls, right - 48),
                 share_scale([one.hits.high for one in points]))  # fmt: skip

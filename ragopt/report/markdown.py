@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ragopt.report.beside_baseline import beside_baseline
+from ragopt.report.cache_markdown import cache_blocks, off_reasons
 from ragopt.report.frontier_table import frontier_rows, frontier_table
 from ragopt.report.info import is_synthetic
 from ragopt.report.markdown_limit import Block, joined
@@ -21,6 +22,7 @@ from ragopt.report.words import (
     saving_sentence,
     usd_text,
 )
+from ragopt.sweep.kept_cache import cache_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,6 +68,7 @@ def markdown_of(run: Run, *, image: str = "", image_title: str = "Quality agains
         Block(_comparison(run, heading)),
         *([Block(f"![{prose(image_title)}]({image})")] if image else []),
         *_list("Why", chosen.why),
+        *_caches(run),
         *_list("Warnings", [str(one) for one in run.info["warnings"]]),
         *_list("Not measured", not_measured(run)),
         _details(
@@ -78,6 +81,15 @@ def markdown_of(run: Run, *, image: str = "", image_title: str = "Quality agains
         _details("How it was measured", _facts(run), "Repeat it:", fenced(reproduce_command(run), "sh")),
     ]
     return joined(blocks)
+
+
+def _caches(run: Run) -> list[Block]:
+    """What is said of the caches; nothing for a run without an advice."""
+    advice = cache_of(run)
+    if advice is None:
+        return []
+    return [*cache_blocks(advice), *_list("Caches that are not recommended", off_reasons(advice)),
+            *_list("Warnings of the query log", advice.warnings)]  # fmt: skip
 
 
 def relative_address(picture: Path, beside: Path) -> str:

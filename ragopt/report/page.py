@@ -21,6 +21,7 @@ from ragopt.artifacts import write_atomically
 from ragopt.bill.targets import ram_bytes_per_vector_at
 from ragopt.choose import cheapest_bill
 from ragopt.report import palette, words
+from ragopt.report.cache_page import shown_caches
 from ragopt.report.faiss_lines import lines_of_run
 from ragopt.report.figure import Figure, NoFigure, Table
 from ragopt.report.figures import FIGURES, FRONTIER, figure_of
@@ -140,6 +141,7 @@ def _context(run: Run) -> dict[str, Any]:
         "twins": palette.dark_twins([point.space for point in view.points]),
         "not_measured": not_measured(run),
         "worst_queries": worst_queries(run, read_queries_of(run)),
+        "cache": shown_caches(run),
         "figures": {name: shown_figure(figure_of(run, name)) for name in FIGURES if name != FRONTIER},
     }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ragopt.report import palette
 from ragopt.report.axes import AxisScale, linear_ticks, log_ticks
 from ragopt.report.chart_style import PIXELS_PER_CHARACTER
-from ragopt.report.pixel_marks import Dot, Line, Mark, Path, Words
+from ragopt.report.pixel_marks import Dot, Line, Mark, Path, Words, cut
 from ragopt.report.words import number_text
 
 HEAD, SHORT_HEAD = 38, 22
@@ -96,7 +96,8 @@ def axes_of(
             Words(x_text(tick), x, plot.bottom + 14, palette.INK, "center"),
         ]
     marks.append(Line(plot.left, plot.bottom, plot.right, plot.bottom, palette.MUTED))
-    words = Words(title, max(0.0, plot.left - 44), plot.top - head + 8, palette.INK, bold=True)
+    start = max(0.0, plot.left - 44)
+    words = Words(cut(title, plot.right - start), start, plot.top - head + 8, palette.INK, bold=True)
     foot = [Words(across, (plot.left + plot.right) / 2, plot.bottom + 32, palette.INK, "center")] if across else []
     return [*marks, words, *foot]
 
@@ -130,14 +131,15 @@ def legend(keys: Sequence[Key], left: float, top: float, width: float) -> tuple[
     marks: list[Mark] = []
     x, y = left, top + LEGEND_ROW / 2
     for key in keys:
-        room = SAMPLE + 8 + len(key.name) * PIXELS_PER_CHARACTER + 18
+        name = cut(key.name, width - SAMPLE - 8)
+        room = SAMPLE + 8 + len(name) * PIXELS_PER_CHARACTER + 18
         if x > left and x + room > left + width:
             x, y = left, y + LEGEND_ROW
         if key.dot:
             marks.append(Dot(x + SAMPLE / 2, y, key.colour, key.fill or key.colour))
         else:
             marks.append(Line(x, y, x + SAMPLE, y, key.colour, key.width, key.dashed))
-        marks.append(Words(key.name, x + SAMPLE + 8, y, palette.INK))
+        marks.append(Words(name, x + SAMPLE + 8, y, palette.INK))
         x += room
     return marks, y + LEGEND_ROW / 2 - top
 

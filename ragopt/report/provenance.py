@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragopt.report.beside_baseline import baseline_result
+from ragopt.report.cache_words import NO_LOG
 from ragopt.report.words import query_sentences, shown
+from ragopt.sweep.kept_cache import cache_of
 from ragopt.sweep.kept_everywhere import everywhere_in_run
 from ragopt.units import format_bytes
 
@@ -52,6 +54,8 @@ def not_measured(run: Run) -> tuple[str, ...]:
                      f"{', '.join(map(shown, others))}.")  # fmt: skip
     if kept and kept.not_billed:
         found.append(f"Not billed: {', '.join(map(shown, kept.not_billed))} (ragopt bill RUN says why).")
+    if cache_of(run) is None:
+        found.append(NO_LOG)
     return tuple(found)
 
 

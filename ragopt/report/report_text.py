@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from ragopt.report.beside_baseline import beside_baseline
 from ragopt.report.bill_text import CONSENT, OWN_INDEX, print_lines
+from ragopt.report.cache_text import print_cache_section
 from ragopt.report.provenance import not_measured, provenance
 from ragopt.report.text import WIDE_COLUMNS, index_facts, print_frontier, print_grid, print_headline, print_list, say
 from ragopt.report.words import interval_text, reproduce_command, shown, usd_text, value_text
+from ragopt.sweep.kept_cache import cache_of
 from ragopt.sweep.kept_everywhere import everywhere_in_run
 
 LEGEND = (
@@ -47,6 +49,10 @@ def print_report(run: Run, console: Console) -> None:
     print_frontier(run, console)
     _print_bills(decision.bill, decision.baseline_bill, console, chosen)
     _print_targets(run, console)
+    advice = cache_of(run)
+    if advice is not None:
+        _heading(console, "Caches:")
+        print_cache_section(advice, console)
     _print_finalists(run, console)
     _heading(console, "How it was measured:")
     print_grid(console, [(f"{name}:", value) for name, value in provenance(run)])

@@ -13,6 +13,7 @@ from ragopt.cache.advise import USUAL_DIM, Choices, Service, advise
 from ragopt.cache.log_fields import LogFields
 from ragopt.cache.read_log import read_log
 from ragopt.cache.search_bill import SearchBill
+from ragopt.errors import InputError
 from ragopt.sweep.billed import Described, book_of_run, what_to_bill
 from ragopt.sweep.pricing import workload_of
 
@@ -102,6 +103,40 @@ def advise_from(
         InputError, PriceError: see `advise`.
     """
     return advise(log, service, choices, None if labelled is None else _semantic(log, labelled))
+
+
+def write_pairs_to_review(log: CodedLog, embedder: Embedder, file: Path, choices: Choices) -> int:
+    """Draw similar questions of a log for a person to label, and write them; returns how many pairs.
+
+    As many as certify the budget if none of them is wrong, 50 at least.
+
+    Args:
+        log: with its texts, first appearances in order of time.
+        embedder: of the cache.
+        file: `.jsonl` to write.
+        choices: budget and seed.
+
+    Raises:
+        InputError: the log has no texts, or no two of them are similar.
+        StorageError: the file cannot be written.
+    """
+    import numpy as np  # noqa: PLC0415 - loaded when first used
+
+    from ragopt.cache.semantic_neighbours import nearest_earlier  # noqa: PLC0415 - loads numpy
+    from ragopt.cache.semantic_review import N_PAIRS, pairs_to_review, write_review  # noqa: PLC0415 - loads numpy
+    from ragopt.cache.semantic_threshold import least_labelled_hits  # noqa: PLC0415 - loads numpy
+
+    vectors = _vectors(log, embedder)
+    if vectors is None or log.query_texts is None:
+        raise InputError(f"The queries of {log.source} are hashes, not texts: nobody could label them",
+                         next_step="Give a log with the texts")  # fmt: skip
+    codes, first = np.unique(log.queries, return_index=True)
+    order = codes[np.argsort(first)]
+    n_pairs = max(N_PAIRS, least_labelled_hits(choices.max_false_hit_rate))
+    texts = [log.query_texts[code] for code in order.tolist()]
+    pairs = pairs_to_review(texts, nearest_earlier(vectors[order]), n_pairs=n_pairs, seed=choices.seed)
+    write_review(pairs, file)
+    return len(pairs)
 
 
 def _semantic(log: CodedLog, labelled: Labelled) -> Semantic:
