@@ -124,7 +124,7 @@ def test_the_markdown_reads_back():
     page = Rendered(markdown_of(run))
     table = page.tables[1]
     assert table[0][0] == "Cache"
-    assert table[1] == ["Prompt-prefix", "on", "money", "", "5 min", "21.0 % [19.0, 23.0]", "51.30 [44.00, 58.10]",
+    assert table[1] == ["Prompt-prefix", "money", "", "5 min", "21.0 % [19.0, 23.0]", "51.30 [44.00, 58.10]",
                         "0.00"]  # fmt: skip
     assert [row[0] for row in table[1:]] == [
         "Prompt-prefix", "Exact-answer", "Chunk", "Query-embedding", "Result", "Semantic",

@@ -43,6 +43,9 @@ PRICE_COLUMNS = (
     Column("Where from"),
 )
 
+OFF = "off"
+"""What a cache is for that is not recommended."""
+
 NOTE = (
     "Hits are shares of the reads of a cache, first half of the log warming, with 95 % intervals: alone, and behind "
     "the caches before it, which is what its saving is of. What a cache that is off saves is what it would have saved. "
@@ -68,7 +71,7 @@ def _cells(plan: CachePlan) -> tuple[str, ...]:
     replayed = plan.on or plan.alone is not None or plan.saved.value != 0
     return (
         titled(plan.name).removesuffix(" cache"),
-        shown(plan.buys) if plan.on else "off",
+        shown(plan.buys) if plan.on else OFF,
         policy_text(plan.policy),
         "" if plan.size_bytes is None else format_bytes(plan.size_bytes),
         "" if plan.n_items is None else f"{plan.n_items:,}",

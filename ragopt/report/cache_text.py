@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragopt.report.bill_rows import print_rows
-from ragopt.report.cache_tables import NOTE, cache_prices, caches_table, orders_table
+from ragopt.report.cache_tables import NOTE, OFF, cache_prices, caches_table, orders_table
 from ragopt.report.cache_words import (
     insufficient_sentence,
     log_sentence,
@@ -70,8 +70,7 @@ def print_caches(advice: CacheAdvice, console: Console) -> None:
     say(console, sum_sentence(advice))
     say(console, "")
     cells = caches_table(advice).rows
-    rows = [(name, state if state == "off" else buys.partition(",")[0], policy, size,
-             *figures) for name, state, buys, policy, size, _, *figures in cells]  # fmt: skip
+    rows = [(name, use, policy, size, *figures) for name, use, policy, size, _, *figures in cells]
     if sum(max(map(len, column)) + BETWEEN for column in zip(TITLES, *rows, strict=True)) <= console.width:
         print_rows(TITLES, rows, console)
         return
@@ -81,11 +80,12 @@ def print_caches(advice: CacheAdvice, console: Console) -> None:
 
 def _print_cache(row: tuple[str, ...], console: Console) -> None:
     """Print a row of `caches_table` as a few folded lines."""
-    name, state, buys, policy, size, items, ttl, alone, hits, saved, memory, again = row
-    say(console, f"{name} cache: " + (f"on, for {buys}" if state == "on" else state), "bold")
+    name, use, policy, size, items, ttl, alone, hits, saved, memory, again = row
+    on = "on, for latency, not money" if use == "latency" else f"on, for {use}"
+    say(console, f"{name} cache: " + (OFF if use == OFF else on), "bold")
     kept = (policy, size, items and f"{items} items", ttl and f"TTL {ttl}")
     hit = (hits and f"hits {hits}", alone and f"alone {alone}")
-    money = (saved and f"{'saves' if state == 'on' else 'would save'} USD {saved} a month",
+    money = (saved and f"{'would save' if use == OFF else 'saves'} USD {saved} a month",
              memory and f"memory USD {memory}", again and f"break-even {again}")  # fmt: skip
     told = [", ".join(filter(None, facts)) for facts in (kept, hit, money)]
     print_grid(console, [(" ", line) for line in told if line])
