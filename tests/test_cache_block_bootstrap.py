@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 from scipy.stats import beta
@@ -104,6 +104,7 @@ def test_a_share_weighs_by_what_is_read():
     assert share.low < 0.3 < share.high
 
 
+@settings(deadline=None)
 @given(
     hits=st.lists(st.integers(0, 5), min_size=20, max_size=60),
     days=st.floats(0.1, 40),

@@ -11,6 +11,7 @@ from ragopt.bill.price_book import PriceBook
 from ragopt.bill.workload import Workload
 from ragopt.cache.advise import Choices, Service, advise
 from ragopt.cache.coded_log import CodedLog, Lists, Prompts
+from ragopt.cache.plan_semantic import Semantic
 from ragopt.cache.search_bill import SearchBill
 from ragopt.errors import InputError
 
@@ -37,7 +38,8 @@ def log_of(queries, *, chunks=None, step_s=HOUR, **fields):
 
 def service(**workload):
     """Sonnet 4.5 answers at 3 and 15 USD per million tokens, an OpenAI model embeds."""
-    given = {"generator": "anthropic:claude-sonnet-4-5", "embedding_model": "openai:text-embedding-3-small", **workload}
+    given = {"generator": "anthropic:claude-sonnet-4-5", "embedding_model": "openai:text-embedding-3-small",
+             "queries_per_month": 1_000_000, **workload}  # fmt: skip
     return Service(Workload(1000, **given), PriceBook.packaged(), frozenset(given))
 
 
@@ -179,6 +181,66 @@ def test_a_log_that_is_too_small_recommends_nothing_but_shows_its_figures():
     assert found.plan("answer").hits.value > 0.9
     assert found.plan("answer").reason.startswith("not recommended, the log is too small")
     assert found.insufficient == "100 requests are too few"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "option"),
+    [
+        ({"answer_ttl_s": 0.0}, "--answer-ttl"),
+        ({"prefix_ttl_s": float("inf")}, "--prefix-ttl"),
+        ({"max_false_hit_rate": 0.0}, "--max-false-hit-rate"),
+        ({"max_false_hit_rate": 1.0}, "--max-false-hit-rate"),
+        ({"least_prefix_tokens": -1}, "--least-prefix-tokens"),
+        ({"n_sizes": 1}, "n_sizes"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_choices_out_of_range_are_refused_by_name(wrong, option):
+    """Each is one error that names the option."""
+    with pytest.raises(InputError, match=option):
+        Choices(**wrong)
+
+
+def test_a_ttl_for_a_log_without_times_is_an_error():
+    """A stated life of answers is never dropped in silence."""
+    with pytest.raises(InputError, match="--answer-ttl is 60 s, but log has no times"):
+        advise(log_of([0] * 100, times_s=None), service(), Choices(answer_ttl_s=60.0))
+
+
+def semantic_of(n_distinct, serves="answer"):
+    """Certified labels, and vectors of which neighbours 2n and 2n + 1 are alike."""
+    angles = np.repeat(np.arange(n_distinct // 2), 2) * 0.5
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    return Semantic(np.full(200, 0.99), np.zeros(200, bool), serves, vectors, "200 pairs")
+
+
+def test_a_certified_semantic_cache_answers_first_turns_like_earlier_ones():
+    """Every second request is a later turn: the hits are a share of the first turns behind the exact cache alone."""
+    histories = np.array([-1, 5] * 120, np.int32)
+    first = [number % 12 for number in range(120)]
+    queries = [code for one in first for code in (one, one)]
+    log = log_of(queries, chunks=[[0]] * 240, step_s=2 * HOUR, histories=histories)
+    found = advise(log, service(), Choices(answer_ttl_s=HOUR), semantic_of(12))
+    assert found.plan("answer").hits.value == 0.0
+    similar = found.plan("semantic")
+    assert similar.hits.n == 60
+    assert similar.ttl_s == HOUR
+
+
+def test_a_semantic_cache_needs_an_end_of_its_answers_life():
+    """Without times and index versions it is off like the exact one, with the reason; results may be served."""
+    log = log_of([number % 12 for number in range(240)], chunks=[[0]] * 240, times_s=None)
+    found = advise(log, service(), Choices(), semantic_of(12))
+    assert "neither times nor index versions" in found.plan("semantic").reason
+    results = advise(log, service(), Choices(), semantic_of(12, "result"))
+    assert "neither times" not in results.plan("semantic").reason
+
+
+def test_labels_without_a_model_say_that_none_was_named():
+    """The reason tells a missing model from a log of hashes."""
+    bare = replace(semantic_of(12), vectors=None, why_no_vectors="no model was named (--model)")
+    found = advise(log_of([0, 1] * 60, chunks=[[0]] * 120), service(), Choices(), bare)
+    assert "no model was named (--model)" in found.plan("semantic").reason
 
 
 def test_a_refused_log_is_an_error_with_its_reason():

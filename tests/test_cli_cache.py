@@ -111,10 +111,13 @@ def test_planned_bytes_of_an_entry_are_those_that_the_index_counts(folder, tmp_p
         hits = [hit for question in QUESTIONS for hit in index.search(question, k=5)]
         stats = index.cache_stats()
         text = {hit.id: len(hit.text.encode()) for hit in hits}
+        metadata = read_run(folder / "run").info["workload"]["metadata_bytes"]  # of document id and title
         planned = {
             "embedding": embedding_entry_bytes(index.manifest.full_dim),
-            "result": result_entry_bytes(5, text_bytes_per_hit=sum(text[hit.id] for hit in hits) / len(hits)),
-            "chunk": chunk_entry_bytes(round(sum(text.values()) / len(text))),
+            "result": result_entry_bytes(
+                5, text_bytes_per_hit=sum(text[hit.id] for hit in hits) / len(hits), metadata_bytes=metadata
+            ),
+            "chunk": chunk_entry_bytes(round(sum(text.values()) / len(text)), metadata_bytes=metadata),
         }
     for name, each in planned.items():
         counted = getattr(stats, name)
@@ -224,12 +227,15 @@ def test_options_that_need_each_other_say_so(folder, capsys):
     log = folder / "log.jsonl"
     for arguments, said in (
         ((log, "--save"), "--save needs a run"),
+        ((log, "--dim", "0"), "--dim is 0"),
+        ((log, "--seed", "-1"), "--seed is -1"),
         ((log, "--judgements"), "--judgements needs a run"),
         ((log, "--run", folder / "run", "--judgements", "--labels", "x.jsonl"), "two kinds of labels"),
     ):
         code, _, err = called(capsys, *arguments)
         assert (code, said in err) == (1, True), err
-    for arguments in (("--quiet",), (log, "--answer-ttl", "0"), (log, "--answer-ttl", "5w")):
+    idle = ("--vectors", "1M", "--labels", "x.jsonl")
+    for arguments in (("--quiet",), (log, "--answer-ttl", "0"), (log, "--answer-ttl", "5w"), idle):
         assert called(capsys, *arguments)[0] == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from ragopt.cache.costs import SECONDS_PER_MONTH, busiest_minute_qps, request_co
 from ragopt.cache.memory_price import memory_price
 from ragopt.cache.plan_answer import plan_answer
 from ragopt.cache.plan_prefix import PROVIDER_TTL_S, plan_prefix
-from ragopt.cache.plan_search import plan_chunk, plan_embedding, plan_result
+from ragopt.cache.plan_search import plan_chunk, plan_embedding, plan_result, with_run_time_note
 from ragopt.cache.plan_semantic import plan_semantic
 from ragopt.cache.setting import Setting
 from ragopt.cache.unit_prices import unit_prices
@@ -46,15 +47,38 @@ class Choices:
         answer_ttl_s: life of an exact answer; None chooses by whether the log has index versions.
         prefix_ttl_s: how long the provider keeps a prompt's prefix after its last use.
         max_false_hit_rate: most false hits of a semantic cache.
+        least_prefix_tokens: of a prompt that the provider's cache takes; None is the generator's least as far as it is
+            known.
         n_sizes: sizes of each curve.
         seed: of the intervals.
+
+    Raises:
+        InputError: a value out of its range.
     """
 
     answer_ttl_s: float | None = None
     prefix_ttl_s: float = PROVIDER_TTL_S
     max_false_hit_rate: float = USUAL_FALSE_HIT_RATE
+    least_prefix_tokens: int | None = None
     n_sizes: int = 12
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for option, value, fits, allowed in (
+            ("--answer-ttl", self.answer_ttl_s, _is_duration(self.answer_ttl_s), "seconds above 0"),
+            ("--prefix-ttl", self.prefix_ttl_s, _is_duration(self.prefix_ttl_s), "seconds above 0"),
+            ("--max-false-hit-rate", self.max_false_hit_rate, 0 < self.max_false_hit_rate < 1, "above 0 and below 1"),
+            ("--least-prefix-tokens", self.least_prefix_tokens, (self.least_prefix_tokens or 0) >= 0, "0 or more"),
+            ("n_sizes", self.n_sizes, self.n_sizes >= 2, "2 or more"),
+            ("--seed", self.seed, self.seed >= 0, "0 or more"),
+        ):
+            if not fits:
+                raise InputError(f"{option} is {value}", allowed=allowed, next_step=f"Correct {option}")
+
+
+def _is_duration(seconds: float | None) -> bool:
+    return seconds is None or 0 < seconds < math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +120,9 @@ def advise(log: CodedLog, service: Service, choices: Choices, semantic: Semantic
     if log.refused:
         raise InputError(f"{log.source} cannot be replayed: {log.refused}",
                          next_step="Give a whole log, or one of whole sessions")  # fmt: skip
+    if choices.answer_ttl_s is not None and log.times_s is None:
+        raise InputError(f"--answer-ttl is {choices.answer_ttl_s:g} s, but {log.source} has no times",
+                         next_step="Name the log's time field with --time-field, or drop --answer-ttl")  # fmt: skip
     setting, notes, rate = _setting(log, service, choices)
     before = setting.usd_before
     answer, stage = plan_answer(setting, before, ttl_s=choices.answer_ttl_s)
@@ -105,6 +132,7 @@ def advise(log: CodedLog, service: Service, choices: Choices, semantic: Semantic
         setting, stage, before, semantic, budget=choices.max_false_hit_rate, ttl_s=answer.ttl_s
     )
     result, stage = plan_result(setting, stage, before)
+    embedding = with_run_time_note(setting, embedding, stage)
     chunk = plan_chunk(setting, stage, before)
     prefix, orders = plan_prefix(setting, stage, before, ttl_s=choices.prefix_ttl_s)
     plans = (answer, similar, embedding, result, chunk, prefix)
@@ -128,6 +156,8 @@ def advise(log: CodedLog, service: Service, choices: Choices, semantic: Semantic
 def _setting(log: CodedLog, service: Service, choices: Choices) -> tuple[Setting, tuple[str, ...], str]:
     workload = service.workload
     prices = unit_prices(workload, service.book, when=service.when)
+    if choices.least_prefix_tokens is not None:
+        prices = replace(prices, least_prefix_tokens=choices.least_prefix_tokens)
     costs = request_costs(log, workload, prices)
     month, rate = requests_per_month(log, workload, stated="queries_per_month" in service.stated)
     search, told = _search_at(log, service, month)

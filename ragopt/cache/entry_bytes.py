@@ -33,8 +33,8 @@ EXPIRING_BYTES = 144
 """What the caches of `ragopt.open` hold beside that for each entry: version, time and size, and Python's own part
 (`ragopt.serve.byte_cache.ENTRY_BYTES`, 336, measured on 2026-11-26), with the key's digest taken off."""
 
-HIT_OBJECT_BYTES = 480
-"""A hit without the bytes of its text and metadata: id, document, title, score and their Python objects. Measured on
+HIT_OBJECT_BYTES = 440
+"""A hit without the bytes of its text, title and metadata: id, score and the Python objects of all. Measured on
 indexes of the tiny corpus and of squad-100k: with these figures the bytes that `Index.cache_stats` counts for an entry
 of each cache are met within 6 % (2026-11-26, CPython 3.11; ids and titles of 8 to 30 characters)."""
 

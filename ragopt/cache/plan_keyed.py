@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 UNNOTICED_USD = Decimal(1)
-"""A month of memory for a cache that buys latency alone costs no more than this, or than 1 % of the bill: what nobody
-would ask about (an assumption; where nothing is billed, 1 % of it is nothing)."""
+"""USD a month that nobody would ask about (an assumption): a cache that saves less, or less than 1 % of the bill, is
+not for money, and the memory of one that buys latency alone may cost as much."""
 
 REFERENCES: tuple[Policy, ...] = ("SIEVE", "S3-FIFO", "Belady")
 """Drawn beside the deployable policies for the chunk cache, where which items stay matters most."""
@@ -81,7 +81,7 @@ class _At:
 
 
 def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
-    """Choose policy and size of a cache: for money where it saves at least 1 % of the bill, else for latency.
+    """Choose policy and size of a cache: for money where it saves at least 1 % of the bill and USD 1, else for latency.
 
     For money, the size where the marginal saving meets the price of memory, then the smallest whose saving less its
     memory is within 1 % of that. For latency, the smallest whose hit share is within a standard error of the largest's,
@@ -98,9 +98,8 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
     by_policy = {policy: _at_sizes(setting, asked, policy, sizes) for policy in policies}
     lru, *lfu = (_for_money(setting, found) for found in by_policy.values())
     best = next((one for one in lfu if one.net > lru.net + abs(lru.net) * TIE), lru)
-    buys: Buys = (
-        "money" if best.saved.low > best.memory and best.net >= TIE * usd_before and best.net > 0 else "latency"
-    )
+    pays = best.saved.low > best.memory and best.net >= max(TIE * usd_before, UNNOTICED_USD)
+    buys: Buys = "money" if pays else "latency"
     if buys == "latency":
         lru, *lfu = (_for_latency(found) for found in by_policy.values())
         best = next((one for one in lfu if one.share.value > lru.share.high), lru)

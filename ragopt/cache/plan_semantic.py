@@ -45,6 +45,7 @@ class Semantic:
         serves: what the labels are of: pairs that a person judged certify answers, judgements only search results.
         vectors: float32 (n_distinct, dim) unit vectors by code of ``log.queries``; None where the log has no texts.
         source: of the labels, in words.
+        why_no_vectors: why there are none, as a clause; empty where there are.
     """
 
     scores: NDArray[np.float64]
@@ -52,6 +53,7 @@ class Semantic:
     serves: Serves
     vectors: NDArray[np.float32] | None
     source: str
+    why_no_vectors: str = ""
 
 
 def plan_semantic(
@@ -83,10 +85,16 @@ def plan_semantic(
         return _off(f"off: {chosen.reason}.".replace("..", ".")), stage, points
     if semantic.vectors is None:
         reason = (
-            f"off: the labels certify a threshold of {chosen.threshold:.4f}, but the log holds no texts that a model "
-            "could embed, so how often it would hit is not known."
+            f"off: the labels certify a threshold of {chosen.threshold:.4f}, but {semantic.why_no_vectors}, so how "
+            "often it would hit is not known."
         )
         return _off(reason), stage, points
+    if semantic.serves == "answer" and setting.log.times_s is None and setting.log.versions is None:
+        return (
+            _off("off: the log has neither times nor index versions, so nothing would end an answer's life."),
+            stage,
+            points,
+        )
     hits = _hits(setting, stage, semantic, semantic.vectors, chosen.threshold, ttl_s)
     plan, left = _planned(setting, stage, usd_before, semantic, chosen, hits)
     return replace(plan, ttl_s=ttl_s), left, points
@@ -132,7 +140,7 @@ def _planned(
 ) -> tuple[CachePlan, Stage]:  # fmt: skip
     answers = semantic.serves == "answer"
     each = setting.costs.reads + (setting.costs.tokens if answers else 0.0)
-    asked = stage.passing if answers else stage.searching
+    asked = stage.passing & first_turns(setting.log).mask if answers else stage.searching
     if not asked[setting.warm :].any():
         return _off("off: the exact cache leaves nothing to do."), stage
     share = setting.share(hits, asked)

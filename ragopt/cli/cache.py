@@ -162,6 +162,13 @@ def _field_options(function: Any) -> Any:
     metavar="TIME",
     help="How long the provider keeps a prompt's prefix after its last use.",
 )
+@click.option(
+    "--least-prefix-tokens",
+    type=int,
+    default=None,
+    metavar="N",
+    help="Shortest prompt that the provider's prompt cache takes. Default: 1024.",
+)
 @click.option("--dim", type=int, default=None, help="Of the query vectors. Default: RUN's model's, else 1024.")
 @workload_options("--vectors", "--vectors-at-scale")
 @click.option(
@@ -210,6 +217,7 @@ def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
         answer_ttl_s=options["answer_ttl"],
         prefix_ttl_s=options["prefix_ttl"],
         max_false_hit_rate=options["max_false_hit_rate"],
+        least_prefix_tokens=options["least_prefix_tokens"],
         seed=options["seed"],
     )
     same = (
@@ -241,6 +249,16 @@ def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
     )
 
 
+OF_A_LOG = {
+    "run": "--run", "save": "--save", "chunks": "--chunks", "prompt_fields": "--prompt",
+    "block_tokens": "--block-tokens",
+    "empty_history": "--empty-history", "sampled_by_key": "--sampled-by-key", "labels": "--labels",
+    "judgements": "--judgements", "review": "--review", "model": "--model", "answer_ttl": "--answer-ttl",
+    "least_prefix_tokens": "--least-prefix-tokens", "dim": "--dim", "cache_dir": "--cache-dir",
+}  # fmt: skip
+"""Options that speak of a log, and are refused without one."""
+
+
 def _model(options: dict[str, Any]) -> None:
     """Print the band of a Zipf model: nothing was measured."""
     from rich.console import Console  # noqa: PLC0415 - loaded when first used
@@ -252,6 +270,9 @@ def _model(options: dict[str, Any]) -> None:
     from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
 
     given = given_workload(options)
+    idle = [option for name, option in OF_A_LOG.items() if options[name] not in (None, False, "", ())]
+    if idle:
+        raise click.UsageError(f"{idle[0]} says nothing without LOG.")
     if "n_vectors" not in given:
         raise click.UsageError("Without LOG, --vectors says how many chunks the corpus has.")
     band = model_band(Workload(**given), PriceBook.load(overrides=options["prices"]))

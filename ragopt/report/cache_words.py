@@ -126,8 +126,8 @@ def span_text(seconds: float | None) -> str:
 
 
 def ranked_sentence(advice: CacheAdvice) -> str:
-    """The caches that are recommended, by what they save a month less their memory, and those not for money."""
-    on = [plan for plan in advice.ranked if plan.on]
+    """The caches that are recommended, by what they save a month, and those not for money."""
+    on = sorted((plan for plan in advice.plans if plan.on), key=lambda plan: -plan.saved.value)
     if not on:
         return "No cache is recommended."
     parts = [_money([plan for plan in on if plan.buys == "money"])]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragopt.bill.described import check_dim
 from ragopt.bill.price_book import PriceBook
 from ragopt.cache.advise import USUAL_DIM, Choices, Service, advise
 from ragopt.cache.log_fields import LogFields
@@ -82,6 +83,8 @@ def service_of(
     Raises:
         InputError, PriceError, ArtifactError: figures or prices that cannot be used.
     """
+    if dim is not None:
+        check_dim(dim)
     book = PriceBook.load() if run is None else book_of_run(run)
     book = book if prices is None else book.overridden(prices)
     if run is None:
@@ -143,7 +146,10 @@ def _semantic(log: CodedLog, labelled: Labelled) -> Semantic:
     from ragopt.cache.plan_semantic import Semantic  # noqa: PLC0415 - loads numpy
 
     vectors = None if labelled.embedder is None else _vectors(log, labelled.embedder)
-    return Semantic(labelled.scores, labelled.wrong, labelled.serves, vectors, labelled.source)
+    why = ""
+    if vectors is None:
+        why = "no model was named (--model)" if labelled.embedder is None else "the log holds hashes, not texts"
+    return Semantic(labelled.scores, labelled.wrong, labelled.serves, vectors, labelled.source, why)
 
 
 def _vectors(log: CodedLog, embedder: Embedder) -> NDArray[np.float32] | None:
