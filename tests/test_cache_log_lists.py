@@ -18,11 +18,11 @@ def log(folder, *rows, **fields):
 
 
 def test_a_block_may_say_its_own_length(tmp_path):
-    """System blocks of 700 and 300 tokens leave 24 of 1,024 for the question, and only those 24 are shared out."""
+    """System blocks of 700 and 300 tokens leave exactly 24 of 1,024 for the question: nothing is a guess."""
     system = [{"id": "a", "tokens": 700}, {"id": "b", "tokens": 300}]
     found = log(tmp_path, {"query": "q", "system": system, "tokens_in": 1024, "tokens_out": 1}).prompts
     assert found.tokens.tolist() == [700, 300, 24]
-    assert found.shared_out == pytest.approx(24 / 1024)
+    assert found.shared_out == 0.0
 
 
 def test_blocks_that_all_say_their_length_need_no_tokens_of_the_prompt(tmp_path):
@@ -47,7 +47,7 @@ def test_stated_lengths_fill_a_prompt_from_the_front(tmp_path, block, tokens_in,
     row = {"query": "q", "system": ["a", "b"], "tokens_in": tokens_in, "tokens_out": 1}
     found = log(tmp_path, row, block_tokens=block).prompts
     assert found.tokens.tolist() == expected
-    assert found.block_tokens == block
+    assert (found.block_tokens, found.shared_out) == (block, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,9 @@ def _plan_json(plan: CachePlan) -> dict[str, Any]:
         "saving_usd_per_month": {name: str(to_cents(getattr(plan.saved, name))) for name in ("value", "low", "high")},
         "memory_usd_per_month": str(to_cents(plan.memory_usd_per_month)),
         "reason": plan.reason,
+        "guess": plan.guess,
+        "hit_share_behind_results": dataclasses.asdict(plan.behind_results) if plan.behind_results else None,
+        "notes": list(plan.notes),
     }
 
 
@@ -136,12 +139,13 @@ def _curve(value: Mapping[str, Any]) -> Curve:
 
 def _plan(value: Mapping[str, Any]) -> CachePlan:
     kept = {name: value[name] for name in ("name", "on", "buys", "reason", "policy", "size_bytes", "n_items", "ttl_s",
-                                           "break_even_s")}  # fmt: skip
+                                           "break_even_s", "guess")}  # fmt: skip
     return CachePlan(
         **kept,
         alone=_share(value["alone"]),
         hits=_share(value["hits"]),
         all_hits=_share(value["all_hits"]),
+        behind_results=_share(value["behind_results"]),
         saved=_usd(value["saved"]),
         memory_usd_per_month=Decimal(value["memory_usd_per_month"]),
         curves=_each(_curve, value["curves"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ragopt.cache.advice import REPLAYED, CacheAdvice, CachePlan, LogSummary
 from ragopt.cache.costs import SECONDS_PER_MONTH, busiest_minute_qps, request_costs, requests_per_month, span_seconds
@@ -33,10 +33,6 @@ USUAL_FALSE_HIT_RATE = 0.02
 USUAL_DIM = 1024
 """Of query vectors where no run says: a common size of current embedding models, and memory here costs next to nothing
 (an assumption)."""
-
-
-LEAST_PEAK_QPS = Decimal("0.001")
-"""The least that a workload takes (`bill.workload_fields`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +174,18 @@ def _search_at(log: CodedLog, service: Service, month: Decimal) -> tuple[SearchB
     """The index's bill for the log's own requests and peak, as far as nobody stated others; and what to say of it."""
     if service.search is None:
         return None, ()
-    workload, stated, notes = service.search.workload, service.stated, []
-    changed: dict[str, Any] = {"queries_per_month": int(month)}
-    if "peak_qps" not in stated and log.times_s is not None:
-        average = month / SECONDS_PER_MONTH
-        measured = Decimal(f"{busiest_minute_qps(log.times_s):.3f}")
-        changed["peak_qps"] = max(measured, average, LEAST_PEAK_QPS)
-        if changed["peak_qps"] != workload.peak_qps:
-            notes.append(
-                f"The index is billed for a peak of {changed['peak_qps'].normalize():f} queries per second, the log's "
-                f"busiest minute, where the workload's default is {workload.peak_qps:f} (--peak-qps)."
-            )
-    return replace(service.search, workload=replace(workload, **changed)), tuple(notes)
+    peak = None if "peak_qps" in service.stated else busiest_minute_qps(log, month)
+    workload = service.search.workload
+    if peak is None:
+        peak = max(workload.peak_qps, month / SECONDS_PER_MONTH)
+    told = replace(workload, queries_per_month=int(month), peak_qps=peak)
+    if "peak_qps" in service.stated or peak == workload.peak_qps:
+        return replace(service.search, workload=told), ()
+    note = (
+        f"The index is billed for a peak of {peak.normalize():f} queries per second, the log's busiest minute at "
+        f"{month:,} requests a month, where the workload's default is {workload.peak_qps:f} (--peak-qps)."
+    )
+    return replace(service.search, workload=told), (note,)
 
 
 def _without_log(plan: CachePlan, insufficient: str) -> CachePlan:

@@ -44,8 +44,8 @@ class Prompts:
         tokens: int32 (n,): tokens of each block.
         parts: int32 (n,): which of `part_names` the block belongs to.
         part_names: fields of the log, in prompt order: instructions, chunks, history, question for example.
-        shared_out: share of all tokens whose block's length was not known: the rest of a request's tokens, given to its
-            blocks of unknown length.
+        shared_out: share of all tokens in blocks whose length is a guess: what the known blocks of a request leave,
+            where several others have to share it.
         block_tokens: that each of them was taken to have, the last one what was left; None spread the rest evenly.
     """
 

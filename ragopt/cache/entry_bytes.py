@@ -30,8 +30,8 @@ SCORE_BYTES = 4
 """A number of a vector: float32, as embedders give them."""
 
 EXPIRING_BYTES = 144
-"""What an entry of the caches of `ragopt.open` takes beyond key and table: version, time and size as Python objects. With
-it an entry comes out as `Index.cache_stats` counts it, whose own share is 336 (`ragopt.serve.byte_cache.ENTRY_BYTES`)."""
+"""What an entry of the caches of `ragopt.open` takes beyond key and table: version, time and size as Python objects.
+With it an entry comes out as `Index.cache_stats` counts it, 336 of which are `ragopt.serve.byte_cache.ENTRY_BYTES`."""
 
 HIT_OBJECT_BYTES = 440
 """A hit without the bytes of its text, title and metadata: id, score and the Python objects of all. Measured on

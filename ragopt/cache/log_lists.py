@@ -194,7 +194,8 @@ class PromptColumn:
         before = np.concatenate(([0], np.cumsum(unknown)))
         rank = before[:-1] - np.repeat(before[starts], per_request)
         shared = _spread(rest[request], rank, n_unknown[request], self._fields.block_tokens)
-        self._n_shared += int(shared[unknown].sum())
+        # One block of unknown length has exactly what is left: only several have to share it.
+        self._n_shared += int(shared[unknown & (n_unknown[request] > 1)].sum())
         result = np.where(unknown, shared, tokens)
         self._n_tokens += int(result.sum())
         return result

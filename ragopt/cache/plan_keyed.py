@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
 
+LEAST_HITS = 0.01
+"""A cache for latency alone that hits under 1 % of its reads is off: nobody would notice (an assumption)."""
+
 UNNOTICED_USD = Decimal(1)
 """USD a month that nobody would ask about (an assumption): a cache that saves less, or less than 1 % of the bill, is
 not for money, and the memory of one that buys latency alone may cost as much."""
@@ -103,7 +106,8 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
     if buys == "latency":
         lru, *lfu = (_for_latency(found) for found in by_policy.values())
         best = next((one for one in lfu if one.share.value > lru.share.high), lru)
-    if not best.share.value or (buys == "latency" and best.memory > max(TIE * usd_before, UNNOTICED_USD)):
+    rare = buys == "latency" and best.share.value < LEAST_HITS
+    if rare or (buys == "latency" and best.memory > max(TIE * usd_before, UNNOTICED_USD)):
         buys = "nothing"
     on = buys != "nothing"
     alone = _curves(setting, asked, sizes)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 PROVIDER_TTL_S = TTL_S
 
+LEAST_GUESSED = 0.01
+"""Share of the input tokens of unknown length from which the figures are called a guess."""
+
 MOST_BLOCKS = 2
 """Blocks that are told to stand in the cache's way: the first one does nearly all of it."""
 
@@ -67,11 +70,20 @@ def plan_prefix(
                     _saved(setting, one.reads))
         for one in orders.replays
     )  # fmt: skip
-    return replace(plan, reason=_reason(plan, usd_before, prices)), found
+    guess = _guess(log.prompts)
+    return replace(plan, reason=_reason(plan, usd_before, prices), guess=guess), found
 
 
 def _off(why: str) -> CachePlan:
     return CachePlan("prefix", on=False, buys="nothing", reason=f"off: {why}.")
+
+
+def _guess(prompts: Prompts) -> str:
+    """What the figures rest on that nobody measured; empty where the blocks' lengths were in the log, all but all."""
+    if prompts.shared_out < LEAST_GUESSED:
+        return ""
+    how = "spread evenly" if prompts.block_tokens is None else f"taken as {prompts.block_tokens:,} tokens a block"
+    return f"{100 * prompts.shared_out:.0f} % of the input tokens are in blocks whose length nobody logged, {how}"
 
 
 def _of_passing(prompts: Prompts, passing: NDArray[np.bool_]) -> Prompts:
@@ -128,7 +140,7 @@ def _order_notes(
             f"The order '{best.name}' would read {100 * best.hit_share:.1f} % instead of "
             f"{100 * orders.replays[0].hit_share:.1f} % and save USD {gained:.2f} more a month. {ORDER_CHANGES_ANSWERS}"
         )
-    if prompts.shared_out:
+    if _guess(prompts):
         how = (
             "each request's rest was spread evenly over its blocks of unknown length, a guess (log the tokens of each "
             "block, or state --block-tokens)."

@@ -54,12 +54,12 @@ def with_run_time_note(setting: Setting, plan: CachePlan, stage: Stage) -> Cache
     left = stage.searching
     if not plan.on or not left[setting.warm :].any():
         return plan
-    share = percent(setting.share(stage.embedded & left, left))
+    share = setting.share(stage.embedded & left, left)
     note = (
-        f"A service that looks for results first, as ragopt.open does, asks for the vectors of the other questions "
-        f"only: {share} of those hit."
+        "A service that looks for results first, as ragopt.open does, asks for the vectors of the other questions "
+        f"only: {percent(share)} of those hit."
     )
-    return replace(plan, notes=(*plan.notes, note))
+    return replace(plan, notes=(*plan.notes, note), behind_results=share)
 
 
 def plan_result(setting: Setting, stage: Stage, usd_before: Decimal) -> tuple[CachePlan, Stage]:

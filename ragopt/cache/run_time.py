@@ -12,6 +12,10 @@ RUN_TIME = {"embedding": "embedding_bytes", "result": "result_bytes", "chunk": "
 behind the search: they are the service's own."""
 
 
+LEAST_HITS = 0.01
+"""A cache that hits under one in a hundred of its reads is not worth a line of configuration (an assumption)."""
+
+
 def settings_of(summary: Mapping[str, Any] | None) -> CacheSettings | None:
     """Sizes of the recommended run-time caches; None where none of them is recommended.
 
@@ -21,6 +25,9 @@ def settings_of(summary: Mapping[str, Any] | None) -> CacheSettings | None:
         summary: `cache` of ``recommendation.json``; None where no log was replayed.
     """
     found = {one["name"]: one for one in (summary or {}).get("caches", ()) if one["name"] in RUN_TIME}
+    behind = found.get("embedding", {}).get("hit_share_behind_results")
+    if "result" in found and behind is not None and behind["value"] < LEAST_HITS:
+        del found["embedding"]  # `ragopt.open` looks for results first
     sizes = {RUN_TIME[name]: int(one["size_bytes"]) for name, one in found.items()}
     if not sizes:
         return None
