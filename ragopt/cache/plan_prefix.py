@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragopt.cache.advice import CachePlan, PromptOrder
+from ragopt.cache.costs import prompt_tokens
 from ragopt.cache.prefix import TTL_S, break_even_hit_share, replay_prefix
 from ragopt.cache.prefix_orders import ORDER_CHANGES_ANSWERS, compare_orders
 from ragopt.cache.reasons import percent, reason_of, usd_range
@@ -53,9 +54,10 @@ def plan_prefix(
     if not stage.passing[setting.warm :].any():
         return _off("the caches before it leave nothing to do"), ()
     kind = {"ttl_s": ttl_s, "min_tokens": prices.least_prefix_tokens, "tenants": log.tenants}
-    behind = _of_passing(log.prompts, stage.passing)
-    orders = compare_orders(behind, log.times_s, chunk_part=log.chunk_field or None, **kind)  # type: ignore[arg-type]
-    alone = replay_prefix(log.prompts, log.times_s, **kind)  # type: ignore[arg-type]
+    behind, whole = _of_passing(log.prompts, stage.passing), prompt_tokens(log)
+    sent = None if whole is None else np.where(stage.passing, whole, 0)
+    orders = compare_orders(behind, log.times_s, chunk_part=log.chunk_field or None, prompt_tokens=sent, **kind)  # type: ignore[arg-type]
+    alone = replay_prefix(log.prompts, log.times_s, prompt_tokens=whole, **kind)  # type: ignore[arg-type]
     as_sent = orders.replays[0].reads
     saved = _saved(setting, as_sent)
     share = setting.share(as_sent.read.astype(float), as_sent.total.astype(float))
