@@ -12,7 +12,7 @@ from ragopt.cache.costs import prompt_tokens
 from ragopt.cache.prefix import TTL_S, break_even_hit_share, replay_prefix
 from ragopt.cache.prefix_orders import ORDER_CHANGES_ANSWERS, compare_orders
 from ragopt.cache.reasons import percent, reason_of, usd_range
-from ragopt.cache.setting import TIE
+from ragopt.cache.setting import TIE, UNNOTICED_USD
 from ragopt.units import format_seconds
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def plan_prefix(
     as_sent = orders.replays[0].reads
     saved = _saved(setting, as_sent)
     share = setting.share(as_sent.read.astype(float), as_sent.total.astype(float))
-    on = saved.low > 0 and saved.value >= TIE * usd_before
+    on = saved.low > 0 and saved.value >= max(TIE * usd_before, UNNOTICED_USD)
     plan = CachePlan(
         "prefix", on=on, buys="money" if on else "nothing", reason="", ttl_s=ttl_s,
         alone=setting.share(alone.read.astype(float), alone.total.astype(float)), hits=share, saved=saved,
