@@ -11,7 +11,7 @@ from ragopt.cache.advice import CachePlan, PromptOrder
 from ragopt.cache.costs import prompt_tokens
 from ragopt.cache.prefix import TTL_S, break_even_hit_share, replay_prefix
 from ragopt.cache.prefix_orders import ORDER_CHANGES_ANSWERS, compare_orders
-from ragopt.cache.reasons import percent, reason_of, usd_range
+from ragopt.cache.reasons import percent, reason_of, too_little, usd_range
 from ragopt.cache.setting import TIE, UNNOTICED_USD
 from ragopt.units import format_seconds
 
@@ -111,7 +111,7 @@ def _reason(plan: CachePlan, usd_before: Decimal, prices: UnitPrices) -> str:
     text = f"off: {percent(plan.hits)} of the input tokens would be read from it {within}"
     if prices.written_token > prices.input_token:
         return f"{text}, which with what writing it costs saves USD {usd_range(plan.saved)} a month."
-    return f"{text}, which saves USD {usd_range(plan.saved)} a month, under 1 % of the bill."
+    return f"{text}, which saves USD {usd_range(plan.saved)} a month, {too_little(plan.saved.value, usd_before)}."
 
 
 def _price_notes(prices: UnitPrices, share: float) -> tuple[str, ...]:
