@@ -21,12 +21,12 @@ SHOWN_CHARACTERS = 400
 
 
 def usd_text(usd: Decimal) -> str:
-    """Money with two decimals and thousands separators.
+    """Money with two decimals and thousands separators; what rounds to nothing has no sign.
 
-    >>> usd_text(Decimal("1234.5"))
-    '1,234.50'
+    >>> usd_text(Decimal("1234.5")), usd_text(Decimal("-0.004"))
+    ('1,234.50', '0.00')
     """
-    return f"{to_cents(usd):,.2f}"
+    return f"{to_cents(usd) + 0:,.2f}"  # -0.00 + 0 is 0.00
 
 
 def number_text(value: float | Decimal) -> str:
