@@ -1,0 +1,113 @@
+"""The semantic cache's plan: whom it serves, what a hit spares, and what is said of its risk, worked out by hand."""
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from ragopt.cache.advise import Choices, advise
+from ragopt.cache.coded_log import Prompts
+from ragopt.cache.plan_semantic import Semantic
+from tests.test_cache_plans import HOUR, PER_REQUEST, log_of, service
+
+N = 200
+MONTH = Decimal(1_000_000)
+EMBEDDED, READ = Decimal("4E-7"), Decimal("4E-7")
+PAIRS = np.arange(N) // 2
+"""Requests 2n and 2n + 1 ask like each other in other words; no question comes twice."""
+
+
+def pairs_of(n=N, *, serves="answer", n_labelled=400, n_wrong=2):
+    """Vectors at right angles but for those of a pair, which are equal; labels that certify 2 %."""
+    wrong = np.arange(n_labelled) < n_wrong
+    vectors = np.repeat(np.eye(n // 2, dtype=np.float32), 2, axis=0)
+    return Semantic(np.full(n_labelled, 0.99), wrong, serves, vectors, f"{n_labelled} pairs")
+
+
+def advised(semantic=None, choices=None, **fields):
+    """Advice on N questions, one an hour unless told otherwise, each of which reads two chunks."""
+    log = log_of(range(N), chunks=[[0, 1]] * N, **fields)
+    return advise(log, service(), choices or Choices(), semantic or pairs_of())
+
+
+def test_every_second_question_is_answered_from_its_like():
+    """Half of the requests hit, and save their tokens and two reads; their vectors are needed all the same."""
+    similar = advised().plan("semantic")
+    assert similar.hits.value == 0.5
+    assert (similar.on, similar.buys) == (True, "money")
+    assert float(similar.saved.value) == pytest.approx(float(MONTH / 2 * (PER_REQUEST + 2 * READ)), rel=1e-9)
+
+
+@pytest.mark.parametrize("field", ["tenants", "filters", "versions"])
+@pytest.mark.parametrize("serves", ["answer", "result"])
+def test_nobody_is_served_from_another_context(field, serves):
+    """The two of a pair have other tenants, filters or index versions: no hit; where they share one, each second."""
+    apart = advised(pairs_of(serves=serves), **{field: np.arange(N, dtype=np.int32) % 2})
+    assert apart.plan("semantic").hits.value == 0.0
+    together = advised(pairs_of(serves=serves), **{field: (PAIRS % 2).astype(np.int32)})
+    assert together.plan("semantic").hits.value == 0.5
+
+
+@pytest.mark.parametrize(("ttl_h", "share"), [(2, 0.0), (4, 0.5)])
+@pytest.mark.parametrize("serves", ["answer", "result"])
+def test_an_entry_lives_no_longer_than_an_answer(ttl_h, share, serves):
+    """Two hours lie between the two of a pair: a life of two hours ends before the second comes, one of four after."""
+    found = advised(pairs_of(serves=serves), Choices(answer_ttl_s=ttl_h * HOUR), step_s=2 * HOUR)
+    assert found.plan("semantic").hits.value == share
+    assert found.plan("semantic").ttl_s == ttl_h * HOUR
+
+
+def test_the_risk_that_is_told_is_the_upper_bound():
+    """2 of 400 labelled hits are wrong: 0.5 % of them, up to 1.57 % of all with 95 %; both sentences say the latter."""
+    similar = advised().plan("semantic")
+    assert "at most 1.57 % of its answers are wrong (95 %, 2 of 400 labelled hits)" in similar.reason
+    # Clopper and Pearson's bound: the rate at which so few wrong ones have a chance of 5 %.
+    low, high = 0.005, 0.05
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if binom.cdf(2, 400, middle) > 0.05 else (low, middle)
+    assert round(100 * low, 2) == 1.57
+    per_wrong = float(PER_REQUEST + 2 * READ) / low
+    assert f"It saves USD {per_wrong:.4f} for each wrong one of its answers" in similar.notes[0]
+
+
+def test_an_answer_that_is_served_sends_no_prompt():
+    """A minute apart, half the prompts go out: each reads 2,000 tokens at a tenth and writes 100 at 1.25 times."""
+    prompts = Prompts(
+        starts=np.arange(N + 1, dtype=np.int64) * 2,
+        codes=np.stack([np.zeros(N), np.arange(1, N + 1)], axis=1).reshape(-1).astype(np.int32),
+        tokens=np.tile([2000, 100], N).astype(np.int32),
+        parts=np.tile([0, 1], N).astype(np.int32),
+        part_names=("system", "query"),
+        shared_out=0.0,
+    )
+    # Two minutes between requests, so that the counted half lasts three hours and prefixes live from prompt to prompt.
+    fields = {"step_s": 120.0, "prompts": prompts, "tokens_in": np.full(N, 2100, np.int32)}
+    each = Decimal(2000) * Decimal("2.7E-6") - Decimal(100) * Decimal("0.75E-6")
+    answers = advised(**fields)
+    assert float(answers.plan("prefix").saved.value) == pytest.approx(float(MONTH / 2 * each), rel=1e-9)
+    assert answers.plan("result").hits.n == N // 4
+    # Search results of a similar question spare the search; the prompt goes out all the same.
+    results = advised(pairs_of(serves="result"), **fields)
+    assert float(results.plan("prefix").saved.value) == pytest.approx(float(MONTH * each), rel=1e-9)
+
+
+def test_results_of_a_similar_question_save_no_tokens():
+    """Half of the requests are spared two reads, 0.09 % of a bill with a language model: off, with that figure."""
+    found = advised(pairs_of(serves="result"))
+    similar = found.plan("semantic")
+    assert similar.hits.value == 0.5
+    assert float(similar.saved.value) == pytest.approx(float(MONTH / 2 * 2 * READ), rel=1e-9)
+    assert (similar.on, found.plan("result").hits.n) == (False, N // 2)
+    assert "which saves USD 0.40 [" in similar.reason
+
+
+def test_results_are_served_where_they_are_a_part_of_the_bill():
+    """Without a language model a request costs a vector and two reads: half of the reads are a third of it."""
+    log = log_of(range(N), chunks=[[0, 1]] * N)
+    found = advise(log, service(generator=""), Choices(), pairs_of(serves="result"))
+    similar = found.plan("semantic")
+    assert (similar.on, found.plan("result").hits.n) == (True, N // 4)
+    assert similar.saved.value * 3 == pytest.approx(found.usd_before)
+    assert found.usd_before == pytest.approx(MONTH * (EMBEDDED + 2 * READ))
