@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from ragopt.cache.advise import Choices, advise
+from ragopt.bill.described import describe_by_bytes
+from ragopt.bill.price_book import PriceBook
+from ragopt.bill.workload import Workload
+from ragopt.cache.advise import Choices, Service, advise
 from ragopt.cache.coded_log import Prompts
 from ragopt.cache.plan_semantic import Semantic
+from ragopt.cache.search_bill import SearchBill
 from tests.test_cache_plans import HOUR, PER_REQUEST, log_of, service
 
 N = 200
@@ -72,8 +76,8 @@ def test_the_risk_that_is_told_is_the_upper_bound():
     assert f"It saves USD {per_wrong:.4f} for each wrong one of its answers" in similar.notes[0]
 
 
-def test_an_answer_that_is_served_sends_no_prompt():
-    """A minute apart, half the prompts go out: each reads 2,000 tokens at a tenth and writes 100 at 1.25 times."""
+def prompted(**fields):
+    """A log with two minutes between requests: prompts of 2,000 shared tokens and 100 of their own, alive for five."""
     prompts = Prompts(
         starts=np.arange(N + 1, dtype=np.int64) * 2,
         codes=np.stack([np.zeros(N), np.arange(1, N + 1)], axis=1).reshape(-1).astype(np.int32),
@@ -82,15 +86,48 @@ def test_an_answer_that_is_served_sends_no_prompt():
         part_names=("system", "query"),
         shared_out=0.0,
     )
-    # Two minutes between requests, so that the counted half lasts three hours and prefixes live from prompt to prompt.
-    fields = {"step_s": 120.0, "prompts": prompts, "tokens_in": np.full(N, 2100, np.int32)}
+    return log_of(range(N), step_s=120.0, prompts=prompts, tokens_in=np.full(N, 2100, np.int32), **fields)
+
+
+def test_an_answer_that_is_served_sends_no_prompt():
+    """Half the prompts go out: each reads 2,000 tokens at a tenth and writes 100 at 1.25 times the price."""
+    found = advise(prompted(chunks=[[0, 1]] * N), service(), Choices(), pairs_of())
     each = Decimal(2000) * Decimal("2.7E-6") - Decimal(100) * Decimal("0.75E-6")
-    answers = advised(**fields)
-    assert float(answers.plan("prefix").saved.value) == pytest.approx(float(MONTH / 2 * each), rel=1e-9)
-    assert answers.plan("result").hits.n == N // 4
-    # Search results of a similar question spare the search; the prompt goes out all the same.
-    results = advised(pairs_of(serves="result"), **fields)
-    assert float(results.plan("prefix").saved.value) == pytest.approx(float(MONTH * each), rel=1e-9)
+    assert float(found.plan("prefix").saved.value) == pytest.approx(float(MONTH / 2 * each), rel=1e-9)
+    assert found.plan("result").hits.n == N // 4
+
+
+def test_a_prompt_goes_out_with_the_results_of_a_similar_question():
+    """Two in a hundred of a small model's bill are reads: half are spared by results, and no prompt is."""
+    log = prompted(chunks=[list(range(20))] * N)
+    found = advise(log, service(generator="openai:gpt-4o-mini"), Choices(), pairs_of(serves="result"))
+    assert (found.plan("semantic").on, found.plan("result").hits.n) == (True, N // 4)
+    # 0.15 USD per million tokens, 0.075 from the cache, nothing for writing it.
+    assert float(found.plan("prefix").saved.value) == pytest.approx(float(MONTH * 2000 * Decimal("0.075E-6")), rel=1e-9)
+
+
+def test_a_saving_that_may_be_nothing_is_no_reason_to_serve_wrong_answers():
+    """Ten pairs within twenty minutes of a week save a tenth of the bill, with an interval that reaches below 0."""
+    times = np.concatenate([np.arange(150) * HOUR, 150 * HOUR + 60.0 * np.arange(20), (151 + np.arange(30)) * HOUR])
+    queries = np.concatenate([np.arange(150) * 2, 300 + np.arange(20), 320 + 2 * np.arange(30)])
+    found = advise(log_of(queries, chunks=[[0]] * N, times_s=times), service(), Choices(), pairs_of(380))
+    similar = found.plan("semantic")
+    assert similar.hits.value == 10 / 100
+    assert float(similar.saved.value) == pytest.approx(float(MONTH / 10 * (PER_REQUEST + READ)), rel=1e-9)
+    assert similar.saved.low < 0
+    assert (similar.on, similar.buys) == (False, "nothing")
+
+
+@pytest.mark.parametrize("serves", ["answer", "result"])
+def test_a_similar_question_is_not_searched(serves):
+    """S3 Vectors bills by the query: what half of them cost is saved beside the reads."""
+    workload = Workload(1_000_000, queries_per_month=10_000_000, peak_qps=Decimal(100))
+    bill = SearchBill(describe_by_bytes(1536.0, 0.0, 384, 1_000_000), workload, PriceBook.packaged(), "s3-vectors")
+    searched = Service(workload, bill.book, frozenset({"queries_per_month"}), search=bill)
+    found = advise(log_of(range(N), chunks=[[0, 1]] * N), searched, Choices(), pairs_of(serves=serves))
+    spared = bill.usd(1.0, 1.0) - bill.usd(0.5, 0.5)
+    assert spared > 10
+    assert float(found.plan("semantic").saved.value) == pytest.approx(float(spared + 5_000_000 * 2 * READ))
 
 
 def test_results_of_a_similar_question_save_no_tokens():
