@@ -55,7 +55,8 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
     Args:
         log: `.jsonl`, `.jsonl.gz` or `.parquet`, one request a line.
         run: a finished run, whose recommended index and target bill the searches.
-        save: write the advice into the run's folder and draw its report again.
+        save: write the advice into the run's folder and draw its report again; a run that was passed as a record stays
+            as it was read.
         workload: fields of a workload by name, or a workload file; what is left out is the run's, or a default.
         prices: a file of prices that replace others.
         fields: which field of the log is what.

@@ -10,8 +10,8 @@ from ragopt.bill.price_book import PriceBook
 from ragopt.bill.workload import Workload
 from ragopt.cache.advise import Choices, Service, advise
 from ragopt.cache.coded_log import Prompts
-from ragopt.cache.plan_keyed import UNNOTICED_USD
 from ragopt.cache.search_bill import SearchBill
+from ragopt.cache.setting import UNNOTICED_USD
 from tests.test_cache_plans import HOUR, PER_REQUEST, log_of, service
 
 BOOK = PriceBook.packaged()
@@ -125,6 +125,7 @@ def test_a_saving_that_may_be_nothing_is_not_for_money():
     assert answer.saved.low < 0
     assert (answer.on, answer.buys) == (True, "latency")
     assert answer.reason.startswith("for latency, not for money")
+    assert answer.reason.endswith("a month, perhaps at a loss.")
 
 
 @pytest.mark.parametrize(("chunk_bytes", "buys"), [(10_000_000, "nothing"), (1000, "latency")])
@@ -153,12 +154,12 @@ def prompts_of(n, first, rest, *, shared):
     )
 
 
-def prefix_of(prompts, choices=None, **fields):
+def prefix_of(prompts, choices=None, month=1_000_000, **fields):
     """The plan of the prompt cache where no other cache has anything to do."""
     n = len(prompts.starts) - 1
     tokens_in = np.full(n, int(prompts.tokens[:2].sum()), np.int32)
     log = log_of(range(n), chunks=[[0]] * n, prompts=prompts, tokens_in=tokens_in, **fields)
-    found = advise(log, service(), choices or Choices())
+    found = advise(log, service(queries_per_month=month), choices or Choices())
     return found.plan("prefix"), found
 
 
@@ -176,6 +177,14 @@ def test_a_prompt_cache_that_saves_under_one_per_cent_is_off():
     assert prefix.saved.low > 0
     assert float(prefix.saved.value / found.usd_before) == pytest.approx(0.0000375 / (9150 * 3e-6 + 150e-6 + 8e-7))
     assert (prefix.on, prefix.buys) == (False, "nothing")
+
+
+@pytest.mark.parametrize(("month", "on"), [(187, False), (188, True)])
+def test_a_prompt_cache_that_saves_under_a_dollar_is_off(month, on):
+    """A prompt saves 2,000 x 2.7E-6 - 100 x 0.75E-6 = USD 0.005325, most of what it costs: 188 of them are a dollar."""
+    prefix, _ = prefix_of(prompts_of(200, 2000, 100, shared=True), month=month, step_s=120.0)
+    assert float(prefix.saved.value) == pytest.approx(month * 0.005325)
+    assert prefix.on is on
 
 
 def test_a_prompt_cache_whose_saving_may_be_a_loss_is_off():

@@ -140,11 +140,15 @@ def test_results_of_a_similar_question_save_no_tokens():
     assert "which saves USD 0.40 [" in similar.reason
 
 
-def test_results_are_served_where_they_are_a_part_of_the_bill():
-    """Without a language model a request costs a vector and two reads: half of the reads are a third of it."""
+@pytest.mark.parametrize(("millions", "on"), [(2, False), (3, True)])
+def test_results_are_served_where_they_are_a_part_of_the_bill(millions, on):
+    """Without a language model a request costs a vector and two reads: half of the reads, a third of it, are 4E-7 USD.
+
+    Two million of them are USD 0.80, which nobody would ask about; three million are USD 1.20.
+    """
     log = log_of(range(N), chunks=[[0, 1]] * N)
-    found = advise(log, service(generator=""), Choices(), pairs_of(serves="result"))
+    found = advise(log, service(generator="", queries_per_month=millions * 10**6), Choices(), pairs_of(serves="result"))
     similar = found.plan("semantic")
-    assert (similar.on, found.plan("result").hits.n) == (True, N // 4)
-    assert similar.saved.value * 3 == pytest.approx(found.usd_before)
-    assert found.usd_before == pytest.approx(MONTH * (EMBEDDED + 2 * READ))
+    assert (similar.on, found.plan("result").hits.n) == (on, N // 4 if on else N // 2)
+    assert float(similar.saved.value) == pytest.approx(0.4 * millions)
+    assert float(found.usd_before) == pytest.approx(float(millions * MONTH * (EMBEDDED + 2 * READ)))

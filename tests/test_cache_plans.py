@@ -164,6 +164,64 @@ def test_a_prompt_prefix_saves_its_discount_on_repeated_blocks():
     assert (prefix.on, prefix.buys) == (True, "money")
 
 
+def test_a_prompt_that_its_blocks_do_not_cover_is_read_only_so_far():
+    """2,000 tokens in blocks of a prompt of 6,000, sent each minute: a third is read, the rest is written each time."""
+    n = 400
+    prompts = Prompts(np.arange(n + 1, dtype=np.int64), np.zeros(n, np.int32), np.full(n, 2000, np.int32),
+                      np.zeros(n, np.int32), ("system",), 0.0)  # fmt: skip
+    log = log_of(range(n), chunks=[[0]] * n, step_s=60.0, prompts=prompts, tokens_in=np.full(n, 6000, np.int32))
+    found = advise(log, service(), Choices())
+    assert found.plan("prefix").hits.value == pytest.approx(1 / 3)
+    per_request = Decimal(2000) * Decimal("2.7") / 10**6 - Decimal(4000) * Decimal("0.75") / 10**6
+    assert float(found.plan("prefix").saved.value) == pytest.approx(float(per_request * 1_000_000), rel=1e-9)
+
+
+def test_a_figure_that_rests_on_unknown_lengths_is_called_a_guess():
+    """With 58 % of the tokens shared out the prefix plan says so in `guess`; with none it does not."""
+    n = 200
+    prompts = Prompts(np.arange(n + 1, dtype=np.int64), np.zeros(n, np.int32), np.full(n, 2000, np.int32),
+                      np.zeros(n, np.int32), ("system",), 0.58, 512)  # fmt: skip
+    log = log_of(range(n), chunks=[[0]] * n, step_s=60.0, prompts=prompts, tokens_in=np.full(n, 2000, np.int32))
+    assert "58 % of the input tokens" in advise(log, service(), Choices()).plan("prefix").guess
+    known = replace(log, prompts=replace(prompts, shared_out=0.0))
+    assert advise(known, service(), Choices()).plan("prefix").guess == ""
+
+
+def test_searches_for_other_numbers_of_chunks_are_other_results():
+    """One question with k 5 and k 10 in turn: both results repeat; with a new k each time none does."""
+    queries = [0] * 100
+    histories = np.arange(100, dtype=np.int32)
+    turns = log_of(queries, chunks=[[0]] * 100, ks=np.array([5, 10] * 50, np.int32), histories=histories)
+    assert advise(turns, service(), Choices()).plan("result").hits.value == 1.0
+    new = log_of(queries, chunks=[[0]] * 100, ks=np.arange(100, dtype=np.int32), histories=histories)
+    assert advise(new, service(), Choices()).plan("result").hits.value == 0.0
+
+
+def test_what_vectors_find_behind_results_is_told():
+    """Every repeat has its result: the vectors that are asked for behind them are all new, 0 % hit."""
+    histories = np.arange(200, dtype=np.int32)
+    log = log_of([number // 2 for number in range(200)], chunks=[[0]] * 200, histories=histories)
+    plan = advise(log, service(), Choices()).plan("embedding")
+    assert plan.hits.value == 0.5
+    assert plan.behind_results.value == 0.0
+
+
+def test_old_and_undated_prices_are_named():
+    """The read from S3 is priced as of 2024: over 90 days old on any later day, said with its date."""
+    found = advise(log_of([0] * 100, chunks=[[0]] * 100), service(), Choices())
+    assert any("over 90 days old" in note and "a chunk's text read (2024-07-01)" in note for note in found.warnings)
+
+
+def test_an_answer_that_outlives_the_counted_half_is_said_to_be_untested():
+    """49 hours are counted: a life of 7 days is no other than one of 3 there, one of a day is."""
+    log = log_of([0] * 100, chunks=[[0]] * 100)
+    assert any(
+        "expires in it" in one
+        for one in advise(log, service(), Choices(answer_ttl_s=7 * 86_400.0)).plan("answer").notes
+    )
+    assert not any("expires in it" in one for one in advise(log, service(), Choices()).plan("answer").notes)
+
+
 def test_without_times_nothing_that_expires_is_planned():
     """A log without time has no answer cache (no index version either) and no prefix cache, each with its reason."""
     found = advise(log_of([0] * 100, chunks=[[0]] * 100, times_s=None), service(), Choices())

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ragopt.cache.advice_json import summary_json
+from ragopt.cache.records import Share
 from ragopt.cache.run_time import settings_of
 from ragopt.cache.settings import CacheSettings
 from tests.cache_example import ADVICE
@@ -24,6 +25,18 @@ def test_what_is_off_has_no_size():
     answers = tuple(replace(plan, on=plan.name == "answer") for plan in ADVICE.plans)
     assert settings_of(summary_json(replace(ADVICE, plans=answers))) is None
     assert settings_of(None) is None
+
+
+def test_vectors_that_results_leave_nothing_to_find_get_no_room():
+    """Behind the results 0 % of the questions find their vector: `ragopt.open`, which asks results first, gets none."""
+
+    def advised(share):
+        plans = [replace(plan, behind_results=Share(share, 0.0, 1.0, 10)) if plan.name == "embedding" else plan
+                 for plan in ADVICE.plans]  # fmt: skip
+        return settings_of(summary_json(replace(ADVICE, plans=tuple(plans))))
+
+    assert advised(0.0).embedding_bytes == 0
+    assert advised(0.2).embedding_bytes == 640_000
 
 
 def test_each_cache_keeps_the_policy_that_was_recommended_for_it():

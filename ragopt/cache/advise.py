@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ragopt.bill.old_prices import ADVICE
+from ragopt.bill.price_book import STALE_AFTER_DAYS
 from ragopt.cache.advice import REPLAYED, CacheAdvice, CachePlan, LogSummary
 from ragopt.cache.costs import SECONDS_PER_MONTH, busiest_minute_qps, request_costs, requests_per_month, span_seconds
 from ragopt.cache.memory_price import memory_price
@@ -19,8 +22,6 @@ from ragopt.cache.unit_prices import unit_prices
 from ragopt.errors import InputError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
     from ragopt.cache.coded_log import CodedLog
@@ -89,6 +90,7 @@ class Service:
         search: the index's bill; None where no index was named.
         trial: the index, as printed; empty where none was named.
         when: the day whose token prices count; today where none is given.
+        notes: what is to be said of log and run together.
     """
 
     workload: Workload
@@ -98,6 +100,7 @@ class Service:
     search: SearchBill | None = None
     trial: str = ""
     when: datetime | None = None
+    notes: tuple[str, ...] = ()
 
 
 def advise(log: CodedLog, service: Service, choices: Choices, semantic: Semantic | None = None) -> CacheAdvice:
@@ -161,13 +164,24 @@ def _setting(log: CodedLog, service: Service, choices: Choices) -> tuple[Setting
         log=log, workload=workload, costs=costs, prices=prices, memory=memory_price(service.book, workload),
         month=month, search=search, dim=service.dim, n_sizes=choices.n_sizes, seed=choices.seed,
     )  # fmt: skip
-    notes = [*costs.notes, *prices.notes, *told]
+    notes = [*costs.notes, *prices.notes, *told, *service.notes]
     if workload.cached_prompt_share:
         notes.append(
             f"The workload's cached_prompt_share of {workload.cached_prompt_share:f} is left out: what a prompt cache "
             "saves is replayed here."
         )
+    notes += _old_prices(setting, service.when or datetime.now(tz=UTC))
     return setting, tuple(notes), rate
+
+
+def _old_prices(setting: Setting, when: datetime) -> list[str]:
+    """Name the prices that are older than a quarter, or undated."""
+    memory = setting.memory
+    dated = [(f"a GB of RAM on {memory.vm}", memory.as_of, False)]
+    dated += [(one.what, one.as_of, one.undated) for one in setting.prices.used]
+    old = [f"{what} ({as_of})" for what, as_of, undated in dated
+           if undated or (when.date() - date.fromisoformat(as_of)).days > STALE_AFTER_DAYS]  # fmt: skip
+    return [f"Prices over {STALE_AFTER_DAYS} days old or undated: {', '.join(old)}. {ADVICE}"] if old else []
 
 
 def _search_at(log: CodedLog, service: Service, month: Decimal) -> tuple[SearchBill | None, tuple[str, ...]]:

@@ -57,7 +57,7 @@ def request_costs(log: CodedLog, workload: Workload, prices: UnitPrices) -> Requ
         notes.append(f"The log has no chunk ids: each request is taken to read {results_per_query(workload)} chunks.")
     else:
         n_chunks = np.diff(log.chunks.starts)
-    tokens_in, tokens_out = log.tokens_in, log.tokens_out
+    tokens_in, tokens_out = prompt_tokens(log), log.tokens_out
     if prices.input_token and (tokens_in is None or tokens_out is None):
         missing = [f"{count:,} of the {name}" for name, count, column in (
             ("prompt", prompt_length(workload), tokens_in), ("answer", workload.answer_tokens, tokens_out))
@@ -71,6 +71,14 @@ def request_costs(log: CodedLog, workload: Workload, prices: UnitPrices) -> Requ
         into * float(prices.input_token) + out * float(prices.output_token),
         tuple(notes),
     )
+
+
+def prompt_tokens(log: CodedLog) -> NDArray[np.int32] | NDArray[np.int64] | None:
+    """Tokens of each prompt: int (n_requests,) as logged, else those of its blocks; None where the log has neither."""
+    if log.tokens_in is not None or log.prompts is None:
+        return log.tokens_in
+    running = np.concatenate([[0], np.cumsum(log.prompts.tokens, dtype=np.int64)])
+    return np.asarray(running[log.prompts.starts[1:]] - running[log.prompts.starts[:-1]], dtype=np.int64)
 
 
 def requests_per_month(log: CodedLog, workload: Workload, *, stated: bool) -> tuple[Decimal, str]:

@@ -80,7 +80,7 @@ def chunk_entry_bytes(text_bytes: Size, *, metadata_bytes: int = 0) -> Size:
         InputError: a payload below 0 bytes.
 
     >>> chunk_entry_bytes(1000)
-    1840
+    1800
     """
     return entry_bytes(text_bytes + metadata_bytes + HIT_OBJECT_BYTES) + EXPIRING_BYTES
 
@@ -98,7 +98,7 @@ def result_entry_bytes(k: int, *, text_bytes_per_hit: float = 0.0, metadata_byte
     """Bytes of a cached search result in the cache that `ragopt.open` keeps: `k` hits with their texts.
 
     >>> result_entry_bytes(10, text_bytes_per_hit=1000)
-    15472
+    15072
     """
     hits = round(k * (HIT_OBJECT_BYTES + text_bytes_per_hit + metadata_bytes))
     return entry_bytes(hits + RESULT_KEY_BYTES) + EXPIRING_BYTES

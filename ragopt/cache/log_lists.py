@@ -185,9 +185,9 @@ class PromptColumn:
         if (rest < 0).any():
             row = int(np.argmax(rest < 0))
             raise InputError(
-                f"{batch.place(row)}: its chunks have {known[row]:,} tokens, but {self._fields.tokens_in!r} is "
-                f"{tokens_in[row]:,}",
-                allowed="a prompt at least as long as its chunks",
+                f"{batch.place(row)}: the blocks of its prompt have {known[row]:,} tokens, but "
+                f"{self._fields.tokens_in!r} is {tokens_in[row]:,}",
+                allowed="a prompt at least as long as its blocks",
                 next_step="Correct the line or the chunk file, or take the chunks out of --prompt",
             )
         self._n_uncovered += int(((rest > 0) & (n_unknown == 0)).sum())

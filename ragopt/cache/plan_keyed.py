@@ -12,7 +12,7 @@ from ragopt.cache.advice import Buys, CachePlan, SizePoint, UsdRange
 from ragopt.cache.curves import hit_curve, size_grid
 from ragopt.cache.records import DEPLOYABLE, Curve, Policy, Reads
 from ragopt.cache.requests import hits_at_sizes, n_reads, per_request
-from ragopt.cache.setting import TIE, both
+from ragopt.cache.setting import TIE, UNNOTICED_USD, both
 from ragopt.cache.sizing import break_even_seconds, marginal_usd_per_gb, most_net
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 LEAST_HITS = 0.01
 """A cache for latency alone that hits under 1 % of its reads is off: nobody would notice (an assumption)."""
-
-UNNOTICED_USD = Decimal(1)
-"""USD a month that nobody would ask about (an assumption): a cache that saves less, or less than 1 % of the bill, is
-not for money, and the memory of one that buys latency alone may cost as much."""
 
 REFERENCES: tuple[Policy, ...] = ("SIEVE", "S3-FIFO", "Belady")
 """Drawn beside the deployable policies for the chunk cache, where which items stay matters most."""

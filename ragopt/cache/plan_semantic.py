@@ -18,7 +18,7 @@ from ragopt.cache.semantic_threshold import (
     least_labelled_hits,
     usd_saved_per_wrong_answer,
 )
-from ragopt.cache.setting import TIE, both
+from ragopt.cache.setting import TIE, UNNOTICED_USD, both
 from ragopt.units import to_cents
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _planned(
         return _off("off: the exact cache leaves nothing to do."), stage
     share = setting.share(hits, asked)
     saved = both(setting.usd_per_month(np.where(hits, each, 0.0)), setting.search_saved(stage.searching, hits))
-    on = saved.low > 0 and saved.value >= TIE * usd_before
+    on = saved.low > 0 and saved.value >= max(TIE * usd_before, UNNOTICED_USD)
     bound = chosen.upper_bound or 1.0
     what = "answers" if answers else "search results"
     certified = (

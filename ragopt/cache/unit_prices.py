@@ -37,6 +37,7 @@ class PriceUsed:
         formula: how it comes from a listed price.
         source, as_of: of that price.
         caution: why the price deserves a second look; empty when it does not.
+        undated: whether the price's page carries no date, so that `as_of` is the day of reading it.
     """
 
     what: str
@@ -45,6 +46,7 @@ class PriceUsed:
     source: str
     as_of: str
     caution: str = ""
+    undated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ _Found = tuple[list[PriceUsed], list[str]]
 
 
 def _used(what: str, price: Price, share: Decimal, formula: str) -> PriceUsed:
-    return PriceUsed(what, price.usd * share, formula, price.source, price.as_of, price.caution)
+    return PriceUsed(what, price.usd * share, formula, price.source, price.as_of, price.caution, price.undated)
 
 
 def _embedded_query(workload: Workload, book: PriceBook, moment: datetime) -> _Found:

@@ -51,6 +51,7 @@ FIELDS = {
     "tenant": "Whose data it may read: tenants share no answer.",
     "history": "The conversation before it: a text, a hash or a list.",
     "filter": "What its search was restricted to.",
+    "k": "How many chunks its search asked for.",
     "index_version": "Of the index that answered it.",
     "chunks": "Ids of the chunks that it read, a list.",
     "tokens_in": "Tokens of its prompt.",
@@ -198,6 +199,8 @@ def command(log: Path | None, **options: Any) -> None:
     from ragopt.report.cache_text import print_advice  # noqa: PLC0415 - loaded when first used
     from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
 
+    if options["chunk_id_field"] and options["chunks"] is None:
+        raise click.UsageError("--chunk-id-field says nothing without --chunks.")
     with TerminalProgress(quiet=options["quiet"] or options["as_json"]) as progress:
         advice = _advice(log, options, progress)
     if options["as_json"]:

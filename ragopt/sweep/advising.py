@@ -100,7 +100,20 @@ def service_of(
     search = SearchBill(what.footprint, what.workload, book, run.recommendation.target)
     model = run.recommendation.trial.space.model
     own = next((one["dim"] for one in run.info["models"] if one["name"] == model), USUAL_DIM)
-    return Service(what.workload, book, stated, dim or int(own), search, str(run.recommendation.trial))
+    notes = _foreign(log, run)
+    return Service(what.workload, book, stated, dim or int(own), search, str(run.recommendation.trial), notes=notes)
+
+
+def _foreign(log: CodedLog, run: Run) -> tuple[str, ...]:
+    """Say where a log read more chunks than the run's corpus has: it is of another one."""
+    n_chunks = int(run.info["corpus"]["n_chunks"])
+    if log.chunks is None or log.chunks.n_distinct <= n_chunks:
+        return ()
+    told = (
+        f"The log read {log.chunks.n_distinct:,} different chunks, and the corpus of {run.folder} has {n_chunks:,}: is "
+        "it the log of that corpus?"
+    )
+    return (told,)
 
 
 def _with_room(given: Mapping[str, Value], stated: frozenset[str], log: CodedLog) -> Mapping[str, Value]:
