@@ -132,12 +132,13 @@ def test_a_similar_question_is_not_searched(serves):
 
 def test_results_of_a_similar_question_save_no_tokens():
     """Half of the requests are spared two reads, 0.09 % of a bill with a language model: off, with that figure."""
-    found = advised(pairs_of(serves="result"))
+    log, ten_millions = log_of(range(N), chunks=[[0, 1]] * N), service(queries_per_month=10**7)
+    found = advise(log, ten_millions, Choices(), pairs_of(serves="result"))
     similar = found.plan("semantic")
     assert similar.hits.value == 0.5
-    assert float(similar.saved.value) == pytest.approx(float(MONTH / 2 * 2 * READ), rel=1e-9)
+    assert float(similar.saved.value) == pytest.approx(float(10 * MONTH / 2 * 2 * READ), rel=1e-9)
     assert (similar.on, found.plan("result").hits.n) == (False, N // 2)
-    assert "which saves USD 0.40 [" in similar.reason
+    assert "which saves USD 4.00 [" in similar.reason
 
 
 @pytest.mark.parametrize(("millions", "on"), [(2, False), (3, True)])
