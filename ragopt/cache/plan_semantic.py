@@ -119,14 +119,12 @@ def _hits(
 ) -> Bools:  # fmt: skip
     """Which requests a semantic cache behind the exact one answers: bool (n_requests,).
 
-    An entry's life is cut into windows of its TTL, at whose ends the cache is emptied: fewer hits than entries that
-    expire one by one would give, never more.
+    An entry's life is cut into windows of its TTL, at whose ends the cache is emptied: as a rule fewer hits than
+    entries give that expire one by one, but not always, for then other questions are the ones that are stored.
     """
     log = setting.log
     asking = first_turns(log).mask if semantic.serves == "answer" else np.ones(log.n_requests, dtype=np.bool_)
     columns = [one for one in (log.tenants, log.filters, log.versions) if one is not None]
-    if semantic.serves == "answer" and log.histories is not None:
-        columns.append(log.histories)
     if ttl_s is not None and log.times_s is not None:
         columns.append(((log.times_s - log.times_s[0]) // ttl_s).astype(np.int32))
     contexts = np.asarray(combined(*columns))[asking] if columns else None
