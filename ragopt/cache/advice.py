@@ -226,7 +226,7 @@ class CacheAdvice:
 
     def __repr__(self) -> str:
         """Show what is on, and the money, in one line."""
-        names = ", ".join(plan.name for plan in self.recommended) or "none"
+        names = ", ".join(plan.name + " (a guess)" * bool(plan.guess) for plan in self.recommended) or "none"
         return (
             f"<CacheAdvice on {self.log.n_requests:,} requests: {names}; saves USD {self.saved_usd_per_month:,.2f} of "
             f"{self.usd_before:,.2f} per month>"

@@ -53,7 +53,9 @@ def summary_json(advice: CacheAdvice) -> dict[str, Any]:
         "usd_per_month_before": str(to_cents(advice.usd_before)),
         "saving_usd_per_month": str(to_cents(advice.saved_usd_per_month)),
         "caches": [_plan_json(plan) for plan in advice.recommended],
-        "off": [{"name": plan.name, "reason": plan.reason} for plan in advice.plans if not plan.on],
+        "off": [
+            {"name": plan.name, "reason": plan.reason, "guess": plan.guess} for plan in advice.plans if not plan.on
+        ],
     }
 
 

@@ -94,7 +94,7 @@ def requests_per_month(log: CodedLog, workload: Workload, *, stated: bool) -> tu
         reason = "as stated" if stated else "the workload's default: the log does not say how long it took"
         return Decimal(workload.queries_per_month), reason
     rate = Decimal(log.n_requests) * SECONDS_PER_MONTH / Decimal(span)
-    told = f"the log's own rate, {log.n_requests:,} in {span / 86_400:.1f} days"
+    told = f"the log's own rate, {log.n_requests:,} in {span / 86_400:,.1f} days"
     return max(rate.quantize(Decimal(1)), Decimal(1)), told
 
 

@@ -86,7 +86,7 @@ def too_small(times_s: NDArray[np.float64] | None, n_requests: int) -> str:
     days = float(times_s[-1] - times_s[0]) / SECONDS_PER_DAY if times_s is not None and n_requests else None
     if n_requests >= LEAST_REQUESTS and (days is None or days >= LEAST_DAYS):
         return ""
-    length = "an unknown time" if days is None else f"{days:.1f} days"
+    length = "an unknown time" if days is None else f"{days:,.1f} days"
     return (
         f"The log has {n_requests:,} requests over {length}; a recommendation needs {LEAST_REQUESTS:,} over "
         f"{LEAST_DAYS} days"
