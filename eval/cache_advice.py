@@ -3,9 +3,9 @@
     RAGOPT_SHARED=FOLDER python eval/cache_advice.py
 
 Writes eval/results/<date>-cache-advice.json: hits of an unlimited cache of texts and of passage caches under five
-policies (all requests, cold start); the advice's ranking by money, twice: with 512 tokens for each block of a prompt
-whose length the log does not tell, and with what is left of each prompt spread evenly over them; and what the same
-caches would seem to save if each were planned with no cache before it.
+policies (all requests, cold start), and of samples of the log; the advice's ranking by money, twice: with 512 tokens
+for each block of a prompt whose length the log does not tell, and with what is left of each prompt spread evenly over
+them; and what the same caches would seem to save if each were planned with no cache before it.
 
 Prices: 3 USD per million tokens in, 0.30 from the prompt cache, 15 out; what is written to that cache costs what any
 input token does (a provider that does not charge writes). The rest is the packaged book's: S3 reads, RAM, embedding.
@@ -38,7 +38,7 @@ from ragopt.cache.plan_search import plan_chunk, plan_embedding, plan_result
 from ragopt.cache.read_log import read_log
 from ragopt.cache.records import Policy, Reads, Share
 from ragopt.cache.replay import replay
-from ragopt.cache.requests import one_read_each
+from ragopt.cache.requests import of_requests, one_read_each
 from ragopt.cache.setting import Setting, Stage
 from ragopt.cache.unit_prices import unit_prices
 from ragopt.sweep.advising import Service
@@ -53,6 +53,8 @@ GENERATOR = "example:large"
 EMBEDDING = "openai:text-embedding-3-small"
 ANSWER_TTL_S = 7 * 86_400.0
 BLOCK_TOKENS = 512  # as the facts of 2026-11-23 assumed
+N_SEEDS = 20
+TENTH = 0.1
 POLICIES: tuple[Policy, ...] = ("LRU", "LFU", "SIEVE", "S3-FIFO", "Belady")
 
 USD = {"": "3", ":cache_read": "0.30", ":cache_write": "3", ":output": "15"}
@@ -100,6 +102,22 @@ def money(usd: UsdRange) -> dict[str, float]:
     return {name: round(float(getattr(usd, name)), 4) for name in ("value", "low", "high")}
 
 
+def sampled(log: CodedLog, passages: Reads, n_items: int) -> dict[str, list[float]]:
+    """Least and most of the reads that hit in a tenth of the log, and in the log in random order, over the seeds."""
+    found: dict[str, list[float]] = {"a tenth of the requests": [], "a tenth of the sessions": [], "shuffled": []}
+    sessions = np.asarray(log.sessions)
+    for seed in range(N_SEEDS):
+        rng = np.random.default_rng(seed)
+        some, of_sessions = rng.random(log.n_requests) < TENTH, (rng.random(sessions.max() + 1) < TENTH)[sessions]
+        order = rng.permutation(log.n_requests)
+        keys = np.concatenate([passages.keys[passages.starts[one] : passages.starts[one + 1]] for one in order])
+        starts = np.concatenate([[0], np.cumsum(np.diff(passages.starts)[order])])
+        for name, reads in zip(found, (of_requests(passages, some), of_requests(passages, of_sessions),
+                                       Reads(keys, starts, None, 1)), strict=True):  # fmt: skip
+            found[name].append(float(replay(reads, "LRU", size_bytes=n_items).mean()))
+    return {name: [round(min(shares), 4), round(max(shares), 4)] for name, shares in found.items()}
+
+
 def hits(log: CodedLog) -> dict[str, Any]:
     """What caches of texts and of passages hit, all requests counted."""
     everything = np.ones(log.n_requests, dtype=np.bool_)
@@ -110,6 +128,7 @@ def hits(log: CodedLog) -> dict[str, Any]:
         "exact_texts_unlimited": round(float(texts.mean()), 4),
         "lru_of_1000_passages": cold(passages, "LRU", 1000),
         "five_percent_of_the_corpus": [cold(passages, policy, five_percent) for policy in POLICIES],
+        "lru_at_five_percent_of": sampled(log, passages, five_percent),
     }
 
 
@@ -187,6 +206,7 @@ def main() -> None:
     result = {
         "about": "RAGPulse, 7,106 requests of 7 days; prices 3 / 0.30 / 15 USD per million tokens in / cached / out, "
         "writes at the input price; answers live 7 days; no index is billed",
+        "seeds": f"0 to {N_SEEDS - 1} of samples, 0 of intervals",
         "versions": {**versions(), "cachebox": importlib.metadata.version("cachebox")},
         "machine": machine(),
         "item_bytes": {"overhead": entry_bytes(0)},

@@ -10,6 +10,7 @@ from ragopt.api import default_cache_dir, draw_report
 from ragopt.bill.workload_file import read_values, read_workload_file
 from ragopt.cache.advise import Choices
 from ragopt.cache.log_fields import ROLES, LogFields
+from ragopt.cache.semantic_review import check_review_file
 from ragopt.errors import InputError
 from ragopt.finished_run import Run as FinishedRun
 from ragopt.sweep.advising import (
@@ -54,7 +55,8 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
     Args:
         log: `.jsonl`, `.jsonl.gz` or `.parquet`, one request a line.
         run: a finished run, whose recommended index and target bill the searches.
-        save: write the advice into the run's folder and draw its report again.
+        save: write the advice into the run's folder and draw its report again; a run that was passed as a record stays
+            as it was read.
         workload: fields of a workload by name, or a workload file; what is left out is the run's, or a default.
         prices: a file of prices that replace others.
         fields: which field of the log is what.
@@ -75,7 +77,7 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
     Example:
         ``ragopt.cache("requests.jsonl", run="ragopt-run").ranked``
     """
-    _check(run, labels, save=save, judgements=judgements)
+    _check(run, labels, review, model, save=save, judgements=judgements)
     finished = run if run is None or not isinstance(run, str | Path) else read_run(Path(run))
     given = read_workload_file(Path(workload)) if isinstance(workload, str | Path) else read_values(workload or {})
     told, names = progress or Silent(), fields or LogFields()
@@ -97,10 +99,17 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
     return advice
 
 
-def _check(run: object, labels: object, *, save: bool, judgements: bool) -> None:
+def _check(
+    run: object, labels: object, review: str | Path | None, model: str | None, *, save: bool, judgements: bool
+) -> None:
     for option, asked in (("save", save), ("judgements", judgements)):
         if asked and run is None:
             raise InputError(f"--{option} needs a run", next_step="Name its folder with --run")
+    if review is not None:
+        check_review_file(Path(review))
+    if model is not None and labels is None and review is None:
+        raise InputError(f"--model {model} embeds labels and the texts of a log, and there are no labels",
+                         next_step="Give --labels or --review too, or leave --model out")  # fmt: skip
     if judgements and labels is not None:
         raise InputError("--labels and --judgements are two kinds of labels", next_step="Give one of them")
 

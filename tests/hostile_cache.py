@@ -10,8 +10,8 @@ from tests.cache_example import ADVICE, CHUNK
 def hostile_advice(*texts):
     """The example advice with the texts in turn as its free texts; a cache and a policy are named by one too."""
     text = itertools.cycle(texts).__next__
-    plans = [replace(plan, reason=text(), notes=(text(),)) for plan in ADVICE.plans]
-    strange = replace(CHUNK, name=text(), policy=text(), reason=text(), notes=(text(), text()),
+    plans = [replace(plan, reason=text(), notes=(text(),), guess=text()) for plan in ADVICE.plans]
+    strange = replace(CHUNK, name=text(), policy=text(), reason=text(), notes=(text(), text()), guess=text(),
                       curves=tuple(replace(one, policy=text()) for one in CHUNK.curves[:1]))  # fmt: skip
     return replace(
         ADVICE,

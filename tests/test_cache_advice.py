@@ -40,7 +40,15 @@ def test_the_summary_holds_what_is_on_and_why_the_rest_is_not():
     assert [one["name"] for one in summary["caches"]] == ["answer", "embedding", "result", "chunk", "prefix"]
     assert summary["caches"][3]["size_bytes"] == CHUNK.size_bytes
     assert summary["caches"][0]["saving_usd_per_month"] == {"value": "17.20", "low": "14.10", "high": "20.90"}
-    assert summary["off"] == [{"name": "semantic", "reason": ADVICE.plan("semantic").reason}]
+    assert summary["off"] == [{"name": "semantic", "reason": ADVICE.plan("semantic").reason, "guess": ""}]
+
+
+def test_a_guess_goes_with_its_figures():
+    """The summary of recommendation.json and the one-line form call a guessed saving one."""
+    guessed = tuple(replace(plan, guess="lengths") if plan.name == "prefix" else plan for plan in ADVICE.plans)
+    advice = replace(ADVICE, plans=guessed)
+    assert summary_json(advice)["caches"][-1]["guess"] == "lengths"
+    assert "prefix (a guess)" in repr(advice)
 
 
 def test_a_plan_that_is_not_there_is_a_lookup_error():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 from scipy.stats import beta
@@ -43,14 +43,18 @@ def test_a_log_without_time_has_bins_of_requests():
     assert np.bincount(many.of(0, 1_008_000)).tolist() == [1000] * 1008
 
 
-@pytest.mark.parametrize(
-    ("times", "n", "failed"),
-    [(np.linspace(0, 7100, 500), 500, "500 requests within 2.0 hours"), (None, 6, "6 requests")],
-)
-def test_under_two_blocks_is_refused(times, n, failed):
-    """A log of under two hours, or of 6 requests without time, cannot have an interval, and the error says why."""
-    with pytest.raises(InputError, match=failed):
-        share_with_interval(np.zeros(n), np.ones(n), times)
+def test_under_two_hours_are_cut_like_a_log_without_times():
+    """Half an hour of 70 requests has the 70 bins of a log without times; at two hours bins of ten minutes begin."""
+    short = time_bins(np.linspace(0, 1800, 70), 70)
+    assert (short.n_bins, short.block_bins, short.times_s) == (70, 20, None)
+    assert time_bins(np.linspace(0, 7200, 70), 70).n_bins == 12
+
+
+@pytest.mark.parametrize("times", [None, np.linspace(0, 60, 6)])
+def test_under_two_blocks_is_refused(times):
+    """Six requests cannot have an interval, and the error says why."""
+    with pytest.raises(InputError, match="6 requests"):
+        share_with_interval(np.zeros(6), np.ones(6), times)
 
 
 def test_the_standard_error_is_that_of_overlapping_blocks():
@@ -104,6 +108,7 @@ def test_a_share_weighs_by_what_is_read():
     assert share.low < 0.3 < share.high
 
 
+@settings(deadline=None)
 @given(
     hits=st.lists(st.integers(0, 5), min_size=20, max_size=60),
     days=st.floats(0.1, 40),

@@ -107,7 +107,7 @@ def test_the_blocks_of_a_prompt_add_up_to_its_tokens(tmp_path):
 def test_prompts_that_cannot_be_are_named_with_their_line(tmp_path):
     """Chunks longer than the prompt, unknown lengths without a total, a block that is no text."""
     good = {"query": "q", "system": "s", "history": "h", "chunk_ids": ["a"], "tokens_in": 12}
-    with pytest.raises(InputError, match="line 2: its chunks have 30 tokens, but 'tokens_in' is 29"):
+    with pytest.raises(InputError, match="line 2: the blocks of its prompt have 30 tokens, but 'tokens_in' is 29"):
         prompts(tmp_path, good, good | {"chunk_ids": ["a", "b"], "tokens_in": 29})
     with pytest.raises(InputError, match="line 1: the prompt has blocks of unknown length"):
         prompts(tmp_path, {key: value for key, value in good.items() if key != "tokens_in"})

@@ -1,13 +1,21 @@
 """What a request costs without caches, and how many a month has."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from ragopt.bill.workload import Workload
-from ragopt.cache.coded_log import CodedLog, Lists
-from ragopt.cache.costs import peak_share, request_costs, requests_per_month, span_seconds
+from ragopt.cache.coded_log import CodedLog, Lists, Prompts
+from ragopt.cache.costs import (
+    busiest_minute_qps,
+    peak_share,
+    prompt_tokens,
+    request_costs,
+    requests_per_month,
+    span_seconds,
+)
 from ragopt.cache.unit_prices import UnitPrices
 
 PRICES = UnitPrices(
@@ -42,6 +50,20 @@ def test_what_the_log_lacks_is_the_workloads_and_said():
     assert found.reads == pytest.approx([2.5, 2.5])
     assert found.tokens == pytest.approx([(500 + 20 + 5 * 256) * 0.002 + 300 * 0.01] * 2)
     assert len(found.notes) == 2
+    half = replace(bare, tokens_out=np.array([10, 20], np.int32))
+    told = request_costs(half, Workload(1000, k=5), PRICES).notes[-1]
+    assert told == "Tokens that the log does not have are the workload's: 1,800 of the prompt in each request."
+
+
+def test_a_prompt_without_logged_tokens_costs_its_blocks():
+    """Blocks of 7 and 5 tokens and of 9 are prompts of 12 and 9: what is billed is what a prefix cache saves from."""
+    prompts = Prompts(np.array([0, 2, 3]), np.array([0, 1, 0], np.int32), np.array([7, 5, 9], np.int32),
+                      np.zeros(3, np.int32), ("p",), 0.0)  # fmt: skip
+    log = CodedLog("log", times_s=None, queries=np.array([0, 1], np.int32), prompts=prompts)
+    assert prompt_tokens(log).tolist() == [12, 9]
+    assert request_costs(
+        replace(log, tokens_out=np.zeros(2, np.int32)), Workload(1000), PRICES
+    ).tokens == pytest.approx([12 * 0.002, 9 * 0.002])
 
 
 def test_a_month_has_the_logs_rate_unless_another_is_stated():
@@ -52,6 +74,15 @@ def test_a_month_has_the_logs_rate_unless_another_is_stated():
     found, reason = requests_per_month(bare, Workload(1000), stated=False)
     assert (found, span_seconds(bare)) == (1_000_000, 0.0)
     assert "default" in reason
+
+
+def test_the_busiest_minute_grows_with_the_requests_that_are_stated():
+    """Two requests in the first minute are 1/30 a second at the log's own 1,440 a month, ten times that at 14,400."""
+    assert busiest_minute_qps(LOG, Decimal(1440)) == Decimal("0.034")
+    assert busiest_minute_qps(LOG, Decimal(14_400)) == Decimal("0.334")
+    assert busiest_minute_qps(replace(LOG, times_s=None), Decimal(1440)) is None
+    spread = replace(LOG, times_s=np.arange(4) * 1e6)
+    assert busiest_minute_qps(spread, Decimal(26_280_000)) >= 10  # never below the average
 
 
 def test_the_peak_is_the_busiest_hour():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.cache.curves import hit_curve, size_grid
@@ -30,6 +30,7 @@ def counted(reads, hits, warm):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None)
 @given(requests=logs, unequal=st.booleans(), ttl=st.sampled_from([None, 7200.0]), warm_share=st.sampled_from([0, 0.5]))
 def test_a_curve_is_its_replays(policy, requests, unequal, ttl, warm_share):
     """Every point has the shares of a replay at its size, also where LRU takes all sizes in one pass."""
@@ -91,6 +92,7 @@ def test_a_grid_runs_from_ten_items_to_all():
         size_grid(single_reads([0]), 1)
 
 
+@settings(deadline=None)
 @given(keys=st.lists(st.integers(0, 40), min_size=1, max_size=80), n_sizes=st.integers(2, 20))
 def test_the_last_size_of_a_grid_holds_everything(keys, n_sizes):
     """A grid rises to the bytes of all items, where only first reads miss."""
@@ -114,9 +116,9 @@ def test_bytes_of_entries_by_hand():
     """Payload, 16 bytes of key and 200 of overhead; arrays as numbers; 4 bytes a token; objects of `ragopt.open`."""
     assert entry_bytes(1000) == 1216
     assert entry_bytes(np.array([0, 50])).tolist() == [216, 266]
-    assert result_entry_bytes(10, text_bytes_per_hit=500.5) == 216 + 144 + 312 + 4800 + 5005
-    assert result_entry_bytes(2, text_bytes_per_hit=10, metadata_bytes=5) == 216 + 144 + 312 + 2 * (480 + 15)
-    assert chunk_entry_bytes(np.array([100]), metadata_bytes=7).tolist() == [216 + 144 + 480 + 107]
+    assert result_entry_bytes(10, text_bytes_per_hit=500.5) == 216 + 144 + 312 + 4400 + 5005
+    assert result_entry_bytes(2, text_bytes_per_hit=10, metadata_bytes=5) == 216 + 144 + 312 + 2 * (440 + 15)
+    assert chunk_entry_bytes(np.array([100]), metadata_bytes=7).tolist() == [216 + 144 + 440 + 107]
     assert embedding_entry_bytes(256) == 216 + 144 + 288 + 1024
     assert answer_entry_bytes(np.array([100])).tolist() == [616]
     with pytest.raises(InputError, match="-4 bytes"):

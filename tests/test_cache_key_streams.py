@@ -4,7 +4,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.cache import column_file
@@ -63,6 +63,7 @@ def test_first_turns_are_told_by_history_else_by_session_else_all():
 CODE = st.integers(MISSING, 2**31 - 1) | st.integers(MISSING, 2)
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(CODE, CODE, CODE), max_size=40))
 def test_combined_codes_are_those_of_a_dictionary_of_tuples(rows):
     """Equal tuples have equal codes, from 0 in order of first appearance, in blocks of any size."""
@@ -76,6 +77,7 @@ def test_combined_codes_are_those_of_a_dictionary_of_tuples(rows):
         assert combined(columns[0]).tolist() == [first.setdefault(row[0], len(first)) for row in rows]
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(st.lists(st.integers(0, 4), max_size=3), st.integers(MISSING, 2)), max_size=20))
 def test_every_chunk_key_leads_back_to_its_chunk(rows):
     """In blocks of any size, the chunk of each read's key is the chunk that was read."""

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from ragopt.cache import column_file
-from ragopt.cache.coded_log import MISSING
-from ragopt.cache.log_checks import check_order, dominant, orphans, too_small
+from ragopt.cache.coded_log import MISSING, CodedLog
+from ragopt.cache.log_checks import check_gap, check_order, dominant, n_repeated, orphans, too_small
 from ragopt.cache.log_fields import LogFields
 from ragopt.cache.read_log import read_log
 from ragopt.cache.session_gaps import gaps_by_block, session_gaps
+from ragopt.errors import InputError
 
 DAY = 86_400.0
 SEEDS = range(20)
@@ -138,3 +139,36 @@ def test_ragpulse_passes_whole_and_by_session_and_is_refused_otherwise(ragpulse,
     for share in (0.5, 0.1):
         rows = np.flatnonzero(rng.random(len(sessions)) < share)
         assert "seems sampled by request" in check_order(sessions[rows], histories[rows]).refused
+
+
+def spread_log(n=200, days=10.0, **columns):
+    """Requests of different queries, evenly spread over some days."""
+    times = np.linspace(0, days * 86_400, n)
+    return CodedLog("log", times_s=times, queries=np.arange(n, dtype=np.int32), **columns)
+
+
+@pytest.mark.parametrize(("place", "said"), [(0, "line 7"), (-1, "line 9")])
+def test_one_date_far_from_the_others_is_an_error_with_its_place(place, said):
+    """A single request decades before or after 199 others within ten days is named; it would spoil every rate."""
+    times = spread_log().times_s + 1.7e9
+    times[place] += -1.6e9 if place == 0 else 2e9
+    with pytest.raises(InputError, match=f"{said}: its time stands"):
+        check_gap(times, "line 7", "line 9")
+
+
+def test_two_seasons_and_short_logs_are_no_wrong_dates():
+    """Half of the requests a year after the others, a pause of 29 days, and a log of a few lines pass."""
+    times = spread_log().times_s
+    check_gap(np.concatenate([times, times + 3e7]), "first", "last")
+    check_gap(np.concatenate([times, times[-1:] + 29 * 86_400.0]), "first", "last")
+    check_gap(np.array([0.0, 1e9]), "first", "last")
+
+
+def test_lines_that_stand_twice_are_counted():
+    """A log written twice repeats every request; another session at the same time is no repetition."""
+    twice = spread_log()
+    times, queries = np.repeat(twice.times_s, 2), np.repeat(twice.queries, 2)
+    assert n_repeated(CodedLog("log", times_s=times, queries=queries)) == 200
+    sessions = np.tile(np.array([0, 1], np.int32), 200)
+    assert n_repeated(CodedLog("log", times_s=times, queries=queries, sessions=sessions)) == 0
+    assert n_repeated(twice) == 0

@@ -11,6 +11,7 @@ from ragopt.bill.price_book import PriceBook
 from ragopt.bill.workload import Workload
 from ragopt.cache.advise import Choices, Service, advise
 from ragopt.cache.coded_log import CodedLog, Lists, Prompts
+from ragopt.cache.plan_semantic import Semantic
 from ragopt.cache.search_bill import SearchBill
 from ragopt.errors import InputError
 
@@ -37,7 +38,8 @@ def log_of(queries, *, chunks=None, step_s=HOUR, **fields):
 
 def service(**workload):
     """Sonnet 4.5 answers at 3 and 15 USD per million tokens, an OpenAI model embeds."""
-    given = {"generator": "anthropic:claude-sonnet-4-5", "embedding_model": "openai:text-embedding-3-small", **workload}
+    given = {"generator": "anthropic:claude-sonnet-4-5", "embedding_model": "openai:text-embedding-3-small",
+             "queries_per_month": 1_000_000, **workload}  # fmt: skip
     return Service(Workload(1000, **given), PriceBook.packaged(), frozenset(given))
 
 
@@ -162,6 +164,64 @@ def test_a_prompt_prefix_saves_its_discount_on_repeated_blocks():
     assert (prefix.on, prefix.buys) == (True, "money")
 
 
+def test_a_prompt_that_its_blocks_do_not_cover_is_read_only_so_far():
+    """2,000 tokens in blocks of a prompt of 6,000, sent each minute: a third is read, the rest is written each time."""
+    n = 400
+    prompts = Prompts(np.arange(n + 1, dtype=np.int64), np.zeros(n, np.int32), np.full(n, 2000, np.int32),
+                      np.zeros(n, np.int32), ("system",), 0.0)  # fmt: skip
+    log = log_of(range(n), chunks=[[0]] * n, step_s=60.0, prompts=prompts, tokens_in=np.full(n, 6000, np.int32))
+    found = advise(log, service(), Choices())
+    assert found.plan("prefix").hits.value == pytest.approx(1 / 3)
+    per_request = Decimal(2000) * Decimal("2.7") / 10**6 - Decimal(4000) * Decimal("0.75") / 10**6
+    assert float(found.plan("prefix").saved.value) == pytest.approx(float(per_request * 1_000_000), rel=1e-9)
+
+
+def test_a_figure_that_rests_on_unknown_lengths_is_called_a_guess():
+    """With 58 % of the tokens shared out the prefix plan says so in `guess`; with none it does not."""
+    n = 200
+    prompts = Prompts(np.arange(n + 1, dtype=np.int64), np.zeros(n, np.int32), np.full(n, 2000, np.int32),
+                      np.zeros(n, np.int32), ("system",), 0.58, 512)  # fmt: skip
+    log = log_of(range(n), chunks=[[0]] * n, step_s=60.0, prompts=prompts, tokens_in=np.full(n, 2000, np.int32))
+    assert "58 % of the input tokens" in advise(log, service(), Choices()).plan("prefix").guess
+    known = replace(log, prompts=replace(prompts, shared_out=0.0))
+    assert advise(known, service(), Choices()).plan("prefix").guess == ""
+
+
+def test_searches_for_other_numbers_of_chunks_are_other_results():
+    """One question with k 5 and k 10 in turn: both results repeat; with a new k each time none does."""
+    queries = [0] * 100
+    histories = np.arange(100, dtype=np.int32)
+    turns = log_of(queries, chunks=[[0]] * 100, ks=np.array([5, 10] * 50, np.int32), histories=histories)
+    assert advise(turns, service(), Choices()).plan("result").hits.value == 1.0
+    new = log_of(queries, chunks=[[0]] * 100, ks=np.arange(100, dtype=np.int32), histories=histories)
+    assert advise(new, service(), Choices()).plan("result").hits.value == 0.0
+
+
+def test_what_vectors_find_behind_results_is_told():
+    """Every repeat has its result: the vectors that are asked for behind them are all new, 0 % hit."""
+    histories = np.arange(200, dtype=np.int32)
+    log = log_of([number // 2 for number in range(200)], chunks=[[0]] * 200, histories=histories)
+    plan = advise(log, service(), Choices()).plan("embedding")
+    assert plan.hits.value == 0.5
+    assert plan.behind_results.value == 0.0
+
+
+def test_old_and_undated_prices_are_named():
+    """The read from S3 is priced as of 2024: over 90 days old on any later day, said with its date."""
+    found = advise(log_of([0] * 100, chunks=[[0]] * 100), service(), Choices())
+    assert any("over 90 days old" in note and "a chunk's text read (2024-07-01)" in note for note in found.warnings)
+
+
+def test_an_answer_that_outlives_the_counted_half_is_said_to_be_untested():
+    """49 hours are counted: a life of 7 days is no other than one of 3 there, one of a day is."""
+    log = log_of([0] * 100, chunks=[[0]] * 100)
+    assert any(
+        "expires in it" in one
+        for one in advise(log, service(), Choices(answer_ttl_s=7 * 86_400.0)).plan("answer").notes
+    )
+    assert not any("expires in it" in one for one in advise(log, service(), Choices()).plan("answer").notes)
+
+
 def test_without_times_nothing_that_expires_is_planned():
     """A log without time has no answer cache (no index version either) and no prefix cache, each with its reason."""
     found = advise(log_of([0] * 100, chunks=[[0]] * 100, times_s=None), service(), Choices())
@@ -179,6 +239,66 @@ def test_a_log_that_is_too_small_recommends_nothing_but_shows_its_figures():
     assert found.plan("answer").hits.value > 0.9
     assert found.plan("answer").reason.startswith("not recommended, the log is too small")
     assert found.insufficient == "100 requests are too few"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "option"),
+    [
+        ({"answer_ttl_s": 0.0}, "--answer-ttl"),
+        ({"prefix_ttl_s": float("inf")}, "--prefix-ttl"),
+        ({"max_false_hit_rate": 0.0}, "--max-false-hit-rate"),
+        ({"max_false_hit_rate": 1.0}, "--max-false-hit-rate"),
+        ({"least_prefix_tokens": -1}, "--least-prefix-tokens"),
+        ({"n_sizes": 1}, "n_sizes"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_choices_out_of_range_are_refused_by_name(wrong, option):
+    """Each is one error that names the option."""
+    with pytest.raises(InputError, match=option):
+        Choices(**wrong)
+
+
+def test_a_ttl_for_a_log_without_times_is_an_error():
+    """A stated life of answers is never dropped in silence."""
+    with pytest.raises(InputError, match="--answer-ttl is 60 s, but log has no times"):
+        advise(log_of([0] * 100, times_s=None), service(), Choices(answer_ttl_s=60.0))
+
+
+def semantic_of(n_distinct, serves="answer"):
+    """Certified labels, and vectors of which neighbours 2n and 2n + 1 are alike."""
+    angles = np.repeat(np.arange(n_distinct // 2), 2) * 0.5
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    return Semantic(np.full(200, 0.99), np.zeros(200, bool), serves, vectors, "200 pairs")
+
+
+def test_a_certified_semantic_cache_answers_first_turns_like_earlier_ones():
+    """Every second request is a later turn: the hits are a share of the first turns behind the exact cache alone."""
+    histories = np.array([-1, 5] * 120, np.int32)
+    first = [number % 12 for number in range(120)]
+    queries = [code for one in first for code in (one, one)]
+    log = log_of(queries, chunks=[[0]] * 240, step_s=2 * HOUR, histories=histories)
+    found = advise(log, service(), Choices(answer_ttl_s=HOUR), semantic_of(12))
+    assert found.plan("answer").hits.value == 0.0
+    similar = found.plan("semantic")
+    assert similar.hits.n == 60
+    assert similar.ttl_s == HOUR
+
+
+def test_a_semantic_cache_needs_an_end_of_its_answers_life():
+    """Without times and index versions it is off like the exact one, with the reason; results may be served."""
+    log = log_of([number % 12 for number in range(240)], chunks=[[0]] * 240, times_s=None)
+    found = advise(log, service(), Choices(), semantic_of(12))
+    assert "neither times nor index versions" in found.plan("semantic").reason
+    results = advise(log, service(), Choices(), semantic_of(12, "result"))
+    assert "neither times" not in results.plan("semantic").reason
+
+
+def test_labels_without_a_model_say_that_none_was_named():
+    """The reason tells a missing model from a log of hashes."""
+    bare = replace(semantic_of(12), vectors=None, why_no_vectors="no model was named (--model)")
+    found = advise(log_of([0, 1] * 60, chunks=[[0]] * 120), service(), Choices(), bare)
+    assert "no model was named (--model)" in found.plan("semantic").reason
 
 
 def test_a_refused_log_is_an_error_with_its_reason():

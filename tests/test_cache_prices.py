@@ -68,12 +68,13 @@ def test_a_model_on_a_vm_of_ones_own_is_worth_nothing_by_the_piece(book):
 
 
 def test_tokens_of_a_model_with_a_prompt_cache(book):
-    """Claude Sonnet 4.5 by genai-prices: 3, 15, 0.30 and 3.75 USD per million, prompts from 512 tokens on."""
+    """Claude Sonnet 4.5 by genai-prices: 3, 15, 0.30 and 3.75 USD per million; 1,024 tokens are taken, and said."""
     found = unit_prices(Workload(1000, generator="anthropic:claude-sonnet-4-5"), book, when=WHEN)
     millionth = Decimal(10) ** -6
     assert (found.input_token, found.output_token) == (3 * millionth, 15 * millionth)
     assert (found.cached_token, found.written_token) == (Decimal("0.3") * millionth, Decimal("3.75") * millionth)
-    assert found.least_prefix_tokens == 512
+    assert found.least_prefix_tokens == 1024
+    assert any("--least-prefix-tokens" in note for note in found.notes)
 
 
 def test_without_a_price_of_writing_the_cache_a_written_token_costs_what_a_read_one_does(book):

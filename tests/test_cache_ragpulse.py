@@ -9,7 +9,7 @@ import pytest
 import ragopt
 from ragopt.cache.advise import Choices
 from ragopt.cache.records import Share
-from ragopt.report.cache_words import ranked_sentence
+from ragopt.report.cache_ranking import ranked_sentence
 
 SHARED = os.environ.get("RAGOPT_SHARED")
 pytestmark = pytest.mark.skipif(not SHARED, reason="RAGOPT_SHARED names no folder with data/ragpulse")

@@ -3,7 +3,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.cache.belady import NEVER, Belady, next_reads
@@ -20,6 +20,7 @@ unequal = st.lists(st.integers(1, 12), min_size=N_KEYS, max_size=N_KEYS)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None)
 @given(keys=streams, capacity=st.integers(0, 12))
 def test_items_of_one_size_hit_as_in_a_reference(policy, keys, capacity):
     """Every policy hits and misses read by read like twenty plain lines of Python, at any number of items."""
@@ -28,6 +29,7 @@ def test_items_of_one_size_hit_as_in_a_reference(policy, keys, capacity):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None)
 @given(keys=streams, sizes=unequal, capacity=st.integers(0, 60))
 def test_items_of_unequal_size_hit_as_in_a_reference(policy, keys, sizes, capacity):
     """A new item makes as much room as it needs, and one larger than the cache is passed by."""
@@ -35,6 +37,7 @@ def test_items_of_unequal_size_hit_as_in_a_reference(policy, keys, sizes, capaci
     assert ours.tolist() == REFERENCES[policy](keys, sizes, capacity)
 
 
+@settings(deadline=None)
 @given(keys=streams)
 def test_belady_is_above_every_policy_and_no_policy_loses_by_size(keys):
     """With items of one size no policy hits more than Belady's, and LRU and Belady never hit less in a larger cache."""
@@ -110,6 +113,7 @@ def expiring_lru(keys, times, capacity, ttl):
     return hits
 
 
+@settings(deadline=None)
 @given(keys=streams, capacity=st.integers(1, 10), ttl=st.integers(1, 12), data=st.data())
 def test_expiry_is_that_of_a_reference(keys, capacity, ttl, data):
     """Entries leave `ttl_s` after they were written, at any size, also where several are written at one time."""
@@ -130,6 +134,7 @@ def test_a_hit_does_not_prolong_an_entry(policy):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None)
 @given(keys=streams, sizes=unequal, capacity=st.integers(1, 60))
 def test_a_ttl_longer_than_the_log_changes_nothing(policy, keys, sizes, capacity):
     """Entries that outlive the log are those of a cache without a TTL."""
@@ -139,6 +144,7 @@ def test_a_ttl_longer_than_the_log_changes_nothing(policy, keys, sizes, capacity
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None)
 @given(keys=streams, sizes=unequal, capacity=st.integers(1, 60), ttl=st.integers(1, 9))
 def test_no_entry_is_served_after_its_time(policy, keys, sizes, capacity, ttl):
     """Every hit has a miss of its key less than the TTL before it: the write that it is served from."""

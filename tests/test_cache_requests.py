@@ -1,7 +1,7 @@
 """Requests to reads of a cache and back."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.cache.records import Reads
@@ -41,6 +41,7 @@ def test_a_hit_was_written_by_the_last_miss_of_its_key():
     assert found.tolist() == [0, 0, 2, 3, 3]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 12), max_size=4), min_size=1, max_size=40), st.integers(1, 3))
 def test_all_sizes_at_once_hit_what_each_size_alone_does(lists, item_bytes):
     """LRU over items of one size in one pass is the replay of each size, read by read."""

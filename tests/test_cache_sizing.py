@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.cache.sizing import break_even_seconds, concave_hull, marginal_usd_per_gb, most_net
@@ -28,6 +28,7 @@ def test_the_size_stops_where_the_marginal_saving_meets_the_price(price, positio
     assert found == position
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=12), st.integers(1, 50))
 def test_no_other_size_saves_more_less_its_memory(savings, price):
     """Whatever the savings and the price, the chosen size has the greatest net saving, and none is chosen below 0."""

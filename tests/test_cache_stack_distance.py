@@ -2,7 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.cache.curves import hit_curve
@@ -28,6 +28,7 @@ def by_list(keys):
     return distances
 
 
+@settings(deadline=None)
 @given(keys=st.lists(st.integers(0, 30), min_size=1, max_size=300), size=st.integers(1, 310))
 def test_distances_are_those_of_mattsons_stack(keys, size):
     """Whatever the blocks, each distance is the item's depth in a list of items by last read."""
@@ -47,6 +48,7 @@ def test_rows_of_many_bits_count_alike(size):
     assert in_blocks(keys, 3_000, size).tolist() == by_list(keys.tolist())
 
 
+@settings(deadline=None)
 @given(keys=st.lists(st.integers(0, 12), min_size=1, max_size=150))
 def test_distances_are_cachebox_at_every_size(keys):
     """A read hits cachebox's LRU of n items exactly if its distance is below n, for every n."""

@@ -111,10 +111,13 @@ def test_planned_bytes_of_an_entry_are_those_that_the_index_counts(folder, tmp_p
         hits = [hit for question in QUESTIONS for hit in index.search(question, k=5)]
         stats = index.cache_stats()
         text = {hit.id: len(hit.text.encode()) for hit in hits}
+        metadata = read_run(folder / "run").info["workload"]["metadata_bytes"]  # of document id and title
         planned = {
             "embedding": embedding_entry_bytes(index.manifest.full_dim),
-            "result": result_entry_bytes(5, text_bytes_per_hit=sum(text[hit.id] for hit in hits) / len(hits)),
-            "chunk": chunk_entry_bytes(round(sum(text.values()) / len(text))),
+            "result": result_entry_bytes(
+                5, text_bytes_per_hit=sum(text[hit.id] for hit in hits) / len(hits), metadata_bytes=metadata
+            ),
+            "chunk": chunk_entry_bytes(round(sum(text.values()) / len(text)), metadata_bytes=metadata),
         }
     for name, each in planned.items():
         counted = getattr(stats, name)
@@ -136,20 +139,24 @@ def test_labels_turn_the_semantic_cache_on_only_with_enough_of_them(folder, tmp_
 
 
 def test_a_review_file_reads_back_as_labels_once_filled_in(folder, tmp_path, capsys):
-    """--review draws as many pairs as the budget needs; with `same` filled in they are --labels."""
+    """--review draws twice the pairs that the budget needs; with `same` filled in they are --labels, and stay."""
     review = tmp_path / "review.jsonl"
     call = (folder / "log.jsonl", "--model", "wordllama", "--json")
     code, _, err = called(capsys, *call, "--review", review)
     assert code == 0, err
     pairs = [json.loads(line) for line in review.read_text(encoding="utf-8").splitlines()]
-    assert len(pairs) == 149
+    assert len(pairs) == 298
     code, _, err = called(capsys, *call, "--labels", review)
     assert (code, "same" in err) == (1, True)
     written(review, [pair | {"same": True} for pair in pairs])
     code, out, _ = called(capsys, *call, "--labels", review)
     assert code == 0
-    assert "0 of 149 labelled hits" in advice_of(json.loads(out)).plan("semantic").reason
-    assert called(capsys, folder / "log.jsonl", "--review", review)[0] == 1
+    assert "(95 %, 0 of 236 labelled hits)" in advice_of(json.loads(out)).plan("semantic").reason
+    code, _, err = called(capsys, *call, "--review", review)
+    assert (code, "is there already" in err) == (1, True)
+    assert len(review.read_text(encoding="utf-8").splitlines()) == 298
+    assert called(capsys, *call, "--review", folder / "log.jsonl")[0] == 1
+    assert called(capsys, folder / "log.jsonl", "--review", tmp_path / "other.jsonl")[0] == 1
 
 
 def test_judgements_of_a_run_are_labels_of_search_results(folder, capsys):
@@ -224,12 +231,22 @@ def test_options_that_need_each_other_say_so(folder, capsys):
     log = folder / "log.jsonl"
     for arguments, said in (
         ((log, "--save"), "--save needs a run"),
+        ((log, "--dim", "0"), "--dim is 0"),
+        ((log, "--model", "nothing"), "there are no labels"),
+        ((log, "--seed", "-1"), "--seed is -1"),
         ((log, "--judgements"), "--judgements needs a run"),
         ((log, "--run", folder / "run", "--judgements", "--labels", "x.jsonl"), "two kinds of labels"),
     ):
         code, _, err = called(capsys, *arguments)
         assert (code, said in err) == (1, True), err
-    for arguments in (("--quiet",), (log, "--answer-ttl", "0"), (log, "--answer-ttl", "5w")):
+    idle = ("--vectors", "1M", "--labels", "x.jsonl")
+    for arguments in (
+        (log, "--chunk-id-field", "id"),
+        ("--quiet",),
+        (log, "--answer-ttl", "0"),
+        (log, "--answer-ttl", "5w"),
+        idle,
+    ):
         assert called(capsys, *arguments)[0] == 2
 
 

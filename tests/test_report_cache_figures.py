@@ -1,5 +1,6 @@
 """The five figures of a cache advice: exact numbers, tables that parse back, pictures that fit, reasons for none."""
 
+import doctest
 import functools
 import re
 import time
@@ -10,11 +11,12 @@ import pytest
 
 from ragopt.cache.advice import FalseHitPoint
 from ragopt.cache.records import Curve
+from ragopt.report import cache_savings_info
 from ragopt.report.cache_hits_chart import NARROW, WIDE, hits_marks
 from ragopt.report.cache_hits_info import hit_panels, policies_of
 from ragopt.report.cache_marginal_info import marginal_lines
 from ragopt.report.cache_savings_chart import WIDE as WIDE_SAVINGS
-from ragopt.report.cache_savings_chart import savings_marks
+from ragopt.report.cache_savings_chart import figure_text, savings_marks
 from ragopt.report.cache_savings_info import savings_steps
 from ragopt.report.figure import Figure, NoFigure
 from ragopt.report.figures import figure_of
@@ -22,7 +24,7 @@ from ragopt.report.palette import ACCENT, CHROME_DARK, SERIES
 from ragopt.report.pictures import svg_text
 from ragopt.report.pixel_marks import Dot, Line, Path, Rect, Words
 from ragopt.sweep.kept_cache import with_cache
-from tests.cache_example import ADVICE, ANSWER, CHUNK, EMBEDDING, PREFIX, with_example_cache
+from tests.cache_example import ADVICE, ANSWER, CHUNK, EMBEDDING, GUESSED, PREFIX, usd, with_example_cache
 from tests.figures_of_runs import SVG, picture
 from tests.hostile_cache import hostile_advice
 from tests.report_example import HOSTILE, example_run
@@ -50,7 +52,7 @@ def test_hits_are_those_of_the_curves():
     panels = hit_panels(ADVICE)
     assert [panel.title for panel in panels] == [
         "Chunk cache: reads that hit", "Chunk cache: requests with every read a hit",
-        "Exact-answer cache: requests that hit", "Query-embedding cache: requests that hit",
+        "Exact-answer cache: first turns that hit", "Query-embedding cache: requests that hit",
         "Result cache: requests that hit",
     ]  # fmt: skip
     assert [share.value for _, share in panels[0].lines[0].points] == [0.2, 0.35, 0.55, 0.75, 0.84, 0.86]
@@ -110,9 +112,40 @@ def test_the_waterfall_adds_up():
         ("Their memory", "334.56"), ("With caches", "334.56"),
     ]  # fmt: skip
     assert made("cache_savings").table.rows[5] == (
-        "Prompt-prefix cache", "\N{MINUS SIGN}51.30", "44.00", "58.10", "334.54",
+        "Prompt-prefix cache", "\N{MINUS SIGN}51.30", "\N{MINUS SIGN}58.10", "\N{MINUS SIGN}44.00", "334.54",
     )  # fmt: skip
     assert made("cache_savings").table.rows[6][:2] == ("Their memory", "+0.02")
+
+
+def test_a_waterfall_has_one_convention_of_signs():
+    """A saving of 1.11 [0.87, 1.36] is -1.11 [-1.36, -0.87]; one that rounds to nothing has no sign at all."""
+    assert doctest.testmod(cache_savings_info).failed == 0
+    minus = "\N{MINUS SIGN}"
+    small, none, wide = (replace(CHUNK, saved=usd(*ends), memory_usd_per_month=Decimal(0)) for ends in (
+        ("1.11", "0.87", "1.36"), ("0.004", "-0.004", "0.004"), ("150", "-0.20", "310")))  # fmt: skip
+    told = [figure_text(one) for one in savings_steps(replace(ADVICE, plans=(small, none, wide)))]
+    assert told == [
+        "USD 403.10", f"{minus}1.11 [{minus}1.36, {minus}0.87]", "0.00 [0.00, 0.00]",
+        f"{minus}150.00 [{minus}310, +0.20]", "0.00", "USD 251.99",
+    ]  # fmt: skip
+
+
+def test_a_guess_is_called_one_in_the_waterfall():
+    """Row, picture and caption name it; a semantic cache's memory is said not to be counted."""
+    figure = of("cache_savings", plans=(GUESSED, replace(ANSWER, name="semantic")))
+    assert figure.table.rows[1][0] == "Prompt-prefix cache (a guess)"
+    assert f"Prompt-prefix cache and the month with caches: a guess: {GUESSED.guess}." in figure.caption
+    assert "The semantic cache's memory is not counted." in figure.caption
+    for narrow, name in ((True, "Prompt-prefix"), (False, "Prompt-prefix cache (a guess)")):
+        [told] = [one for one in svg_texts(svg_text(figure.draw(narrow=narrow, titled=False))) if name in one]
+        assert told.endswith(" (a guess)")
+    assert "guess" not in made("cache_savings").caption
+    assert "not counted" not in made("cache_savings").caption
+
+
+def test_a_size_below_the_price_of_ram_is_explained():
+    """Dots of caches for latency below the dashed line stand there on purpose."""
+    assert "stand below it on purpose" in made("cache_marginal").caption
 
 
 def test_bars_are_as_long_as_their_money():
@@ -136,7 +169,9 @@ def test_ttl_figure_has_every_ttl_and_the_share_of_repeats():
         ("5 min", "3.0 % [1.0, 5.0]", "3,553", ""), ("1 h", "4.4 % [2.4, 6.4]", "3,553", ""),
         ("1 day", "9.1 % [7.1, 11.1]", "3,553", "recommended"), ("no end", "11.5 % [9.5, 13.5]", "3,553", ""),
     )  # fmt: skip
-    assert "Repeats of an earlier question, however old, are 11.5 % [9.5, 13.5] of 3,553 requests" in figure.caption
+    assert (
+        "Repeats of an earlier first turn, however old, are 11.5 % [9.5, 13.5] of 3,553 first turns" in figure.caption
+    )
     said = svg_texts(svg_text(figure.draw(narrow=True, titled=False)))
     assert {"recommended: 1 day", "no end", "11.5 %"} <= set(said)
 

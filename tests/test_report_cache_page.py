@@ -7,8 +7,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from ragopt.cache.advice import MODELLED
+from ragopt.report.cache_ranking import ranked_sentence
 from ragopt.report.cache_tables import cache_prices, caches_table, orders_table
-from ragopt.report.cache_words import NO_LOG, ranked_sentence, reasons
+from ragopt.report.cache_words import NO_LOG, reasons
 from ragopt.report.figures import figure_of
 from ragopt.report.page import page_html
 from ragopt.sweep.kept_cache import with_cache

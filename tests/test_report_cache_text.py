@@ -20,8 +20,9 @@ from ragopt.cache.advice_json import summary_json
 from ragopt.finished_run import Run
 from ragopt.report.bill_caches import bill_cache_rows
 from ragopt.report.bill_text import print_whole_bill
+from ragopt.report.cache_ranking import ranked_sentence
 from ragopt.report.cache_text import print_advice
-from ragopt.report.cache_words import NO_LOG, ranked_sentence, reasons
+from ragopt.report.cache_words import NO_LOG, notes, reasons
 from ragopt.report.markdown import markdown_of
 from ragopt.report.report_text import print_report
 from ragopt.sweep.kept_cache import with_cache
@@ -92,18 +93,18 @@ def test_the_wide_table_reads_back():
         "Semantic": ["off"],
         "Chunk": ["latency", "LRU", "2.6 MB", "no end", "84.0 % [82.0, 86.0]", "82.0 % [80.0, 84.0]",
                   "0.04 [0.04, 0.05]", "0.01", "19 hours"],
-        "Prompt-prefix": ["money", "5 min", "22.4 % [20.4, 24.4]", "21.0 % [19.0, 23.0]", "51.30 [44.00, 58.10]",
-                          "0.00"],
+        "Prompt-prefix": ["money", "5 min", "22.4 % [20.4, 24.4]", "21.0 % [19.0, 23.0]", "51.30 [44.00, 58.10]"],
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [60, 140])
 def test_the_terminal_report_has_a_section(width):
-    """Ranking, table, why the semantic cache is off and warnings stand between targets and finalists."""
+    """Ranking, table, risks, why the semantic cache is off and warnings stand between targets and finalists."""
     text = printed(print_report, with_example_cache(example_run()), width)
-    at = [text.index(title) for title in ("at every target", "\nCaches:", "Not recommended:", "Built finalists")]
+    titles = ("at every target", "\nCaches:", "What to know", "Not recommended:", "Built finalists")
+    at = [text.index(title) for title in titles]
     assert at == sorted(at)
-    for told in (ranked_sentence(ADVICE), reasons(ADVICE)[1], *ADVICE.warnings, "51.30 [44.00, 58.10]"):
+    for told in (ranked_sentence(ADVICE), reasons(ADVICE)[1], *notes(ADVICE), *ADVICE.warnings, "51.30 [44.00, 58.10]"):
         assert squeezed(told) in squeezed(text)
 
 
@@ -124,13 +125,14 @@ def test_the_markdown_reads_back():
     page = Rendered(markdown_of(run))
     table = page.tables[1]
     assert table[0][0] == "Cache"
-    assert table[1] == ["Prompt-prefix", "on", "money", "", "5 min", "21.0 % [19.0, 23.0]", "51.30 [44.00, 58.10]",
-                        "0.00"]  # fmt: skip
+    assert table[1] == ["Prompt-prefix", "money", "", "5 min", "21.0 % [19.0, 23.0]", "51.30 [44.00, 58.10]",
+                        ""]  # fmt: skip
     assert [row[0] for row in table[1:]] == [
         "Prompt-prefix", "Exact-answer", "Chunk", "Query-embedding", "Result", "Semantic",
     ]  # fmt: skip
     assert ranked_sentence(ADVICE) in page.prose
     assert reasons(ADVICE)[1] in page.points
+    assert set(notes(ADVICE)) <= set(page.points)
     assert ADVICE.warnings[0] in page.points
     assert len(page.tables) == len(Rendered(markdown_of(example_run())).tables) + 1
 

@@ -8,15 +8,14 @@ import pytest
 
 from ragopt.cache.records import Share
 from ragopt.report import cache_words, pixel_plot
+from ragopt.report.cache_ranking import ranked_sentence, sum_sentence
 from ragopt.report.cache_tables import cache_prices, caches_table, orders_table, short_table
 from ragopt.report.cache_words import (
     insufficient_sentence,
     log_sentence,
     percent_text,
-    ranked_sentence,
     reasons,
     share_text,
-    sum_sentence,
 )
 from tests.cache_example import ADVICE, ANSWER, CHUNK, EMBEDDING, PREFIX, SEMANTIC
 
@@ -32,7 +31,7 @@ def test_caches_are_ranked_by_money_and_those_for_latency_are_said_not_to_be_for
     """Prefix 51.30 before answers 17.20; chunk, embedding and result with their cents, as buying latency."""
     assert ranked_sentence(ADVICE) == (
         "Prompt-prefix cache saves USD 51.30 a month, exact-answer cache 17.20; chunk, query-embedding and result "
-        "caches buy latency, not money: 0.04, 0.01 and 0.01."
+        "caches buy latency, not money: USD 0.04, 0.01 and 0.01 a month."
     )
 
 
@@ -53,11 +52,23 @@ def test_the_ranking_of_few_caches(plans, sentence):
     assert ranked_sentence(replace(ADVICE, plans=plans)) == sentence
 
 
-def test_the_rank_is_after_memory():
-    """An answer cache that saves 60.00 with memory of 20.00 comes after a prefix cache that saves 51.30 with none."""
+def test_the_sentence_ranks_by_the_figures_that_it_shows():
+    """A saving of 60.00 comes before one of 51.30, whatever its memory costs; the sentence has no net figures."""
     dear = replace(ANSWER, saved=replace(ANSWER.saved, value=Decimal(60)), memory_usd_per_month=Decimal(20))
     assert ranked_sentence(replace(ADVICE, plans=(dear, PREFIX))) == (
-        "Prompt-prefix cache saves USD 51.30 a month, exact-answer cache 60.00."
+        "Exact-answer cache saves USD 60.00 a month, prompt-prefix cache 51.30."
+    )
+
+
+def test_memory_that_costs_more_than_it_buys_is_said():
+    """Caches for latency that save 0.05 with memory of 0.19, and one that saves 0.04 with memory of 0.05."""
+    dear = [replace(plan, memory_usd_per_month=Decimal(usd)) for plan, usd in ((EMBEDDING, "0.10"), (CHUNK, "0.09"))]
+    assert ranked_sentence(replace(ADVICE, plans=(ANSWER, *dear))) == (
+        "Exact-answer cache saves USD 17.20 a month; chunk and query-embedding caches buy latency, not money: USD 0.04 "
+        "and 0.01 a month, their memory 0.19."
+    )
+    assert ranked_sentence(replace(ADVICE, plans=(dear[1],))) == (
+        "Chunk cache buys latency, not money: USD 0.04 a month, its memory 0.09."
     )
 
 
@@ -65,7 +76,7 @@ def test_month_log_and_reasons_are_told():
     """403.10 less 68.54 is 334.56; the log with its days and rate; why the semantic cache is off."""
     assert sum_sentence(ADVICE).startswith("USD 403.10 a month without them, USD 334.56 with them")
     assert log_sentence(ADVICE) == (
-        "Replayed: requests.jsonl, 7,106 requests over 7.0 days. Savings are for 30,887 requests a month (the log's "
+        "Replayed: requests.jsonl, 7,106 requests over 7 days. Savings are for 30,887 requests a month (the log's "
         "own rate)."
     )
     timeless = replace(ADVICE, basis="model, not measured", log=replace(ADVICE.log, days=None))
@@ -95,7 +106,7 @@ def test_tables_hold_the_records():
     rows = {row[0]: row[1:] for row in caches_table(ADVICE).rows}
     assert list(rows) == ["Exact-answer", "Semantic", "Query-embedding", "Result", "Chunk", "Prompt-prefix"]
     assert rows["Prompt-prefix"] == ("money", "", "", "", "5 min", "22.4 % [20.4, 24.4]", "21.0 % [19.0, 23.0]",
-                                     "51.30 [44.00, 58.10]", "0.00", "")  # fmt: skip
+                                     "51.30 [44.00, 58.10]", "", "")  # fmt: skip
     assert rows["Chunk"] == ("latency", "LRU", "2.6 MB", "2,000", "no end", "84.0 % [82.0, 86.0]",
                              "82.0 % [80.0, 84.0]", "0.04 [0.04, 0.05]", "0.01", "19 hours")  # fmt: skip
     assert rows["Semantic"] == ("off", "", "", "", "", "", "", "", "", "")

@@ -16,6 +16,7 @@ from ragopt.serve.batcher import QueryBatcher
 from ragopt.serve.build import build_index
 from ragopt.serve.cache_argument import recommended_settings, with_cache_settings
 from ragopt.serve.cache_counts import CacheStats
+from ragopt.serve.caches import Caches
 from ragopt.serve.opened import Index
 from ragopt.sweep.progress import Silent
 from ragopt.sweep.run_folder import read_run
@@ -260,6 +261,28 @@ def test_an_answer_larger_than_the_cache_is_given_and_not_kept(folder):
     index = opened_cached(folder, CacheSettings(result_bytes=1000))
     assert index.search(B1, 50) == index.search(B1, 50) == opened(folder).search(B1, 50)
     assert (index.cache_stats().result.bypassed, index.cache_stats().result.n_entries) == (2, 0)
+
+
+@pytest.mark.parametrize("own", ["embedding", "result", "chunk"])
+def test_one_cache_may_have_a_policy_of_its_own(own, monkeypatch):
+    """Of three LRU caches one is told LFU, and it alone has it."""
+    made = {}
+    monkeypatch.setattr("ragopt.serve.caches.ByteCache", lambda size, *, policy, **_: made.setdefault(size, policy))
+    Caches(CacheSettings(1, 2, 3, policy="LRU", **{f"{own}_policy": "LFU"}))
+    size = {"embedding": 1, "result": 2, "chunk": 3}[own]
+    assert made == {1: "LRU", 2: "LRU", 3: "LRU", size: "LFU"}
+
+
+@pytest.mark.parametrize(("own", "asked"), [(None, 4), ("LFU", 3)])
+def test_the_policy_of_one_cache_says_what_it_evicts(folder, own, asked):
+    """Room for two vectors: b1 twice, b2, b3, then b1 again; LFU keeps what was asked twice, LRU dropped it."""
+    room = opened_cached(folder, CacheSettings(embedding_bytes=1 << 20))
+    room.search(B1, 1)
+    two = int(2.5 * room.cache_stats().embedding.size_bytes)
+    index = opened_cached(folder, CacheSettings(embedding_bytes=two, policy="LRU", embedding_policy=own))
+    for asking in (B1, B1, B2, B3, B1):
+        index.search(asking, 1)
+    assert len(index.embedder.asked) == asked
 
 
 def test_the_batcher_hands_the_tenant_on(folder):

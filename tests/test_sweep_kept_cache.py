@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragopt.api import with_recommendation
+from ragopt.cache.advice_json import summary_json
 from ragopt.sweep import kept_cache
 from ragopt.sweep.kept_cache import cache_of, with_cache, write_cache
 from ragopt.sweep.run_folder import read_run, write_decision
@@ -61,6 +62,29 @@ def test_a_kill_between_the_files_leaves_a_whole_run(kept, monkeypatch, n_writte
     monkeypatch.undo()
     write_cache(with_example_cache(read_run(kept.path)))
     assert cache_of(read_run(kept.path)).plans == ADVICE.plans
+
+
+@pytest.mark.parametrize("n_written", [0, 1, 2])
+def test_a_kill_in_a_second_advice_never_shows_a_mixture(kept, monkeypatch, n_written):
+    """The report has the old advice, the new one or none, never sizes that recommendation.json does not hold."""
+    write_cache(with_example_cache(kept))
+    real, done = kept_cache.write_atomically, []
+
+    def write(path: Path, data: str) -> None:
+        if len(done) == n_written:
+            raise KeyboardInterrupt
+        done.append(path)
+        real(path, data)
+
+    monkeypatch.setattr(kept_cache, "write_atomically", write)
+    smaller = tuple(replace(plan, size_bytes=1000) if plan.size_bytes else plan for plan in ADVICE.plans)
+    run = read_run(kept.path)
+    second = replace(ADVICE, plans=smaller, trial=str(run.recommendation.trial), target=run.recommendation.target)
+    with pytest.raises(KeyboardInterrupt):
+        write_cache(with_cache(run, second))
+    found = read_run(kept.path)
+    advice = cache_of(found)
+    assert advice is None or summary_json(advice) == found.recommendation.cache
 
 
 def test_another_trial_or_target_than_the_advised_one_has_no_caches(kept):

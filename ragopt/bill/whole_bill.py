@@ -50,7 +50,8 @@ class WholeBill:
         notes: how the footprint was found, where it was not measured.
         recommended: the target that a run recommends for this index; empty for another index.
         cache: the caches to put around it, as the run's ``recommendation.json`` holds them: for a replayed log's
-            requests, at the run's own prices, whatever else this bill is for; None where there are none.
+            requests, by the prices and the workload that the log was replayed with, whatever else this bill is for;
+            None where there are none.
     """
 
     workload: Workload

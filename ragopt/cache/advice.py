@@ -82,6 +82,10 @@ class CachePlan:
         sizes: savings against size.
         ttls: hits against TTL; empty for caches without one.
         notes: what a reader has to know: assumptions, risks, what would help.
+        guess: what its figures rest on that nobody measured, as a clause; empty where all of it was measured. It stands
+            beside the figures wherever they do.
+        behind_results: share of the questions that no result answered whose vector was there: what a service finds that
+            looks for results first, as `ragopt.open` does; None but for the cache of query vectors.
     """
 
     name: CacheName
@@ -102,6 +106,8 @@ class CachePlan:
     sizes: tuple[SizePoint, ...] = ()
     ttls: tuple[TtlPoint, ...] = ()
     notes: tuple[str, ...] = ()
+    guess: str = ""
+    behind_results: Share | None = None
 
     @property
     def net(self) -> UsdRange:
@@ -220,7 +226,7 @@ class CacheAdvice:
 
     def __repr__(self) -> str:
         """Show what is on, and the money, in one line."""
-        names = ", ".join(plan.name for plan in self.recommended) or "none"
+        names = ", ".join(plan.name + " (a guess)" * bool(plan.guess) for plan in self.recommended) or "none"
         return (
             f"<CacheAdvice on {self.log.n_requests:,} requests: {names}; saves USD {self.saved_usd_per_month:,.2f} of "
             f"{self.usd_before:,.2f} per month>"

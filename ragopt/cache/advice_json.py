@@ -53,7 +53,9 @@ def summary_json(advice: CacheAdvice) -> dict[str, Any]:
         "usd_per_month_before": str(to_cents(advice.usd_before)),
         "saving_usd_per_month": str(to_cents(advice.saved_usd_per_month)),
         "caches": [_plan_json(plan) for plan in advice.recommended],
-        "off": [{"name": plan.name, "reason": plan.reason} for plan in advice.plans if not plan.on],
+        "off": [
+            {"name": plan.name, "reason": plan.reason, "guess": plan.guess} for plan in advice.plans if not plan.on
+        ],
     }
 
 
@@ -68,6 +70,9 @@ def _plan_json(plan: CachePlan) -> dict[str, Any]:
         "saving_usd_per_month": {name: str(to_cents(getattr(plan.saved, name))) for name in ("value", "low", "high")},
         "memory_usd_per_month": str(to_cents(plan.memory_usd_per_month)),
         "reason": plan.reason,
+        "guess": plan.guess,
+        "hit_share_behind_results": dataclasses.asdict(plan.behind_results) if plan.behind_results else None,
+        "notes": list(plan.notes),
     }
 
 
@@ -136,12 +141,13 @@ def _curve(value: Mapping[str, Any]) -> Curve:
 
 def _plan(value: Mapping[str, Any]) -> CachePlan:
     kept = {name: value[name] for name in ("name", "on", "buys", "reason", "policy", "size_bytes", "n_items", "ttl_s",
-                                           "break_even_s")}  # fmt: skip
+                                           "break_even_s", "guess")}  # fmt: skip
     return CachePlan(
         **kept,
         alone=_share(value["alone"]),
         hits=_share(value["hits"]),
         all_hits=_share(value["all_hits"]),
+        behind_results=_share(value["behind_results"]),
         saved=_usd(value["saved"]),
         memory_usd_per_month=Decimal(value["memory_usd_per_month"]),
         curves=_each(_curve, value["curves"]),

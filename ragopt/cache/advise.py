@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ragopt.bill.old_prices import ADVICE
+from ragopt.bill.price_book import STALE_AFTER_DAYS
 from ragopt.cache.advice import REPLAYED, CacheAdvice, CachePlan, LogSummary
 from ragopt.cache.costs import SECONDS_PER_MONTH, busiest_minute_qps, request_costs, requests_per_month, span_seconds
 from ragopt.cache.memory_price import memory_price
 from ragopt.cache.plan_answer import plan_answer
 from ragopt.cache.plan_prefix import PROVIDER_TTL_S, plan_prefix
-from ragopt.cache.plan_search import plan_chunk, plan_embedding, plan_result
+from ragopt.cache.plan_search import plan_chunk, plan_embedding, plan_result, with_run_time_note
 from ragopt.cache.plan_semantic import plan_semantic
 from ragopt.cache.setting import Setting
 from ragopt.cache.unit_prices import unit_prices
 from ragopt.errors import InputError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from ragopt.bill.price_book import PriceBook
     from ragopt.bill.workload import Workload
     from ragopt.cache.coded_log import CodedLog
@@ -34,10 +36,6 @@ USUAL_DIM = 1024
 (an assumption)."""
 
 
-LEAST_PEAK_QPS = Decimal("0.001")
-"""The least that a workload takes (`bill.workload_fields`)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What a user may choose.
@@ -46,15 +44,38 @@ class Choices:
         answer_ttl_s: life of an exact answer; None chooses by whether the log has index versions.
         prefix_ttl_s: how long the provider keeps a prompt's prefix after its last use.
         max_false_hit_rate: most false hits of a semantic cache.
+        least_prefix_tokens: of a prompt that the provider's cache takes; None is the generator's least as far as it is
+            known.
         n_sizes: sizes of each curve.
         seed: of the intervals.
+
+    Raises:
+        InputError: a value out of its range.
     """
 
     answer_ttl_s: float | None = None
     prefix_ttl_s: float = PROVIDER_TTL_S
     max_false_hit_rate: float = USUAL_FALSE_HIT_RATE
+    least_prefix_tokens: int | None = None
     n_sizes: int = 12
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for option, value, fits, allowed in (
+            ("--answer-ttl", self.answer_ttl_s, _is_duration(self.answer_ttl_s), "seconds above 0"),
+            ("--prefix-ttl", self.prefix_ttl_s, _is_duration(self.prefix_ttl_s), "seconds above 0"),
+            ("--max-false-hit-rate", self.max_false_hit_rate, 0 < self.max_false_hit_rate < 1, "above 0 and below 1"),
+            ("--least-prefix-tokens", self.least_prefix_tokens, (self.least_prefix_tokens or 0) >= 0, "0 or more"),
+            ("n_sizes", self.n_sizes, self.n_sizes >= 2, "2 or more"),
+            ("--seed", self.seed, self.seed >= 0, "0 or more"),
+        ):
+            if not fits:
+                raise InputError(f"{option} is {value}", allowed=allowed, next_step=f"Correct {option}")
+
+
+def _is_duration(seconds: float | None) -> bool:
+    return seconds is None or 0 < seconds < math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,7 @@ class Service:
         search: the index's bill; None where no index was named.
         trial: the index, as printed; empty where none was named.
         when: the day whose token prices count; today where none is given.
+        notes: what is to be said of log and run together.
     """
 
     workload: Workload
@@ -78,6 +100,7 @@ class Service:
     search: SearchBill | None = None
     trial: str = ""
     when: datetime | None = None
+    notes: tuple[str, ...] = ()
 
 
 def advise(log: CodedLog, service: Service, choices: Choices, semantic: Semantic | None = None) -> CacheAdvice:
@@ -96,14 +119,19 @@ def advise(log: CodedLog, service: Service, choices: Choices, semantic: Semantic
     if log.refused:
         raise InputError(f"{log.source} cannot be replayed: {log.refused}",
                          next_step="Give a whole log, or one of whole sessions")  # fmt: skip
+    if choices.answer_ttl_s is not None and log.times_s is None:
+        raise InputError(f"--answer-ttl is {choices.answer_ttl_s:g} s, but {log.source} has no times",
+                         next_step="Name the log's time field with --time-field, or drop --answer-ttl")  # fmt: skip
     setting, notes, rate = _setting(log, service, choices)
     before = setting.usd_before
     answer, stage = plan_answer(setting, before, ttl_s=choices.answer_ttl_s)
+    # A semantic cache looks a question up by its vector, so what it answers has asked the cache of vectors too.
+    embedding, stage = plan_embedding(setting, stage, before)
     similar, stage, false_hits = plan_semantic(
         setting, stage, before, semantic, budget=choices.max_false_hit_rate, ttl_s=answer.ttl_s
     )
-    embedding, stage = plan_embedding(setting, stage, before)
     result, stage = plan_result(setting, stage, before)
+    embedding = with_run_time_note(setting, embedding, stage)
     chunk = plan_chunk(setting, stage, before)
     prefix, orders = plan_prefix(setting, stage, before, ttl_s=choices.prefix_ttl_s)
     plans = (answer, similar, embedding, result, chunk, prefix)
@@ -127,6 +155,8 @@ def advise(log: CodedLog, service: Service, choices: Choices, semantic: Semantic
 def _setting(log: CodedLog, service: Service, choices: Choices) -> tuple[Setting, tuple[str, ...], str]:
     workload = service.workload
     prices = unit_prices(workload, service.book, when=service.when)
+    if choices.least_prefix_tokens is not None:
+        prices = replace(prices, least_prefix_tokens=choices.least_prefix_tokens)
     costs = request_costs(log, workload, prices)
     month, rate = requests_per_month(log, workload, stated="queries_per_month" in service.stated)
     search, told = _search_at(log, service, month)
@@ -134,31 +164,42 @@ def _setting(log: CodedLog, service: Service, choices: Choices) -> tuple[Setting
         log=log, workload=workload, costs=costs, prices=prices, memory=memory_price(service.book, workload),
         month=month, search=search, dim=service.dim, n_sizes=choices.n_sizes, seed=choices.seed,
     )  # fmt: skip
-    notes = [*costs.notes, *prices.notes, *told]
+    notes = [*costs.notes, *prices.notes, *told, *service.notes]
     if workload.cached_prompt_share:
         notes.append(
             f"The workload's cached_prompt_share of {workload.cached_prompt_share:f} is left out: what a prompt cache "
             "saves is replayed here."
         )
+    notes += _old_prices(setting, service.when or datetime.now(tz=UTC))
     return setting, tuple(notes), rate
+
+
+def _old_prices(setting: Setting, when: datetime) -> list[str]:
+    """Name the prices that are older than a quarter, or undated."""
+    memory = setting.memory
+    dated = [(f"a GB of RAM on {memory.vm}", memory.as_of, False)]
+    dated += [(one.what, one.as_of, one.undated) for one in setting.prices.used]
+    old = [f"{what} ({as_of})" for what, as_of, undated in dated
+           if undated or (when.date() - date.fromisoformat(as_of)).days > STALE_AFTER_DAYS]  # fmt: skip
+    return [f"Prices over {STALE_AFTER_DAYS} days old or undated: {', '.join(old)}. {ADVICE}"] if old else []
 
 
 def _search_at(log: CodedLog, service: Service, month: Decimal) -> tuple[SearchBill | None, tuple[str, ...]]:
     """The index's bill for the log's own requests and peak, as far as nobody stated others; and what to say of it."""
     if service.search is None:
         return None, ()
-    workload, stated, notes = service.search.workload, service.stated, []
-    changed: dict[str, Any] = {"queries_per_month": int(month)}
-    if "peak_qps" not in stated and log.times_s is not None:
-        average = month / SECONDS_PER_MONTH
-        measured = Decimal(f"{busiest_minute_qps(log.times_s):.3f}")
-        changed["peak_qps"] = max(measured, average, LEAST_PEAK_QPS)
-        if changed["peak_qps"] != workload.peak_qps:
-            notes.append(
-                f"The index is billed for a peak of {changed['peak_qps'].normalize():f} queries per second, the log's "
-                f"busiest minute, where the workload's default is {workload.peak_qps:f} (--peak-qps)."
-            )
-    return replace(service.search, workload=replace(workload, **changed)), tuple(notes)
+    peak = None if "peak_qps" in service.stated else busiest_minute_qps(log, month)
+    workload = service.search.workload
+    if peak is None:
+        peak = max(workload.peak_qps, month / SECONDS_PER_MONTH)
+    told = replace(workload, queries_per_month=int(month), peak_qps=peak)
+    if "peak_qps" in service.stated or peak == workload.peak_qps:
+        return replace(service.search, workload=told), ()
+    note = (
+        f"The index is billed for a peak of {peak.normalize():f} queries per second, the log's busiest minute at "
+        f"{month:,} requests a month, where the workload's default is {workload.peak_qps:f} (--peak-qps)."
+    )
+    return replace(service.search, workload=told), (note,)
 
 
 def _without_log(plan: CachePlan, insufficient: str) -> CachePlan:

@@ -44,8 +44,8 @@ class Prompts:
         tokens: int32 (n,): tokens of each block.
         parts: int32 (n,): which of `part_names` the block belongs to.
         part_names: fields of the log, in prompt order: instructions, chunks, history, question for example.
-        shared_out: share of all tokens whose block's length was not known: the rest of a request's tokens, given to its
-            blocks of unknown length.
+        shared_out: share of all tokens in blocks whose length is a guess: what the known blocks of a request leave,
+            where several others have to share it.
         block_tokens: that each of them was taken to have, the last one what was left; None spread the rest evenly.
     """
 
@@ -66,9 +66,9 @@ class CodedLog:
         source: the log's name, as given.
         times_s: float64 (n_requests,) seconds, never falling; None where the log has no time.
         queries: int32 (n_requests,): the query's text or hash.
-        sessions, tenants, versions, filters, histories: int32 (n_requests,), MISSING where a line has none; None where
-            the log has no such field. `versions` are of the index; `histories` of the conversation before the query,
-            an empty one being MISSING.
+        sessions, tenants, versions, filters, ks, histories: int32 (n_requests,), MISSING where a line has none; None
+            where the log has no such field. `versions` are of the index; `histories` of the conversation before the
+            query, an empty one being MISSING.
         chunks: what each request read; None where the log has no such field.
         chunk_bytes: int64 (chunks.n_distinct,) payload of each; None where it is not known.
         chunk_field: name of the field that they stand in.
@@ -88,6 +88,7 @@ class CodedLog:
     tenants: NDArray[np.int32] | None = None
     versions: NDArray[np.int32] | None = None
     filters: NDArray[np.int32] | None = None
+    ks: NDArray[np.int32] | None = None
     histories: NDArray[np.int32] | None = None
     chunks: Lists | None = None
     chunk_bytes: NDArray[np.int64] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,12 +57,12 @@ def request_costs(log: CodedLog, workload: Workload, prices: UnitPrices) -> Requ
         notes.append(f"The log has no chunk ids: each request is taken to read {results_per_query(workload)} chunks.")
     else:
         n_chunks = np.diff(log.chunks.starts)
-    tokens_in, tokens_out = log.tokens_in, log.tokens_out
+    tokens_in, tokens_out = prompt_tokens(log), log.tokens_out
     if prices.input_token and (tokens_in is None or tokens_out is None):
-        notes.append(
-            f"The log has no tokens of {'prompts' if tokens_in is None else 'answers'}: taken from the workload, "
-            f"{prompt_length(workload):,} in and {workload.answer_tokens:,} out a request."
-        )
+        missing = [f"{count:,} of the {name}" for name, count, column in (
+            ("prompt", prompt_length(workload), tokens_in), ("answer", workload.answer_tokens, tokens_out))
+            if column is None]  # fmt: skip
+        notes.append(f"Tokens that the log does not have are the workload's: {' and '.join(missing)} in each request.")
     into = np.full(n, prompt_length(workload)) if tokens_in is None else tokens_in
     out = np.full(n, workload.answer_tokens) if tokens_out is None else tokens_out
     return RequestCosts(
@@ -71,6 +71,14 @@ def request_costs(log: CodedLog, workload: Workload, prices: UnitPrices) -> Requ
         into * float(prices.input_token) + out * float(prices.output_token),
         tuple(notes),
     )
+
+
+def prompt_tokens(log: CodedLog) -> NDArray[np.int32] | NDArray[np.int64] | None:
+    """Tokens of each prompt: int (n_requests,) as logged, else those of its blocks; None where the log has neither."""
+    if log.tokens_in is not None or log.prompts is None:
+        return log.tokens_in
+    running = np.concatenate([[0], np.cumsum(log.prompts.tokens, dtype=np.int64)])
+    return np.asarray(running[log.prompts.starts[1:]] - running[log.prompts.starts[:-1]], dtype=np.int64)
 
 
 def requests_per_month(log: CodedLog, workload: Workload, *, stated: bool) -> tuple[Decimal, str]:
@@ -86,7 +94,8 @@ def requests_per_month(log: CodedLog, workload: Workload, *, stated: bool) -> tu
         reason = "as stated" if stated else "the workload's default: the log does not say how long it took"
         return Decimal(workload.queries_per_month), reason
     rate = Decimal(log.n_requests) * SECONDS_PER_MONTH / Decimal(span)
-    return rate.quantize(Decimal(1)), f"the log's own rate, {log.n_requests:,} in {span / 86_400:.1f} days"
+    told = f"the log's own rate, {log.n_requests:,} in {span / 86_400:,.1f} days"
+    return max(rate.quantize(Decimal(1)), Decimal(1)), told
 
 
 def span_seconds(log: CodedLog) -> float:
@@ -109,6 +118,21 @@ def peak_share(times_s: Usd | None, passing: NDArray[np.bool_]) -> float:
     return float(np.bincount(hours[passing], minlength=1).max() / np.bincount(hours).max())
 
 
-def busiest_minute_qps(times_s: Usd) -> float:
-    """Requests per second in the busiest of the minutes that are counted from the first request."""
-    return float(np.bincount(((times_s - times_s[0]) // 60).astype(np.int64)).max() / 60)
+LEAST_PEAK_QPS = Decimal("0.001")
+"""The least that a workload takes (`bill.workload_fields`), and the digits that a peak is told with."""
+
+
+def busiest_minute_qps(log: CodedLog, month: Decimal) -> Decimal | None:
+    """Requests per second in the log's busiest minute, in proportion where a month has more or fewer than its rate.
+
+    Minutes are counted from the first request. Never below the month's average, nor LEAST_PEAK_QPS; None where the log
+    does not say how long it took.
+    """
+    span = span_seconds(log)
+    if log.times_s is None or not span:
+        return None
+    minutes = ((log.times_s - log.times_s[0]) // 60).astype(np.int64)
+    busiest = Decimal(int(np.unique(minutes, return_counts=True)[1].max())) / 60
+    own = Decimal(log.n_requests) * SECONDS_PER_MONTH / Decimal(span)
+    peak = max(busiest * month / own, month / SECONDS_PER_MONTH, LEAST_PEAK_QPS)
+    return peak.quantize(LEAST_PEAK_QPS, rounding=ROUND_CEILING)

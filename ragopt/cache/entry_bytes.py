@@ -30,11 +30,11 @@ SCORE_BYTES = 4
 """A number of a vector: float32, as embedders give them."""
 
 EXPIRING_BYTES = 144
-"""What the caches of `ragopt.open` hold beside that for each entry: version, time and size, and Python's own part
-(`ragopt.serve.byte_cache.ENTRY_BYTES`, 336, measured on 2026-11-26), with the key's digest taken off."""
+"""What an entry of the caches of `ragopt.open` takes beyond key and table: version, time and size as Python objects.
+With it an entry comes out as `Index.cache_stats` counts it, 336 of which are `ragopt.serve.byte_cache.ENTRY_BYTES`."""
 
-HIT_OBJECT_BYTES = 480
-"""A hit without the bytes of its text and metadata: id, document, title, score and their Python objects. Measured on
+HIT_OBJECT_BYTES = 440
+"""A hit without the bytes of its text, title and metadata: id, score and the Python objects of all. Measured on
 indexes of the tiny corpus and of squad-100k: with these figures the bytes that `Index.cache_stats` counts for an entry
 of each cache are met within 6 % (2026-11-26, CPython 3.11; ids and titles of 8 to 30 characters)."""
 
@@ -80,7 +80,7 @@ def chunk_entry_bytes(text_bytes: Size, *, metadata_bytes: int = 0) -> Size:
         InputError: a payload below 0 bytes.
 
     >>> chunk_entry_bytes(1000)
-    1840
+    1800
     """
     return entry_bytes(text_bytes + metadata_bytes + HIT_OBJECT_BYTES) + EXPIRING_BYTES
 
@@ -98,7 +98,7 @@ def result_entry_bytes(k: int, *, text_bytes_per_hit: float = 0.0, metadata_byte
     """Bytes of a cached search result in the cache that `ragopt.open` keeps: `k` hits with their texts.
 
     >>> result_entry_bytes(10, text_bytes_per_hit=1000)
-    15472
+    15072
     """
     hits = round(k * (HIT_OBJECT_BYTES + text_bytes_per_hit + metadata_bytes))
     return entry_bytes(hits + RESULT_KEY_BYTES) + EXPIRING_BYTES

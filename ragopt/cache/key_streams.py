@@ -89,12 +89,12 @@ def embedding_keys(log: CodedLog) -> NDArray[np.int32]:
 
 
 def result_keys(log: CodedLog) -> NDArray[np.int32]:
-    """What a cache of search results is asked for: tenant, filter, index version and query, as far as the log has them.
+    """What a cache of search results is asked for: tenant, filter, k, index version, query, as far as they are there.
 
     Returns:
         int32 (n_requests,) from 0 in order of first appearance.
     """
-    return combined(*_present(log.tenants, log.filters, log.versions), log.queries)
+    return combined(*_present(log.tenants, log.filters, log.ks, log.versions), log.queries)
 
 
 def answer_keys(log: CodedLog) -> NDArray[np.int32]:
@@ -103,7 +103,7 @@ def answer_keys(log: CodedLog) -> NDArray[np.int32]:
     Returns:
         int32 (n_requests,) from 0 in order of first appearance.
     """
-    return combined(*_present(log.tenants, log.filters, log.versions, log.histories), log.queries)
+    return combined(*_present(log.tenants, log.filters, log.ks, log.versions, log.histories), log.queries)
 
 
 def chunk_keys(log: CodedLog) -> ChunkKeys:

@@ -11,9 +11,12 @@ from ragopt.cache.coded_log import MISSING
 from ragopt.cache.column_file import blocks
 from ragopt.cache.log_fields import option_of
 from ragopt.cache.session_gaps import gaps_by_block, session_gaps
+from ragopt.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ragopt.cache.coded_log import CodedLog
 
 LEAST_DAYS = 3
 """A day has its own rhythm, and the first half of the log only warms the caches: a day and a half is left to count."""
@@ -22,6 +25,19 @@ LEAST_REQUESTS = 5_000
 """2,500 are counted, the other half warms: in blocks of an hour, with fewer an interval is wider than most savings."""
 
 SECONDS_PER_DAY = 86_400
+
+MOST_GAP_DAYS = 30
+"""A pause of a service is shorter, and a date of another year longer (an assumption)."""
+
+MOST_REPEATED = 0.01
+"""Share of requests that repeat the one before in every field, from which a log is said to hold lines twice; one that
+was written twice has half."""
+
+LEAST_TO_TELL_A_GAP = 100
+"""Requests below which a gap says nothing: such a log recommends nothing anyway."""
+
+MOST_ODD = 0.1
+"""Share of the requests that may stand on the short side of a gap that is taken for a wrong date."""
 
 DOMINANT_SHARE = 0.5
 """The most read chunk of RAGPulse has 1.1 % of reads and its most frequent text 0.7 % of requests; a health check or a
@@ -70,7 +86,7 @@ def too_small(times_s: NDArray[np.float64] | None, n_requests: int) -> str:
     days = float(times_s[-1] - times_s[0]) / SECONDS_PER_DAY if times_s is not None and n_requests else None
     if n_requests >= LEAST_REQUESTS and (days is None or days >= LEAST_DAYS):
         return ""
-    length = "an unknown time" if days is None else f"{days:.1f} days"
+    length = "an unknown time" if days is None else f"{days:,.1f} days"
     return (
         f"The log has {n_requests:,} requests over {length}; a recommendation needs {LEAST_REQUESTS:,} over "
         f"{LEAST_DAYS} days"
@@ -92,6 +108,48 @@ def dominant(codes: NDArray[np.int32]) -> tuple[int, float] | None:
     most = int(np.argmax(counts))
     share = float(counts[most] / len(codes))
     return (most, share) if share > DOMINANT_SHARE else None
+
+
+def check_gap(times_s: NDArray[np.float64], first: str, last: str) -> None:
+    """Refuse a log that is mostly one gap: a wrong date among right ones spoils every rate and every interval.
+
+    Args:
+        times_s: float64 (n_requests,) in order.
+        first: place in the log of its earliest request.
+        last: of its latest.
+
+    Raises:
+        InputError: a gap of over `MOST_GAP_DAYS` that is over half of the span, with few requests on one side.
+    """
+    span = float(times_s[-1] - times_s[0])
+    if span <= MOST_GAP_DAYS * SECONDS_PER_DAY or len(times_s) < LEAST_TO_TELL_A_GAP:
+        return
+    gaps = np.diff(times_s)
+    at = int(np.argmax(gaps))
+    if gaps[at] <= max(span / 2, MOST_GAP_DAYS * SECONDS_PER_DAY):
+        return
+    early = at + 1 <= len(times_s) // 2
+    n_odd = at + 1 if early else len(times_s) - at - 1
+    if n_odd > MOST_ODD * len(times_s):
+        return
+    raise InputError(
+        f"{first if early else last}: its time stands {gaps[at] / SECONDS_PER_DAY:,.0f} days from those of the other "
+        f"requests, with {n_odd - 1:,} more on its side",
+        allowed=f"a log whose longest gap is at most {MOST_GAP_DAYS} days, or half of its span",
+        next_step="Correct the times, or give the log of one side of the gap",
+    )
+
+
+def n_repeated(log: CodedLog) -> int:
+    """How many requests repeat the one before in time, query, session, history and tenant: lines that stand twice."""
+    if log.times_s is None or log.n_requests < 2:
+        return 0
+    columns = (log.times_s, log.queries, log.sessions, log.histories, log.tenants)
+    same = np.ones(log.n_requests - 1, dtype=np.bool_)
+    for column in columns:
+        if column is not None:
+            same &= np.asarray(column[1:] == column[:-1])
+    return int(same.sum())
 
 
 def check_order(

@@ -115,11 +115,14 @@ class TimeColumn:
 
     Attributes:
         n_late: lines whose time is before that of an earlier line.
+        first, last: places of the earliest and the latest time.
     """
 
     def __init__(self, field: str) -> None:
         self.field = field
         self.n_late = 0
+        self.first, self.last = "", ""
+        self._earliest = np.inf
         self._reader = TimeReader(field)
         self._rule = AllOrNone(field, "Write the time of every request, or remove these lines")
         self._file = ColumnFile(np.float64)
@@ -134,6 +137,10 @@ class TimeColumn:
         seconds = self._reader.read(batch, range(len(values)))
         latest = np.maximum.accumulate(np.concatenate(([self._latest], seconds)))
         self.n_late += int((seconds < latest[:-1]).sum())
+        if latest[-1] > self._latest:
+            self.last = batch.place(int(np.argmax(seconds)))
+        if seconds.min() < self._earliest:
+            self._earliest, self.first = float(seconds.min()), batch.place(int(np.argmin(seconds)))
         self._latest = latest[-1]
         self._file.append(seconds)
 

@@ -22,6 +22,7 @@ class LogFields:
         tenant: whose data it may read.
         history: of the conversation before the query: a text, a hash or a list.
         filter: what the search was restricted to.
+        k: how many chunks it asked for.
         index_version: of the index that answered it.
         chunks: ids of the chunks that it read, a list.
         tokens_in, tokens_out: of the language model.
@@ -38,6 +39,7 @@ class LogFields:
     tenant: str = "tenant"
     history: str = "history"
     filter: str = "filter"
+    k: str = "k"
     index_version: str = "index_version"
     chunks: str = "chunk_ids"
     tokens_in: str = "tokens_in"
@@ -63,7 +65,8 @@ class LogFields:
 
 
 ROLES = (
-    "time", "query", "session", "tenant", "history", "filter", "index_version", "chunks", "tokens_in", "tokens_out",
+    "time", "query", "session", "tenant", "history", "filter", "k", "index_version", "chunks", "tokens_in",
+    "tokens_out",
 )  # fmt: skip
 """What one field each may be; `read_log`'s `named` holds some of these."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ragopt.bill.workload_fields import MOST_TOKENS
 from ragopt.cache.coded_log import Lists, Prompts
 from ragopt.cache.coder import Coder, key_of
 from ragopt.cache.column_file import ColumnFile
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from ragopt.cache.chunk_file import ChunkSizes
     from ragopt.cache.log_fields import LogFields
     from ragopt.cache.row_batches import RowBatch
+
+
+BLOCK_FORM = 'a text, an id, {"id": ..., "tokens": 0 or more}, or a list of them'
+"""What a block of a prompt may be in a log."""
 
 
 class ChunkColumn:
@@ -145,14 +150,14 @@ class PromptColumn:
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
         """One part of every row's prompt: codes, tokens (-1 where unknown), and how many blocks each row has."""
         nothing = self._empty_history if field == self._fields.history else ()
-        keys, counts = _block_keys(batch, field, nothing)
+        keys, tokens, counts = _blocks_of(batch, field, nothing)
         lines = np.repeat(np.asarray(batch.numbers, dtype=np.int64), counts)
         # Parts never share a code: an id of one field and the same id of another are different texts.
         codes = self._coder.encode([f"{number}:{key}" for key in keys], lines)
         if field == self._fields.chunks and self._sizes is not None and self._sizes.tokens is not None:
             rows = np.fromiter((self._sizes.rows[key] for key in keys), dtype=np.int64, count=len(keys))
-            return codes, self._sizes.tokens[rows].astype(np.int64), counts
-        return codes, np.full(len(keys), -1, dtype=np.int64), counts
+            return codes, np.where(tokens < 0, self._sizes.tokens[rows], tokens).astype(np.int64), counts
+        return codes, tokens, counts
 
     def _shared_out(
         self,
@@ -173,23 +178,24 @@ class PromptColumn:
                 raise InputError(
                     f"{batch.place(row)}: the prompt has blocks of unknown length, and the log has no "
                     f"{self._fields.tokens_in!r} to take it from",
-                    next_step="Name the field with the prompt's tokens, or leave out --prompt",
+                    next_step="Name the field with the prompt's tokens, give each block its own, or leave out --prompt",
                 )
             tokens_in = known
         rest = tokens_in - known
         if (rest < 0).any():
             row = int(np.argmax(rest < 0))
             raise InputError(
-                f"{batch.place(row)}: its chunks have {known[row]:,} tokens, but {self._fields.tokens_in!r} is "
-                f"{tokens_in[row]:,}",
-                allowed="a prompt at least as long as its chunks",
+                f"{batch.place(row)}: the blocks of its prompt have {known[row]:,} tokens, but "
+                f"{self._fields.tokens_in!r} is {tokens_in[row]:,}",
+                allowed="a prompt at least as long as its blocks",
                 next_step="Correct the line or the chunk file, or take the chunks out of --prompt",
             )
         self._n_uncovered += int(((rest > 0) & (n_unknown == 0)).sum())
         before = np.concatenate(([0], np.cumsum(unknown)))
         rank = before[:-1] - np.repeat(before[starts], per_request)
         shared = _spread(rest[request], rank, n_unknown[request], self._fields.block_tokens)
-        self._n_shared += int(shared[unknown].sum())
+        # One block of unknown length has exactly what is left: only several have to share it.
+        self._n_shared += int(shared[unknown & (n_unknown[request] > 1)].sum())
         result = np.where(unknown, shared, tokens)
         self._n_tokens += int(result.sum())
         return result
@@ -235,17 +241,32 @@ def _sums(values: NDArray[Any], starts: NDArray[np.int64], counts: NDArray[np.in
     return np.asarray(before[starts + counts] - before[starts])
 
 
-def _block_keys(batch: RowBatch, field: str, nothing: Collection[str]) -> tuple[list[str], NDArray[np.int64]]:
+def _blocks_of(
+    batch: RowBatch, field: str, nothing: Collection[str]
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+    """One part of every row's prompt: keys and tokens (-1 where unknown) of its blocks, and how many each row has."""
     keys: list[str] = []
+    tokens: list[int] = []
     counts = np.zeros(len(batch.numbers), dtype=np.int64)
     for row, value in enumerate(batch.columns[field]):
         if is_nothing(value) or (nothing and key_of(value) in nothing):
             continue
         n_before = len(keys)
         for one in value if isinstance(value, list) else (value,):
-            if not is_id(one) and not isinstance(one, (dict, list)):
-                raise bad_value(batch, row, field, value, "a text, an id, or a list of them")
-            if not is_nothing(one):
-                keys.append(key_of(one))
+            name, length = _sized(batch, row, field, one) if isinstance(one, dict) and "tokens" in one else (one, -1)
+            if not is_id(name) and not isinstance(name, (dict, list)):
+                raise bad_value(batch, row, field, value, BLOCK_FORM)
+            if not is_nothing(name):
+                keys.append(key_of(name))
+                tokens.append(length)
         counts[row] = len(keys) - n_before
-    return keys, counts
+    return keys, np.array(tokens, dtype=np.int64), counts
+
+
+def _sized(batch: RowBatch, row: int, field: str, block: dict[str, Any]) -> tuple[Any, int]:
+    """A block that says its own length, as ``{"id": ..., "tokens": ...}``."""
+    length = block["tokens"]
+    whole = isinstance(length, int) and not isinstance(length, bool) and 0 <= length <= MOST_TOKENS
+    if not whole or set(block) != {"id", "tokens"}:
+        raise bad_value(batch, row, field, block, BLOCK_FORM)
+    return block["id"], length

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ragopt.cache.coded_log import CodedLog, Lists, Prompts
 
 REQUEST_COLUMNS = (
-    "times_s", "queries", "sessions", "tenants", "versions", "filters", "histories", "tokens_in", "tokens_out",
+    "times_s", "queries", "sessions", "tenants", "versions", "filters", "ks", "histories", "tokens_in", "tokens_out",
 )  # fmt: skip
 
 

@@ -70,7 +70,15 @@ def plan_answer(setting: Setting, usd_before: Decimal, *, ttl_s: float | None) -
         reason=reason_of(planned.plan, usd_before),
         ttls=_ttls(setting, reads, life),
         notes=tuple(
-            note for note in (turns.note and f"{turns.note}.", told, _same_chunks(setting, reads, life)) if note
+            filter(
+                None,
+                (
+                    turns.note and f"{turns.note}.",
+                    told,
+                    _unended(setting, life),
+                    _same_chunks(setting, reads, life),
+                ),
+            )
         ),
     )
     left = everything & ~(per_request(reads, planned.hits) > 0)
@@ -95,6 +103,17 @@ def _life(setting: Setting, ttl_s: float | None) -> tuple[float | None, str]:
             "answers from old ones are served until then."
         )
     return ttl_s, ""
+
+
+def _unended(setting: Setting, life: float | None) -> str:
+    """Say where the log is too short for an answer to expire in it."""
+    times = setting.times_s
+    if life is None or times is None or life < times[-1] - times[0]:
+        return ""
+    return (
+        f"The counted half lasts {format_seconds(float(times[-1] - times[0]))}: no answer of {format_seconds(life)} "
+        "expires in it, so that a shorter life was not told from this one."
+    )
 
 
 def _ttls(setting: Setting, reads: Reads, life: float | None) -> tuple[TtlPoint, ...]:

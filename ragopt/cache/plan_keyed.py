@@ -12,7 +12,7 @@ from ragopt.cache.advice import Buys, CachePlan, SizePoint, UsdRange
 from ragopt.cache.curves import hit_curve, size_grid
 from ragopt.cache.records import DEPLOYABLE, Curve, Policy, Reads
 from ragopt.cache.requests import hits_at_sizes, n_reads, per_request
-from ragopt.cache.setting import TIE, both
+from ragopt.cache.setting import TIE, UNNOTICED_USD, both
 from ragopt.cache.sizing import break_even_seconds, marginal_usd_per_gb, most_net
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
+
+LEAST_HITS = 0.01
+"""A cache for latency alone that hits under 1 % of its reads is off: nobody would notice (an assumption)."""
 
 REFERENCES: tuple[Policy, ...] = ("SIEVE", "S3-FIFO", "Belady")
 """Drawn beside the deployable policies for the chunk cache, where which items stay matters most."""
@@ -77,12 +80,12 @@ class _At:
 
 
 def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
-    """Choose policy and size of a cache: for money where it saves at least 1 % of the bill, else for latency.
+    """Choose policy and size of a cache: for money where it saves at least 1 % of the bill and USD 1, else for latency.
 
     For money, the size where the marginal saving meets the price of memory, then the smallest whose saving less its
     memory is within 1 % of that. For latency, the smallest whose hit share is within a standard error of the largest's,
-    if its memory costs under 1 % of the bill. LFU is taken only where it saves over 1 % more than LRU, or hits more
-    than the upper end of LRU's interval: of equals the policy that also expires entries is the simpler one to run.
+    if its memory costs under 1 % of the bill, or under USD 1. LFU is taken only where it saves over 1 % more than LRU,
+    or hits more than the upper end of LRU's interval: of equals the one that also expires entries is simpler to run.
 
     Args:
         setting: the log and the prices.
@@ -94,13 +97,13 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
     by_policy = {policy: _at_sizes(setting, asked, policy, sizes) for policy in policies}
     lru, *lfu = (_for_money(setting, found) for found in by_policy.values())
     best = next((one for one in lfu if one.net > lru.net + abs(lru.net) * TIE), lru)
-    buys: Buys = (
-        "money" if best.saved.low > best.memory and best.net >= TIE * usd_before and best.net > 0 else "latency"
-    )
+    pays = best.saved.low > best.memory and best.net >= max(TIE * usd_before, UNNOTICED_USD)
+    buys: Buys = "money" if pays else "latency"
     if buys == "latency":
         lru, *lfu = (_for_latency(found) for found in by_policy.values())
         best = next((one for one in lfu if one.share.value > lru.share.high), lru)
-    if not best.share.value or (buys == "latency" and best.memory > max(TIE * usd_before, TIE)):
+    rare = buys == "latency" and best.share.value < LEAST_HITS
+    if rare or (buys == "latency" and best.memory > max(TIE * usd_before, UNNOTICED_USD)):
         buys = "nothing"
     on = buys != "nothing"
     alone = _curves(setting, asked, sizes)

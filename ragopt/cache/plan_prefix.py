@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragopt.cache.advice import CachePlan, PromptOrder
+from ragopt.cache.costs import prompt_tokens
 from ragopt.cache.prefix import TTL_S, break_even_hit_share, replay_prefix
 from ragopt.cache.prefix_orders import ORDER_CHANGES_ANSWERS, compare_orders
-from ragopt.cache.reasons import percent, reason_of, usd_range
-from ragopt.cache.setting import TIE
+from ragopt.cache.reasons import percent, reason_of, too_little, usd_range
+from ragopt.cache.setting import TIE, UNNOTICED_USD
 from ragopt.units import format_seconds
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from ragopt.cache.unit_prices import UnitPrices
 
 PROVIDER_TTL_S = TTL_S
+
+LEAST_GUESSED = 0.01
+"""Share of the input tokens of unknown length from which the figures are called a guess."""
 
 MOST_BLOCKS = 2
 """Blocks that are told to stand in the cache's way: the first one does nearly all of it."""
@@ -50,13 +54,14 @@ def plan_prefix(
     if not stage.passing[setting.warm :].any():
         return _off("the caches before it leave nothing to do"), ()
     kind = {"ttl_s": ttl_s, "min_tokens": prices.least_prefix_tokens, "tenants": log.tenants}
-    behind = _of_passing(log.prompts, stage.passing)
-    orders = compare_orders(behind, log.times_s, chunk_part=log.chunk_field or None, **kind)  # type: ignore[arg-type]
-    alone = replay_prefix(log.prompts, log.times_s, **kind)  # type: ignore[arg-type]
+    behind, whole = _of_passing(log.prompts, stage.passing), prompt_tokens(log)
+    sent = None if whole is None else np.where(stage.passing, whole, 0)
+    orders = compare_orders(behind, log.times_s, chunk_part=log.chunk_field or None, prompt_tokens=sent, **kind)  # type: ignore[arg-type]
+    alone = replay_prefix(log.prompts, log.times_s, prompt_tokens=whole, **kind)  # type: ignore[arg-type]
     as_sent = orders.replays[0].reads
     saved = _saved(setting, as_sent)
     share = setting.share(as_sent.read.astype(float), as_sent.total.astype(float))
-    on = saved.low > 0 and saved.value >= TIE * usd_before
+    on = saved.low > 0 and saved.value >= max(TIE * usd_before, UNNOTICED_USD)
     plan = CachePlan(
         "prefix", on=on, buys="money" if on else "nothing", reason="", ttl_s=ttl_s,
         alone=setting.share(alone.read.astype(float), alone.total.astype(float)), hits=share, saved=saved,
@@ -67,11 +72,20 @@ def plan_prefix(
                     _saved(setting, one.reads))
         for one in orders.replays
     )  # fmt: skip
-    return replace(plan, reason=_reason(plan, usd_before, prices)), found
+    guess = _guess(log.prompts)
+    return replace(plan, reason=_reason(plan, usd_before, prices), guess=guess), found
 
 
 def _off(why: str) -> CachePlan:
     return CachePlan("prefix", on=False, buys="nothing", reason=f"off: {why}.")
+
+
+def _guess(prompts: Prompts) -> str:
+    """What the figures rest on that nobody measured; empty where the blocks' lengths were in the log, all but all."""
+    if prompts.shared_out < LEAST_GUESSED:
+        return ""
+    how = "spread evenly" if prompts.block_tokens is None else f"taken as {prompts.block_tokens:,} tokens a block"
+    return f"{100 * prompts.shared_out:.0f} % of the input tokens are in blocks whose length nobody logged, {how}"
 
 
 def _of_passing(prompts: Prompts, passing: NDArray[np.bool_]) -> Prompts:
@@ -97,7 +111,7 @@ def _reason(plan: CachePlan, usd_before: Decimal, prices: UnitPrices) -> str:
     text = f"off: {percent(plan.hits)} of the input tokens would be read from it {within}"
     if prices.written_token > prices.input_token:
         return f"{text}, which with what writing it costs saves USD {usd_range(plan.saved)} a month."
-    return f"{text}, which saves USD {usd_range(plan.saved)} a month, under 1 % of the bill."
+    return f"{text}, which saves USD {usd_range(plan.saved)} a month, {too_little(plan.saved.value, usd_before)}."
 
 
 def _price_notes(prices: UnitPrices, share: float) -> tuple[str, ...]:
@@ -128,9 +142,10 @@ def _order_notes(
             f"The order '{best.name}' would read {100 * best.hit_share:.1f} % instead of "
             f"{100 * orders.replays[0].hit_share:.1f} % and save USD {gained:.2f} more a month. {ORDER_CHANGES_ANSWERS}"
         )
-    if prompts.shared_out:
+    if _guess(prompts):
         how = (
-            "each request's rest was spread evenly over its blocks of unknown length, a guess (--block-tokens)."
+            "each request's rest was spread evenly over its blocks of unknown length, a guess (log the tokens of each "
+            "block, or state --block-tokens)."
             if prompts.block_tokens is None
             else f"each was taken to have {prompts.block_tokens:,} as stated, a request's last one what was left."
         )

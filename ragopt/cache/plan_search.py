@@ -12,7 +12,7 @@ from ragopt.cache.advice import CachePlan
 from ragopt.cache.entry_bytes import chunk_entry_bytes, embedding_entry_bytes, result_entry_bytes
 from ragopt.cache.key_streams import chunk_keys, embedding_keys, result_keys
 from ragopt.cache.plan_keyed import Asked, Planned, plan_keyed
-from ragopt.cache.reasons import reason_of
+from ragopt.cache.reasons import percent, reason_of
 from ragopt.cache.records import Reads
 from ragopt.cache.requests import n_reads, of_requests, one_read_each, per_request
 
@@ -41,6 +41,25 @@ def plan_embedding(setting: Setting, stage: Stage, usd_before: Decimal) -> tuple
     planned = plan_keyed(setting, asked, usd_before)
     hit = per_request(behind, planned.hits) > 0
     return _worded(setting, planned, usd_before), replace(stage, embedded=hit)
+
+
+def with_run_time_note(setting: Setting, plan: CachePlan, stage: Stage) -> CachePlan:
+    """Say what the cache of query vectors finds where results are looked up first, as `ragopt.open` does.
+
+    Args:
+        setting: the log.
+        plan: of the cache of query vectors.
+        stage: behind the cache of results.
+    """
+    left = stage.searching
+    if not plan.on or not left[setting.warm :].any():
+        return plan
+    share = setting.share(stage.embedded & left, left)
+    note = (
+        "A service that looks for results first, as ragopt.open does, asks for the vectors of the other questions "
+        f"only: {percent(share)} of those hit."
+    )
+    return replace(plan, notes=(*plan.notes, note), behind_results=share)
 
 
 def plan_result(setting: Setting, stage: Stage, usd_before: Decimal) -> tuple[CachePlan, Stage]:

@@ -18,7 +18,7 @@ from ragopt.cache.semantic_threshold import (
     least_labelled_hits,
     usd_saved_per_wrong_answer,
 )
-from ragopt.cache.setting import TIE, both
+from ragopt.cache.setting import TIE, UNNOTICED_USD, both
 from ragopt.units import to_cents
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Semantic:
         serves: what the labels are of: pairs that a person judged certify answers, judgements only search results.
         vectors: float32 (n_distinct, dim) unit vectors by code of ``log.queries``; None where the log has no texts.
         source: of the labels, in words.
+        why_no_vectors: why there are none, as a clause; empty where there are.
     """
 
     scores: NDArray[np.float64]
@@ -52,6 +53,7 @@ class Semantic:
     serves: Serves
     vectors: NDArray[np.float32] | None
     source: str
+    why_no_vectors: str = ""
 
 
 def plan_semantic(
@@ -83,10 +85,16 @@ def plan_semantic(
         return _off(f"off: {chosen.reason}.".replace("..", ".")), stage, points
     if semantic.vectors is None:
         reason = (
-            f"off: the labels certify a threshold of {chosen.threshold:.4f}, but the log holds no texts that a model "
-            "could embed, so how often it would hit is not known."
+            f"off: the labels certify a threshold of {chosen.threshold:.4f}, but {semantic.why_no_vectors}, so how "
+            "often it would hit is not known."
         )
         return _off(reason), stage, points
+    if semantic.serves == "answer" and setting.log.times_s is None and setting.log.versions is None:
+        return (
+            _off("off: the log has neither times nor index versions, so nothing would end an answer's life."),
+            stage,
+            points,
+        )
     hits = _hits(setting, stage, semantic, semantic.vectors, chosen.threshold, ttl_s)
     plan, left = _planned(setting, stage, usd_before, semantic, chosen, hits)
     return replace(plan, ttl_s=ttl_s), left, points
@@ -111,14 +119,12 @@ def _hits(
 ) -> Bools:  # fmt: skip
     """Which requests a semantic cache behind the exact one answers: bool (n_requests,).
 
-    An entry's life is cut into windows of its TTL, at whose ends the cache is emptied: fewer hits than entries that
-    expire one by one would give, never more.
+    An entry's life is cut into windows of its TTL, at whose ends the cache is emptied: as a rule fewer hits than
+    entries give that expire one by one, but not always, for then other questions are the ones that are stored.
     """
     log = setting.log
     asking = first_turns(log).mask if semantic.serves == "answer" else np.ones(log.n_requests, dtype=np.bool_)
     columns = [one for one in (log.tenants, log.filters, log.versions) if one is not None]
-    if semantic.serves == "answer" and log.histories is not None:
-        columns.append(log.histories)
     if ttl_s is not None and log.times_s is not None:
         columns.append(((log.times_s - log.times_s[0]) // ttl_s).astype(np.int32))
     contexts = np.asarray(combined(*columns))[asking] if columns else None
@@ -132,12 +138,12 @@ def _planned(
 ) -> tuple[CachePlan, Stage]:  # fmt: skip
     answers = semantic.serves == "answer"
     each = setting.costs.reads + (setting.costs.tokens if answers else 0.0)
-    asked = stage.passing if answers else stage.searching
+    asked = stage.passing & first_turns(setting.log).mask if answers else stage.searching
     if not asked[setting.warm :].any():
         return _off("off: the exact cache leaves nothing to do."), stage
     share = setting.share(hits, asked)
     saved = both(setting.usd_per_month(np.where(hits, each, 0.0)), setting.search_saved(stage.searching, hits))
-    on = saved.low > 0 and saved.value >= TIE * usd_before
+    on = saved.low > 0 and saved.value >= max(TIE * usd_before, UNNOTICED_USD)
     bound = chosen.upper_bound or 1.0
     what = "answers" if answers else "search results"
     certified = (
@@ -164,7 +170,7 @@ def _notes(semantic: Semantic, what: str, per_wrong: Decimal) -> tuple[str, ...]
         "one costs you more, leave the cache off."
     )
     of = f"Labels: {semantic.source}. They hold for a cache of the size that they were drawn from; nothing is evicted."
-    return (told, of, "It needs each question's vector, which the next cache may hold.")
+    return (told, of, "It needs each question's vector, which a cache of query vectors may hold.")
 
 
 def _usd_per_hit(setting: Setting, usd_per_month: Decimal, hits: Bools) -> Decimal:

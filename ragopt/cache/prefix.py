@@ -98,6 +98,7 @@ def replay_prefix(
     ttl_s: float = TTL_S,
     min_tokens: int = LEAST_CACHED_TOKENS,
     tenants: NDArray[np.int32] | None = None,
+    prompt_tokens: NDArray[np.integer] | None = None,
 ) -> PrefixReads:
     """Replay a log's prompts through a cache of prefixes.
 
@@ -112,6 +113,8 @@ def replay_prefix(
         ttl_s: how long a prefix is kept after its last use; one used exactly so long ago is still there.
         min_tokens: the provider's least prefix.
         tenants: int32 (n_requests,): what one tenant sent, no other reads. None where all share.
+        prompt_tokens: int (n_requests,) of each whole prompt, where blocks do not cover it: the rest is never read.
+            None takes the sum of the blocks.
 
     Raises:
         InputError: no times, other lengths, times that fall, a negative number of tokens, a TTL that is not above 0,
@@ -124,6 +127,8 @@ def replay_prefix(
     starts, roots = prompts.starts.tolist(), (np.zeros(n, np.int64) if tenants is None else tenants).tolist()
     sums = np.concatenate([[0], np.cumsum(prompts.tokens, dtype=np.int64)])
     total = sums[prompts.starts[1:]] - sums[prompts.starts[:-1]]
+    if prompt_tokens is not None:
+        total = np.maximum(total, prompt_tokens)
     long_enough = (total >= min_tokens).tolist()
     matched = np.zeros(n, dtype=np.int64)
     prefixes = _Prefixes(ttl_s)

@@ -95,7 +95,7 @@ class PromptOrders:
         return max(self.replays, key=lambda one: one.hit_share)
 
 
-def compare_orders(
+def compare_orders(  # noqa: PLR0913 - the prompts, the provider's rules, whose they are
     prompts: Prompts,
     times_s: NDArray[np.float64] | None,
     *,
@@ -103,6 +103,7 @@ def compare_orders(
     ttl_s: float = TTL_S,
     min_tokens: int = LEAST_CACHED_TOKENS,
     tenants: NDArray[np.int32] | None = None,
+    prompt_tokens: NDArray[np.integer] | None = None,
 ) -> PromptOrders:
     """Replay the prompts as sent and in orders that a service could send instead.
 
@@ -117,6 +118,7 @@ def compare_orders(
         ttl_s: as in `prefix.replay_prefix`.
         min_tokens: as there.
         tenants: as there.
+        prompt_tokens: as there.
 
     Raises:
         InputError: as `prefix.replay_prefix`.
@@ -133,7 +135,13 @@ def compare_orders(
             # Chunks trade places with chunks only, so the marks of one-off blocks in other parts stay where they are.
             orders["both"] = _moved_last(by_popularity, is_one_off)
     replays = tuple(
-        OrderReplay(name, replay_prefix(one, times_s, ttl_s=ttl_s, min_tokens=min_tokens, tenants=tenants), half)
+        OrderReplay(
+            name,
+            replay_prefix(
+                one, times_s, ttl_s=ttl_s, min_tokens=min_tokens, tenants=tenants, prompt_tokens=prompt_tokens
+            ),
+            half,
+        )
         for name, one in orders.items()
     )
     return PromptOrders(replays, found)

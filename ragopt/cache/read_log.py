@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ragopt.cache.chunk_file import BYTES_PER_TOKEN, ChunkSizes, read_chunk_sizes
 from ragopt.cache.coded_log import MISSING, CodedLog
 from ragopt.cache.coder import Coder, key_of
-from ragopt.cache.log_checks import check_order, dominant, too_small
+from ragopt.cache.log_checks import MOST_REPEATED, check_gap, check_order, dominant, n_repeated, too_small
 from ragopt.cache.log_columns import CountColumn, KeyColumn, TimeColumn
 from ragopt.cache.log_fields import ROLES, LogFields, option_of
 from ragopt.cache.log_lists import ChunkColumn, PromptColumn
@@ -83,18 +83,22 @@ class _Reading:
         self.sessions, self.tenants = KeyColumn(fields.session, ids), KeyColumn(fields.tenant, ids)
         self.versions = KeyColumn(fields.index_version, structures)
         self.filters = KeyColumn(fields.filter, structures)
+        self.ks = KeyColumn(fields.k, ids)
         self.times = TimeColumn(fields.time)
         self.tokens_in, self.tokens_out = CountColumn(fields.tokens_in), CountColumn(fields.tokens_out)
         self.chunks = ChunkColumn(fields.chunks, sizes)
         self.prompts = PromptColumn(fields, sizes, nothing) if fields.prompt else None
         self._keep_texts = keep_texts
         self._absent = set(fields.read())
+        self._unmatched = set(nothing)
 
     def add(self, batch: RowBatch) -> None:
         self.unit = batch.unit
         self.found = self.found or tuple(batch.found)
         self._absent -= {name for name in self._absent if batch.columns[name].count(None) < len(batch.numbers)}
-        for keys in (self.queries, self.histories, self.sessions, self.tenants, self.versions, self.filters):
+        if self._unmatched and self.fields.history in batch.columns:
+            self._unmatched -= {key_of(value) for value in batch.columns[self.fields.history] if value is not None}
+        for keys in (self.queries, self.histories, self.sessions, self.tenants, self.versions, self.filters, self.ks):
             keys.add(batch)
         self.times.add(batch)
         self.chunks.add(batch)
@@ -117,6 +121,7 @@ class _Reading:
             tenants=self.tenants.finish(),
             versions=self.versions.finish(),
             filters=self.filters.finish(),
+            ks=self.ks.finish(),
             chunks=self.chunks.finish(),
             chunk_bytes=self.chunks.size_bytes(),
             chunk_field=self.fields.chunks,
@@ -143,6 +148,10 @@ class _Reading:
                     next_step=f"Correct {option}",
                 )
 
+    def unmatched(self) -> tuple[str, ...]:
+        """What was named as an empty history and stands in no line."""
+        return tuple(f"No history is {key!r}, which --empty-history names" for key in sorted(self._unmatched))
+
     def warnings(self) -> tuple[str, ...]:
         late = self.times.n_late
         said = [
@@ -161,10 +170,18 @@ def _checked(log: CodedLog, reading: _Reading, *, sampled_by_key: bool) -> Coded
     """Sort the log where it must be, and say what its figures are worth."""
     if reading.times.n_late:
         log = in_order(log)
+    if log.times_s is not None:
+        check_gap(log.times_s, reading.times.first, reading.times.last)
     order = check_order(log.sessions, log.histories, sampled_by_key=sampled_by_key)
     warnings = [*reading.warnings(), *order.warnings]
     if log.times_s is None:
         warnings.insert(0, NO_TIME)
+    if (repeated := n_repeated(log)) > MOST_REPEATED * log.n_requests:
+        warnings.append(
+            f"{repeated:,} of {log.n_requests:,} requests repeat the one before in time, query and session: a log that "
+            "holds lines twice shows hits that no user made"
+        )
+    warnings.extend(reading.unmatched())
     if order.marker != MISSING:
         shown = reading.histories.coder.describe(order.marker, reading.unit)
         warnings.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ragopt.cache.setting import TIE, UNNOTICED_USD
 from ragopt.units import format_bytes, format_seconds, to_cents
 
 if TYPE_CHECKING:
@@ -49,13 +50,29 @@ def reason_of(plan: CachePlan, usd_before: Decimal) -> str:
     if plan.buys == "money":
         paid = f", its memory costs {to_cents(plan.memory_usd_per_month)}" if plan.size_bytes is not None else ""
         return f"saves {saved}{paid}: {hits}{within}{size}."
-    share = f"under 1 % of the bill of USD {to_cents(usd_before):,}" if usd_before else "and nothing else is billed"
+    share = too_little(plan.net.value, usd_before)
     if plan.buys == "latency":
         spared = f"{hits}{within}{size} and need not wait for {work.spared}"
         return f"for latency, not for money: {spared}; saves {saved}, {share}."
     if not plan.hits.value:
         return f"off: none of the {work.asked} hit{within}."
     return f"off: {hits}{within}{size}, which saves {saved}, {share}."
+
+
+def too_little(saved: Decimal, usd_before: Decimal) -> str:
+    """Why a saving, less its memory, is no reason to run a cache for money, as a clause.
+
+    >>> from decimal import Decimal
+    >>> too_little(Decimal("0.05"), Decimal(411)), too_little(Decimal("0.5"), Decimal(2))
+    ('under 1 % of the bill of USD 411.00', 'under USD 1')
+    >>> too_little(Decimal(85), Decimal(411))  # enough, but its interval reaches to nothing
+    'perhaps at a loss'
+    """
+    if not usd_before:
+        return "and nothing else is billed"
+    if saved < TIE * usd_before:
+        return f"under 1 % of the bill of USD {to_cents(usd_before):,}"
+    return "under USD 1" if saved < UNNOTICED_USD else "perhaps at a loss"
 
 
 def percent(share: Share) -> str:

@@ -12,17 +12,21 @@ RUN_TIME = {"embedding": "embedding_bytes", "result": "result_bytes", "chunk": "
 behind the search: they are the service's own."""
 
 
-def settings_of(summary: Mapping[str, Any] | None) -> CacheSettings | None:
-    """Sizes of the recommended run-time caches; None where none of them is recommended.
+LEAST_HITS = 0.01
+"""A cache that hits under one in a hundred of its reads is not worth a line of configuration (an assumption)."""
 
-    They have one policy together: LFU where each of them asks for it, else LRU, which is never far behind.
+
+def settings_of(summary: Mapping[str, Any] | None) -> CacheSettings | None:
+    """Sizes and policies of the recommended run-time caches; None where none of them is recommended.
 
     Args:
         summary: `cache` of ``recommendation.json``; None where no log was replayed.
     """
     found = {one["name"]: one for one in (summary or {}).get("caches", ()) if one["name"] in RUN_TIME}
-    sizes = {RUN_TIME[name]: int(one["size_bytes"]) for name, one in found.items()}
-    if not sizes:
+    behind = found.get("embedding", {}).get("hit_share_behind_results")
+    if "result" in found and behind is not None and behind["value"] < LEAST_HITS:
+        del found["embedding"]  # `ragopt.open` looks for results first
+    if not found:
         return None
-    policies = {one["policy"] for one in found.values()}
-    return CacheSettings(**sizes, policy="LFU" if policies == {"LFU"} else "LRU")
+    fields: dict[str, Any] = {RUN_TIME[name]: int(one["size_bytes"]) for name, one in found.items()}
+    return CacheSettings(**fields, **{f"{name}_policy": one["policy"] for name, one in found.items()})

@@ -86,12 +86,13 @@ def semantic_hits(
 ) -> NDArray[np.bool_]:
     """Say which requests a semantic cache without limit would answer.
 
-    A request hits when an earlier one of the same context and of another text is similar enough. Repeats of the same
-    text are none: the exact cache stands before this one. Every earlier request counts as kept, also one that hit
-    itself, so the cache grows with every text that a context has not asked before, and so does the chance of a hit,
-    right or wrong: the false-hit rate at one threshold is not that of another size. Nothing expires.
+    What a request that missed is answered is stored; a hit stores nothing. So a text is an entry of its context when
+    no entry before its first request is similar enough, and a request hits when an entry of another text is. Repeats
+    of an entry's own text are no hits: the exact cache stands before this one. No two entries are similar enough, so
+    the requests of a text hit all or not at all, and entries are fewer than texts. Hits need not rise when the
+    threshold falls: another text becomes the entry. Nothing expires.
 
-    Time grows with the square of the different texts of a context.
+    Time grows with the different texts of a context times its entries.
 
     Args:
         vectors: float32 (n_distinct, dim), unit vectors by code of `queries`.
@@ -121,30 +122,36 @@ def semantic_hits(
         )
     shared = np.zeros(len(queries), np.int64) if contexts is None else np.asarray(contexts, np.int64)
     entries, first, entry_of = np.unique(shared * max(len(unit), 1) + queries, return_index=True, return_inverse=True)
-    served_from = np.full(len(entries), len(queries), dtype=np.int64)
+    stored = np.ones(len(entries), dtype=np.bool_)
     by_arrival = np.lexsort((first, shared[first]))
     cuts = np.flatnonzero(np.diff(shared[first][by_arrival])) + 1
     for group in np.split(by_arrival, cuts):
         if len(group) > 1:
-            served_from[group] = _served_from(unit, queries[first[group]], first[group], threshold, len(queries))
-    return np.asarray(served_from[entry_of] < np.arange(len(queries)), np.bool_)
+            stored[group] = _stored(unit, queries[first[group]], threshold - TIE)
+    return np.asarray(~stored[entry_of], np.bool_)
 
 
-def _served_from(
-    unit: Vectors, codes: NDArray[np.int32], first: NDArray[np.int64], threshold: float, never: int
-) -> NDArray[np.int64]:
-    """For texts of one context in order of arrival: when the first other text came that is similar enough."""
-    arrived = np.full(len(codes), never, dtype=np.int64)
-    for rows, columns, scores in _blocks(unit[codes]):
-        _drop_later(scores, rows, columns)
-        enough = scores >= threshold - TIE
-        by_row, by_column = enough.any(axis=1), enough.any(axis=0)
-        earlier = first[columns][enough.argmax(axis=1)]
-        arrived[rows] = np.where(by_row, np.minimum(arrived[rows], earlier), arrived[rows])
-        # A text that comes again may be answered from one that came after its first time.
-        later = first[rows][enough.argmax(axis=0)]
-        arrived[columns] = np.where(by_column, np.minimum(arrived[columns], later), arrived[columns])
-    return arrived
+def _stored(unit: Vectors, codes: NDArray[np.int32], least: float) -> NDArray[np.bool_]:
+    """Which texts of one context become entries, in order of arrival: those that no entry before them answers."""
+    stored = np.zeros(len(codes), dtype=np.bool_)
+    for start in range(0, len(codes), BLOCK_ROWS):
+        block = np.arange(start, min(start + BLOCK_ROWS, len(codes)))
+        entries = np.flatnonzero(stored[:start])
+        for left in range(0, len(entries), BLOCK_COLUMNS):
+            kept = unit[codes[entries[left : left + BLOCK_COLUMNS]]]
+            block = block[~(unit[codes[block]] @ kept.T >= least).any(axis=1)]
+        stored[block] = _stored_of_block(unit[codes[block]], least)
+    return stored
+
+
+def _stored_of_block(unit: Vectors, least: float) -> NDArray[np.bool_]:
+    """The same among texts that no earlier entry answers: one after the other, each new entry answers later ones."""
+    enough = unit @ unit.T >= least
+    answered = np.zeros(len(unit), dtype=np.bool_)
+    for row in range(len(unit)):
+        if not answered[row]:
+            answered[row + 1 :] |= enough[row, row + 1 :]
+    return ~answered
 
 
 def checked_units(vectors: Vectors) -> Vectors:

@@ -83,6 +83,15 @@ def pairs_to_review(
     )
 
 
+def check_review_file(path: Path) -> None:
+    """Refuse a file that is there: it may be the log, or hold a person's labels. Raises InputError."""
+    if path.suffix != ".jsonl":
+        raise InputError(f"--review {path} is no .jsonl file", allowed=".jsonl", next_step="Give it that suffix")
+    if path.exists():
+        raise InputError(f"--review {path} is there already", allowed="a new file",
+                         next_step="Name another file: labels are never written over")  # fmt: skip
+
+
 def write_review(pairs: Sequence[ReviewPair], path: Path) -> None:
     """Write pairs as JSONL with an empty `same`, which `semantic_pairs.read_labelled_pairs` reads once it is filled in.
 

@@ -31,6 +31,11 @@ TIE = Decimal("0.01")
 (`ragopt.choose.TIE`)."""
 
 
+UNNOTICED_USD = Decimal(1)
+"""USD a month that nobody would ask about (an assumption): a cache that saves less, or less than 1 % of the bill, is
+not for money, and the memory of one that buys latency alone may cost as much."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What is the same for every cache.

@@ -78,6 +78,8 @@ class TimeBins:
 def time_bins(times_s: Floats | None, n_requests: int) -> TimeBins:
     """Cut a log into bins, and say how many of them are a block.
 
+    A log of under two hours, which recommends nothing, is cut like one without times.
+
     Args:
         times_s: float64 (n_requests,) seconds, never falling; None where the log has no time.
         n_requests: how many there are.
@@ -89,11 +91,7 @@ def time_bins(times_s: Floats | None, n_requests: int) -> TimeBins:
         return _request_bins(n_requests)
     span_s = float(times_s[-1] - times_s[0]) if n_requests else 0.0
     if span_s < FEWEST_BLOCKS * HOUR_S:
-        raise InputError(
-            f"{n_requests:,} requests within {span_s / HOUR_S:.1f} hours cannot tell how far off a share is",
-            allowed=f"a log whose counted part spans {FEWEST_BLOCKS} hours, better a week",
-            next_step="Give a longer log",
-        )
+        return _request_bins(n_requests)
     n_bins = math.ceil(span_s / BIN_S)
     if span_s >= BLOCKS_OF_SHORT_LOGS * DAY_S:
         block_s = DAY_S * max(1, span_s // (BLOCKS_OF_LONG_LOGS * DAY_S))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ragopt.bill.embedding_lines import SELF
-from ragopt.bill.generation_lines import least_cached_tokens, prompt_length
+from ragopt.bill.generation_lines import LEAST_CACHED_TOKENS, prompt_length
 from ragopt.bill.request_units import requests_per_unit
 from ragopt.bill.text_lines import standard_tier
 from ragopt.bill.token_prices import embedding_price, token_price_of_a_day
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 MILLION = Decimal(10**6)
 
+LEAST_PREFIX_TOKENS = LEAST_CACHED_TOKENS
+"""Also taken for Claude models, of which some take 512, some 2,048 or 4,096 (`bill.generation_lines`): the least of all
+would promise savings that most of them do not give."""
+
 
 @dataclass(frozen=True, slots=True)
 class PriceUsed:
@@ -33,6 +37,7 @@ class PriceUsed:
         formula: how it comes from a listed price.
         source, as_of: of that price.
         caution: why the price deserves a second look; empty when it does not.
+        undated: whether the price's page carries no date, so that `as_of` is the day of reading it.
     """
 
     what: str
@@ -41,6 +46,7 @@ class PriceUsed:
     source: str
     as_of: str
     caution: str = ""
+    undated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ def unit_prices(workload: Workload, book: PriceBook, *, when: datetime | None = 
         # An unknown price of reading the cache saves nothing, rather than everything.
         cached_token=by_name.get(TOKEN["cache_read"], by_name.get(TOKEN["input"], Decimal(0))),
         written_token=by_name.get(TOKEN["cache_write"], by_name.get(TOKEN["input"], Decimal(0))),
-        least_prefix_tokens=least_cached_tokens(workload.generator),
+        least_prefix_tokens=LEAST_PREFIX_TOKENS,
         used=tuple(found),
         notes=(*embedded[1], *chunk[1], *tokens[1]),
     )
@@ -111,7 +117,7 @@ _Found = tuple[list[PriceUsed], list[str]]
 
 
 def _used(what: str, price: Price, share: Decimal, formula: str) -> PriceUsed:
-    return PriceUsed(what, price.usd * share, formula, price.source, price.as_of, price.caution)
+    return PriceUsed(what, price.usd * share, formula, price.source, price.as_of, price.caution, price.undated)
 
 
 def _embedded_query(workload: Workload, book: PriceBook, moment: datetime) -> _Found:
@@ -157,6 +163,11 @@ def _token_prices(workload: Workload, book: PriceBook, moment: datetime) -> _Fou
             notes.append(_without(kind, model))
             continue
         found.append(_used(what, price, 1 / MILLION, f"{price.usd} USD per million tokens"))
+    if "claude" in model.lower():
+        notes.append(
+            "Claude models cache prompts from 512, 1,024, 2,048 or 4,096 tokens on, by model: "
+            f"{LEAST_PREFIX_TOKENS:,} are taken (--least-prefix-tokens)."
+        )
     return found, notes
 
 

@@ -44,17 +44,36 @@ class ValueType(click.ParamType[Any]):
             return value
 
 
-FIELDS = ("time", "query", "session", "tenant", "history", "filter", "index_version", "chunks", "tokens_in",
-          "tokens_out")  # fmt: skip
+FIELDS = {
+    "time": "When a request came: seconds, ISO 8601 or a timestamp.",
+    "query": "The question's text, or a hash of it.",
+    "session": "The conversation that a request belongs to.",
+    "tenant": "Whose data it may read: tenants share no answer.",
+    "history": "The conversation before it: a text, a hash or a list.",
+    "filter": "What its search was restricted to.",
+    "k": "How many chunks its search asked for.",
+    "index_version": "Of the index that answered it.",
+    "chunks": "Ids of the chunks that it read, a list.",
+    "tokens_in": "Tokens of its prompt.",
+    "tokens_out": "Tokens of its answer.",
+}
+"""Roles of the log's fields, each with its option's help."""
+
+OWN_HELP = {
+    "queries_per_month": "Requests of a month. Default: the log's own rate.",
+    "peak_qps": "Default: the log's busiest minute.",
+    "n_vectors": "Without LOG: chunks of the corpus, 10M for example.",
+}
+"""Where an option's default is another one than in `ragopt bill`."""
 
 
 def _field_options(function: Any) -> Any:
     from ragopt.cache.log_fields import LogFields, option_of  # noqa: PLC0415 - the names have one home
 
-    for role in reversed(FIELDS):
+    for role in reversed(tuple(FIELDS)):
         default = getattr(LogFields(), role)
         function = click.option(option_of(role), f"{role}_field", default=default, show_default=True, metavar="NAME",
-                                help=f"Field of the log: {role.replace('_', ' ')}.")(function)  # fmt: skip
+                                help=FIELDS[role])(function)  # fmt: skip
     return function
 
 
@@ -74,7 +93,7 @@ def _field_options(function: Any) -> Any:
     "prompt_fields",
     default="",
     metavar="A,B,C",
-    help="Fields that the prompt was made of, in the order in which they were sent.",
+    help="Fields that the prompt was made of, in the order sent. A block is an id, or an object of id and tokens.",
 )
 @click.option(
     "--empty-history",
@@ -144,6 +163,13 @@ def _field_options(function: Any) -> Any:
     metavar="TIME",
     help="How long the provider keeps a prompt's prefix after its last use.",
 )
+@click.option(
+    "--least-prefix-tokens",
+    type=int,
+    default=None,
+    metavar="N",
+    help="Shortest prompt that the provider's prompt cache takes. Default: 1024.",
+)
 @click.option("--dim", type=int, default=None, help="Of the query vectors. Default: RUN's model's, else 1024.")
 @workload_options("--vectors", "--vectors-at-scale")
 @click.option(
@@ -173,6 +199,8 @@ def command(log: Path | None, **options: Any) -> None:
     from ragopt.report.cache_text import print_advice  # noqa: PLC0415 - loaded when first used
     from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
 
+    if options["chunk_id_field"] and options["chunks"] is None:
+        raise click.UsageError("--chunk-id-field says nothing without --chunks.")
     with TerminalProgress(quiet=options["quiet"] or options["as_json"]) as progress:
         advice = _advice(log, options, progress)
     if options["as_json"]:
@@ -192,6 +220,7 @@ def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
         answer_ttl_s=options["answer_ttl"],
         prefix_ttl_s=options["prefix_ttl"],
         max_false_hit_rate=options["max_false_hit_rate"],
+        least_prefix_tokens=options["least_prefix_tokens"],
         seed=options["seed"],
     )
     same = (
@@ -223,6 +252,16 @@ def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
     )
 
 
+OF_A_LOG = {
+    "run": "--run", "save": "--save", "chunks": "--chunks", "prompt_fields": "--prompt",
+    "block_tokens": "--block-tokens",
+    "empty_history": "--empty-history", "sampled_by_key": "--sampled-by-key", "labels": "--labels",
+    "judgements": "--judgements", "review": "--review", "model": "--model", "answer_ttl": "--answer-ttl",
+    "least_prefix_tokens": "--least-prefix-tokens", "dim": "--dim", "cache_dir": "--cache-dir",
+}  # fmt: skip
+"""Options that speak of a log, and are refused without one."""
+
+
 def _model(options: dict[str, Any]) -> None:
     """Print the band of a Zipf model: nothing was measured."""
     from rich.console import Console  # noqa: PLC0415 - loaded when first used
@@ -234,6 +273,9 @@ def _model(options: dict[str, Any]) -> None:
     from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
 
     given = given_workload(options)
+    idle = [option for name, option in OF_A_LOG.items() if options[name] not in (None, False, "", ())]
+    if idle:
+        raise click.UsageError(f"{idle[0]} says nothing without LOG.")
     if "n_vectors" not in given:
         raise click.UsageError("Without LOG, --vectors says how many chunks the corpus has.")
     band = model_band(Workload(**given), PriceBook.load(overrides=options["prices"]))
@@ -241,3 +283,8 @@ def _model(options: dict[str, Any]) -> None:
         click.echo(json.dumps(band_json(band), indent=2, ensure_ascii=False, allow_nan=False))
         return
     print_trimmed(Console(highlight=False), lambda console: print_band(band, console))
+
+
+for _option in command.params:
+    if isinstance(_option, click.Option) and _option.name in OWN_HELP:
+        _option.help = OWN_HELP[_option.name]

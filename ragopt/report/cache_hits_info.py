@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ragopt.cache.records import DEPLOYABLE
-from ragopt.report.cache_words import NO_LOG, name_of, policy_text, share_text, titled
+from ragopt.report.cache_words import FIRST_TURNS, NO_LOG, name_of, policy_text, share_text, titled
 from ragopt.report.figure import Column, Table
 from ragopt.units import format_bytes
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SEVERAL_READS = ("chunk",)
 """Caches that one request reads several times: only there do all its reads hit less often than each of them."""
 
+OF_FIRST_TURNS = ("answer", "semantic")
+"""Caches that are asked for questions that begin a conversation only."""
+
 Field = Literal["hits", "all_hits"]
 
 COLUMNS = (
@@ -24,7 +27,7 @@ COLUMNS = (
     Column("Policy"),
     Column("Size", numeric=True),
     Column("Share of reads that hit [95 %]", numeric=True),
-    Column("Requests with every read a hit [95 %]", numeric=True),
+    Column("Requests that read, with every read a hit [95 %]", numeric=True),
     Column("Reads of items too large to keep", numeric=True),
 )
 
@@ -71,7 +74,8 @@ def hit_panels(advice: CacheAdvice) -> tuple[HitPanel, ...]:
 
 def _panels(plan: CachePlan) -> list[HitPanel]:
     several = plan.name in SEVERAL_READS
-    found = [_panel(plan, "hits", f"{titled(plan.name)}: {'reads' if several else 'requests'} that hit")]
+    asked = "reads" if several else "first turns" if plan.name in OF_FIRST_TURNS else "requests"
+    found = [_panel(plan, "hits", f"{titled(plan.name)}: {asked} that hit")]
     if several:
         found.append(_panel(plan, "all_hits", f"{titled(plan.name)}: requests with every read a hit"))
     return found
@@ -126,6 +130,8 @@ def hits_caption(advice: CacheAdvice, panels: tuple[HitPanel, ...]) -> str:
         "warming it. For the chunk cache, which a request reads several times, also the share of requests with every "
         "read a hit: only they wait for nothing. "
     )
+    if any(plan.name in OF_FIRST_TURNS and plan.curves for plan in advice.plans):
+        words += f"Exact answers are looked up for {FIRST_TURNS} only: theirs are shares of those. "
     known = policies_of(panels)
     references = [policy_text(policy).removesuffix(" (reference)") for policy in known if policy not in DEPLOYABLE]
     if references:

@@ -95,7 +95,8 @@ def marginal_caption(advice: CacheAdvice) -> str:
     return (
         "What the last bytes of a cache save a month, by the GB (the slope of the savings' upper concave hull), behind "
         "the caches before it, against its size; both axes are logarithmic. Where a line is above the dashed one, the "
-        "price of RAM, more memory pays; where it is below, it does not. Dots: recommended sizes."
+        "price of RAM, more memory pays; where it is below, it does not. Dots: recommended sizes; those of caches for "
+        "latency stand below it on purpose: their size is chosen by what hits, not by money."
         f"{left_out} RAM costs USD {usd_text(advice.memory.usd_per_gb_month)} per GB-month on "
         f"{shown(advice.memory.vm)}, as of {shown(advice.memory.as_of)}."
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ragopt.report.cache_ranking import ranked_sentence, sum_sentence
 from ragopt.report.cache_tables import short_table
-from ragopt.report.cache_words import insufficient_sentence, log_sentence, ranked_sentence, reasons, sum_sentence
+from ragopt.report.cache_words import insufficient_sentence, log_sentence, notes, reasons
 from ragopt.report.markdown_limit import Block
 from ragopt.report.markdown_text import prose
 
@@ -34,6 +35,11 @@ LONGEST = 2_000
 def off_reasons(advice: CacheAdvice) -> tuple[str, ...]:
     """Why some caches are not recommended."""
     return reasons(advice, off_only=True)
+
+
+def risks(advice: CacheAdvice) -> str:
+    """What a reader has to know of the recommended caches, as points; empty where there is nothing."""
+    return "\n".join(f"- {prose(note, limit=LONGEST)}" for note in notes(advice, on_only=True))
 
 
 def _table(table: Table) -> str:

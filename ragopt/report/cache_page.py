@@ -6,16 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragopt.cache.advice import REPLAYED
+from ragopt.report.cache_ranking import ranked_sentence, sum_sentence
 from ragopt.report.cache_tables import NOTE, cache_prices, caches_table, orders_table
-from ragopt.report.cache_words import (
-    insufficient_sentence,
-    log_sentence,
-    notes,
-    ranked_sentence,
-    reasons,
-    searched_sentence,
-    sum_sentence,
-)
+from ragopt.report.cache_words import insufficient_sentence, log_sentence, notes, reasons, searched_sentence
 from ragopt.sweep.kept_cache import cache_of
 
 if TYPE_CHECKING:

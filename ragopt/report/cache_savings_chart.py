@@ -14,6 +14,7 @@ from ragopt.report.cache_savings_info import (
     savings_caption,
     savings_steps,
     savings_table,
+    sign_of,
     signed,
     why_no_savings,
 )
@@ -64,7 +65,7 @@ class Layout:
     n_ticks: int
 
 
-WIDE = Layout(940, 190, 740, 30, 15, 16, 15, 8)
+WIDE = Layout(940, 210, 740, 30, 15, 16, 15, 8)
 NARROW = Layout(328, 6, 322, 44, 31, 12, 11, 4)
 
 
@@ -101,7 +102,7 @@ def savings_marks(steps: tuple[Step, ...], layout: Layout) -> tuple[list[Mark], 
 def _scale(steps: tuple[Step, ...], n_ticks: int) -> AxisScale:
     """From nothing, so that the lengths of months compare, to the largest of them."""
     known = [float(usd) for one in steps for usd in (one.before, one.after)]
-    known += [float(one.before - end) for one in steps for end in (one.low, one.high) if end is not None]
+    known += [float(one.before + end) for one in steps for end in (one.low, one.high) if end is not None]
     low, high = min(0.0, *known), max(known) or 1.0
     return AxisScale(low, high + 0.02 * (high - low), log=False, ticks=linear_ticks(low, high, n_ticks))
 
@@ -119,14 +120,19 @@ def _row(step: Step, top: float, scale: AxisScale, layout: Layout) -> list[Mark]
         Words(figure_text(step), layout.width, top + layout.text, palette.INK, "right", bold=bold),
     ]
     if step.low is not None and step.high is not None:
-        low, high = (_across(step.before - end, scale, layout) for end in (step.high, step.low))
+        low, high = (_across(step.before + end, scale, layout) for end in (step.low, step.high))
         marks += [Line(low, y, high, y, palette.INK, 1.6), Line(low, y - 4, low, y + 4, palette.INK, 1.6),
                   Line(high, y - 4, high, y + 4, palette.INK, 1.6)]  # fmt: skip
     if layout is WIDE:
-        name = cut(step.name, layout.left - 14)
+        name = _name(step, layout.left - 14)
         return [*marks, Words(name, layout.left - 14, top + layout.text, palette.INK, "right", bold=bold)]
-    name = cut(step.name, layout.width - len(figure_text(step)) * CHARACTER_WIDTH - 8)
+    name = _name(step, layout.width - len(figure_text(step)) * CHARACTER_WIDTH - 8)
     return [*marks, Words(name, 0, top + layout.text, palette.INK, bold=bold)]
+
+
+def _name(step: Step, room: float) -> str:
+    """A step's name in so many pixels; what says that it is a guess is never cut."""
+    return cut(step.name, room - len(step.mark) * CHARACTER_WIDTH) + step.mark
 
 
 def figure_text(step: Step) -> str:
@@ -139,7 +145,7 @@ def figure_text(step: Step) -> str:
 
 
 def _end(usd: Decimal) -> str:
-    return f"{usd:,.0f}" if abs(usd) >= WHOLE_DOLLARS else usd_text(usd)
+    return f"{sign_of(usd)}{abs(usd):,.0f}" if abs(usd) >= WHOLE_DOLLARS else signed(usd)
 
 
 def _axis(scale: AxisScale, layout: Layout, bottom: float, n_rows: int) -> list[Mark]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragopt.report.cache_words import policy_text, saved_text, share_text, span_text, titled, ttl_text
+from ragopt.report.cache_words import (
+    GUESS,
+    NOT_COUNTED,
+    policy_text,
+    saved_text,
+    share_text,
+    span_text,
+    titled,
+    ttl_text,
+)
 from ragopt.report.figure import Column, Table
 from ragopt.report.words import number_text, shown, usd_text
 from ragopt.units import format_bytes
@@ -43,9 +52,13 @@ PRICE_COLUMNS = (
     Column("Where from"),
 )
 
+OFF = "off"
+"""What a cache is for that is not recommended."""
+
 NOTE = (
     "Hits are shares of the reads of a cache, first half of the log warming, with 95 % intervals: alone, and behind "
-    "the caches before it, which is what its saving is of. What a cache that is off saves is what it would have saved. "
+    "the caches before it, which is what its saving is of. Exact answers are looked up for questions that begin a "
+    "conversation only. What a cache that is off saves is what it would have saved. "
     "Break-even reuse: an item that is read again within so long on average is worth its memory."
 )
 
@@ -68,22 +81,34 @@ def _cells(plan: CachePlan) -> tuple[str, ...]:
     replayed = plan.on or plan.alone is not None or plan.saved.value != 0
     return (
         titled(plan.name).removesuffix(" cache"),
-        shown(plan.buys) if plan.on else "off",
+        shown(plan.buys) if plan.on else OFF,
         policy_text(plan.policy),
         "" if plan.size_bytes is None else format_bytes(plan.size_bytes),
         "" if plan.n_items is None else f"{plan.n_items:,}",
         ttl_text(plan.ttl_s) if plan.on or plan.ttl_s is not None else "",
         share_text(plan.alone),
         share_text(plan.hits),
-        saved_text(plan.saved) if replayed else "",
-        usd_text(plan.memory_usd_per_month) if replayed else "",
+        f"{saved_text(plan.saved)}{_guess(plan)}" if replayed else "",
+        _memory_text(plan) if replayed else "",
         span_text(plan.break_even_s),
     )
 
 
+def _guess(plan: CachePlan) -> str:
+    return f" ({GUESS})" if plan.guess else ""
+
+
+def _memory_text(plan: CachePlan) -> str:
+    """What the memory costs: a provider's cache has none of ours, a semantic cache's is not counted."""
+    if plan.name == "prefix":
+        return ""
+    return NOT_COUNTED if plan.name == "semantic" else usd_text(plan.memory_usd_per_month)
+
+
 def orders_table(advice: CacheAdvice) -> Table:
     """What a prefix cache would find in each order of the prompt, the log's own first."""
-    rows = ((shown(one.name), share_text(one.hits), saved_text(one.saved)) for one in advice.prompt_orders)
+    guess = next((_guess(plan) for plan in advice.plans if plan.name == "prefix"), "")
+    rows = ((shown(one.name), share_text(one.hits), f"{saved_text(one.saved)}{guess}") for one in advice.prompt_orders)
     return Table(ORDER_COLUMNS, tuple(rows))
 
 

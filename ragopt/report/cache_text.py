@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragopt.report.bill_rows import print_rows
-from ragopt.report.cache_tables import NOTE, cache_prices, caches_table, orders_table
+from ragopt.report.cache_ranking import ranked_sentence, sum_sentence
+from ragopt.report.cache_tables import NOTE, OFF, caches_table, orders_table
+from ragopt.report.cache_text_prices import print_cache_prices
 from ragopt.report.cache_words import (
+    NOT_COUNTED,
     insufficient_sentence,
     log_sentence,
     notes,
-    ranked_sentence,
     reasons,
     searched_sentence,
-    sum_sentence,
 )
 from ragopt.report.text import print_grid, print_list, say
 
@@ -49,13 +50,16 @@ def print_advice(advice: CacheAdvice, console: Console) -> None:
         print_list(console, "Notes:", notes(advice))
     if advice.prompt_orders:
         _print_titled("Orders of the prompt, as a prefix cache finds them:", orders_table(advice), console)
-    _print_titled("Prices used:", cache_prices(advice), console)
+    print_cache_prices(advice, console)
 
 
 def print_cache_section(advice: CacheAdvice, console: Console) -> None:
-    """Print what a report says of the caches: ranking, every cache, why some are off, warnings."""
+    """Print what a report says of the caches: ranking, every cache, their risks, why some are off, warnings."""
     say(console, log_sentence(advice))
     print_caches(advice, console)
+    told = notes(advice, on_only=True)
+    if told:
+        print_list(console, "What to know of the recommended caches:", told)
     off = reasons(advice, off_only=True)
     if off:
         print_list(console, "Not recommended:", off)
@@ -70,8 +74,7 @@ def print_caches(advice: CacheAdvice, console: Console) -> None:
     say(console, sum_sentence(advice))
     say(console, "")
     cells = caches_table(advice).rows
-    rows = [(name, state if state == "off" else buys.partition(",")[0], policy, size,
-             *figures) for name, state, buys, policy, size, _, *figures in cells]  # fmt: skip
+    rows = [(name, use, policy, size, *figures) for name, use, policy, size, _, *figures in cells]
     if sum(max(map(len, column)) + BETWEEN for column in zip(TITLES, *rows, strict=True)) <= console.width:
         print_rows(TITLES, rows, console)
         return
@@ -81,12 +84,14 @@ def print_caches(advice: CacheAdvice, console: Console) -> None:
 
 def _print_cache(row: tuple[str, ...], console: Console) -> None:
     """Print a row of `caches_table` as a few folded lines."""
-    name, state, buys, policy, size, items, ttl, alone, hits, saved, memory, again = row
-    say(console, f"{name} cache: " + (f"on, for {buys}" if state == "on" else state), "bold")
-    kept = (policy, size, items and f"{items} items", ttl and f"TTL {ttl}")
+    name, use, policy, size, items, ttl, alone, hits, saved, memory, again = row
+    on = "on, for latency, not money" if use == "latency" else f"on, for {use}"
+    say(console, f"{name} cache: " + (OFF if use == OFF else on), "bold")
+    kept = (policy, size, items and f"{items} item{'s' * (items != '1')}", ttl and f"TTL {ttl}")
     hit = (hits and f"hits {hits}", alone and f"alone {alone}")
-    money = (saved and f"{'saves' if state == 'on' else 'would save'} USD {saved} a month",
-             memory and f"memory USD {memory}", again and f"break-even {again}")  # fmt: skip
+    money = (saved and f"{'would save' if use == OFF else 'saves'} USD {saved} a month",
+             memory and f"memory {'USD ' * (memory != NOT_COUNTED)}{memory}",
+             again and f"break-even {again}")  # fmt: skip
     told = [", ".join(filter(None, facts)) for facts in (kept, hit, money)]
     print_grid(console, [(" ", line) for line in told if line])
 

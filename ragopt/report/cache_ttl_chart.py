@@ -87,7 +87,7 @@ def ttl_marks(plan: CachePlan, layout: Layout) -> tuple[list[Mark], float]:
     ttls = [one.ttl_s for one in points if one.ttl_s]
     plot = Plot(48, HEAD, right, HEAD + layout.height, _ttl_scale(ttls, right - 48),
                 share_scale([one.hits.high for one in points]))  # fmt: skip
-    marks = axes_of(plot, "requests that hit", "TTL, log scale", x_text=ttl_text, y_text=percent_tick)
+    marks = axes_of(plot, "first turns that hit", "TTL, log scale", x_text=ttl_text, y_text=percent_tick)
     if plan.on and plan.ttl_s:
         marks += marked_place(plot, plan.ttl_s, f"recommended: {ttl_text(plan.ttl_s)}")
     known = [(one.ttl_s, one.hits.value) for one in points if one.ttl_s]

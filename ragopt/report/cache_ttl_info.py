@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragopt.report.cache_words import NO_LOG, share_text, ttl_text
+from ragopt.report.cache_words import FIRST_TURNS, NO_LOG, counted, share_text, ttl_text
 from ragopt.report.figure import Column, Table
 
 if TYPE_CHECKING:
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("TTL"),
-    Column("Share of requests that hit [95 %]", numeric=True),
-    Column("Requests", numeric=True),
+    Column("Share of first turns that hit [95 %]", numeric=True),
+    Column("First turns", numeric=True),
     Column("Recommended"),
 )
 
@@ -48,16 +48,16 @@ def ttl_table(plan: CachePlan) -> Table:
 
 
 def ttl_caption(plan: CachePlan) -> str:
-    """What is drawn, and what share of the requests repeats an earlier one at all."""
+    """What is drawn, and what share of the first turns repeats an earlier one at all."""
     words = (
-        "Share of requests that a cache of exact answers serves against the time after which it forgets an answer, "
-        "without a limit on its size, the first half of the log warming it; lines are 95 % intervals."
+        f"Share of the {FIRST_TURNS} that a cache of exact answers serves against the time after which it forgets an "
+        "answer, without a limit on its size, the first half of the log warming it; lines are 95 % intervals."
     )
     never = endless(plan)
     if never is not None:
         words += (
-            f" Repeats of an earlier question, however old, are {share_text(never.hits)} of {never.hits.n:,} requests: "
-            "no cache of exact answers hits more."
+            f" Repeats of an earlier first turn, however old, are {share_text(never.hits)} of "
+            f"{counted(never.hits.n, 'first turn')}: no cache of exact answers hits more."
         )
     if plan.on:
         words += f" Red: the recommended TTL, {ttl_text(plan.ttl_s)}."

@@ -1,4 +1,4 @@
-"""A cache advice in words and figures: the sentence that ranks the caches by money, shares, times, names; pure."""
+"""A cache advice in words and figures: shares, times, names, what was replayed, why a cache is on or off; pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from ragopt.cache.records import DEPLOYABLE
 from ragopt.report.words import shown, usd_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ragopt.cache.advice import Buys, CacheAdvice, CachePlan, UsdRange
+    from ragopt.cache.advice import CacheAdvice, CachePlan, UsdRange
     from ragopt.cache.records import CacheName, Policy, Share
 
 NAMES: dict[CacheName, str] = {
@@ -23,14 +21,35 @@ NAMES: dict[CacheName, str] = {
     "prefix": "prompt-prefix",
 }
 
-BUYS: dict[Buys, str] = {"money": "money", "latency": "latency, not money", "nothing": "nothing"}
-
 NO_LOG = "No query log was replayed: `ragopt cache LOG --run RUN`."
 """What a run without a cache advice says, wherever its report speaks of caches."""
 
 MINUTE, HOUR, DAY, YEAR = 60, 3600, 86_400, 31_536_000
 
 UNITS = ((YEAR, "years"), (DAY, "days"), (HOUR, "hours"), (MINUTE, "minutes"), (1, "seconds"))
+
+LONGEST_S = 100 * YEAR
+"""Longer is called over 100 years: no cache lives so long, and figures of 300 digits say nothing."""
+
+GUESS = "a guess"
+"""What stands beside a figure that rests on something nobody measured; the plan says on what."""
+
+NOT_COUNTED = "not counted"
+"""The memory of a semantic cache: nothing is evicted from the replayed one, and the service's own is not known."""
+
+FIRST_TURNS = "first turns (questions that begin a conversation)"
+"""What a cache of exact answers is asked for."""
+
+
+def counted(number: float, noun: str, *, decimals: int = 0) -> str:
+    """A number with its noun, one of it in the singular; decimals that are zeros are left out.
+
+    >>> counted(1, "request"), counted(7106, "request"), counted(1.52, "day", decimals=1)
+    ('1 request', '7,106 requests', '1.5 days')
+    """
+    figure = f"{number:,.{decimals}f}"
+    figure = figure.rstrip("0").rstrip(".") if decimals else figure
+    return f"{figure} {noun}" if figure == "1" else f"{figure} {noun}s"
 
 
 def name_of(name: str) -> str:
@@ -90,6 +109,11 @@ def share_text(share: Share | None) -> str:
     return f"{percent_text(share.value)} [{low}, {high}]"
 
 
+def guess_text(plan: CachePlan) -> str:
+    """What a plan's figures rest on that nobody measured, as a clause; empty where all of it was measured."""
+    return f"{GUESS}: {shown(plan.guess)}" if plan.guess else ""
+
+
 def saved_text(saved: UsdRange) -> str:
     """USD with the 95 % interval: `17.20 [14.10, 20.90]`."""
     return f"{usd_text(saved.value)} [{usd_text(saved.low)}, {usd_text(saved.high)}]"
@@ -100,12 +124,15 @@ def ttl_text(ttl_s: float | None) -> str:
 
     >>> [ttl_text(seconds) for seconds in (300, 3600, 86_400, 604_800, 5400, 45, None)]
     ['5 min', '1 h', '1 day', '7 days', '1.5 h', '45 s', 'no end']
+    >>> ttl_text(20_763 * 86_400), ttl_text(1e300)
+    ('20,763 days', 'over 100 years')
     """
     if ttl_s is None:
         return "no end"
+    if ttl_s > LONGEST_S:
+        return "over 100 years"
     if ttl_s >= DAY:
-        days = f"{ttl_s / DAY:,.4g}"
-        return f"{days} day" if days == "1" else f"{days} days"
+        return counted(ttl_s / DAY, "day", decimals=2)
     size, unit = (HOUR, "h") if ttl_s >= HOUR else (MINUTE, "min") if ttl_s >= MINUTE else (1, "s")
     return f"{ttl_s / size:.4g} {unit}"
 
@@ -118,50 +145,11 @@ def span_text(seconds: float | None) -> str:
     """
     if seconds is None:
         return ""
-    if seconds > 100 * YEAR:
+    if seconds > LONGEST_S:
         return "over 100 years"
     size, unit = next((one for one in UNITS if seconds >= 2 * one[0]), UNITS[-1])
     value = seconds / size
     return f"{value:.1f} {unit}" if value < 10 and size > 1 else f"{value:.0f} {unit}"
-
-
-def ranked_sentence(advice: CacheAdvice) -> str:
-    """The caches that are recommended, by what they save a month less their memory, and those not for money."""
-    on = [plan for plan in advice.ranked if plan.on]
-    if not on:
-        return "No cache is recommended."
-    parts = [_money([plan for plan in on if plan.buys == "money"])]
-    for buys, told in (("latency", "latency, not money"), ("nothing", "neither money nor latency")):
-        plans = [plan for plan in on if plan.buys == buys]
-        if plans:
-            verb = "buys" if len(plans) == 1 else "buy"
-            usd = _and([usd_text(plan.saved.value) for plan in plans])
-            a_month = "" if parts[0] else "USD "
-            parts.append(f"{_and([name_of(plan.name) for plan in plans])} cache{'s' * (len(plans) > 1)} {verb} {told}: "
-                         f"{a_month}{usd}{' a month' if a_month else ''}")  # fmt: skip
-    sentence = "; ".join(part for part in parts if part)
-    return f"{sentence[:1].upper()}{sentence[1:]}."
-
-
-def _money(plans: Sequence[CachePlan]) -> str:
-    told = [f"{name_of(plan.name)} cache {usd_text(plan.saved.value)}" for plan in plans]
-    if told:
-        first = plans[0]
-        told[0] = f"{name_of(first.name)} cache saves USD {usd_text(first.saved.value)} a month"
-    return ", ".join(told)
-
-
-def _and(words: Sequence[str]) -> str:
-    """Words in a row: `a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
-
-
-def sum_sentence(advice: CacheAdvice) -> str:
-    """What the month's requests cost without the recommended caches and with them, their memory paid."""
-    return (
-        f"USD {usd_text(advice.usd_before)} a month without them, USD {usd_text(advice.usd_after)} with them: "
-        "questions, searches, chunk reads and tokens of the log's requests, and the caches' memory."
-    )
 
 
 def insufficient_sentence(advice: CacheAdvice) -> str:
@@ -172,11 +160,12 @@ def insufficient_sentence(advice: CacheAdvice) -> str:
 def log_sentence(advice: CacheAdvice) -> str:
     """What was replayed, and for how many requests a month the savings are."""
     log = advice.log
-    days = "without times" if log.days is None else f"over {log.days:,.1f} days"
+    days = "without times" if log.days is None else f"over {counted(log.days, 'day', decimals=1)}"
     start = "Replayed" if advice.basis == REPLAYED else f"Basis: {shown(advice.basis)}"
+    month = counted(float(log.requests_per_month), "request")
     return (
-        f"{start}: {shown(log.source)}, {log.n_requests:,} requests {days}. Savings are for "
-        f"{log.requests_per_month:,.0f} requests a month ({shown(log.rate)})."
+        f"{start}: {shown(log.source)}, {counted(log.n_requests, 'request')} {days}. Savings are for {month} a month "
+        f"({shown(log.rate)})."
     )
 
 
@@ -186,11 +175,19 @@ def searched_sentence(advice: CacheAdvice) -> str:
 
 
 def reasons(advice: CacheAdvice, *, off_only: bool = False) -> tuple[str, ...]:
-    """Why each cache is on or off, in the order in which a request meets them; or of those that are off only."""
+    """Why each cache is on or off, in the order in which a request meets them; or of those that are off only.
+
+    Figures that are a guess are called one behind them.
+    """
     plans = (plan for plan in advice.plans if not (off_only and plan.on))
-    return tuple(f"{titled(plan.name)}: {shown(plan.reason)}" for plan in plans)
+    return tuple(f"{titled(plan.name)}: {shown(plan.reason)}{_sentence(guess_text(plan))}" for plan in plans)
 
 
-def notes(advice: CacheAdvice) -> tuple[str, ...]:
-    """What a reader has to know of each cache, one line a note."""
-    return tuple(f"{titled(plan.name)}: {shown(note)}" for plan in advice.plans for note in plan.notes)
+def _sentence(clause: str) -> str:
+    return f" {clause[:1].upper()}{clause[1:]}." if clause else ""
+
+
+def notes(advice: CacheAdvice, *, on_only: bool = False) -> tuple[str, ...]:
+    """What a reader has to know of each cache, or of those that are recommended only, one line a note."""
+    plans = (plan for plan in advice.plans if plan.on or not on_only)
+    return tuple(f"{titled(plan.name)}: {shown(note)}" for plan in plans for note in plan.notes)

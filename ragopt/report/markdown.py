@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ragopt.report.beside_baseline import beside_baseline
-from ragopt.report.cache_markdown import cache_blocks, off_reasons
+from ragopt.report.cache_markdown import cache_blocks, off_reasons, risks
 from ragopt.report.frontier_table import frontier_rows, frontier_table
 from ragopt.report.info import is_synthetic
 from ragopt.report.markdown_limit import Block, joined
@@ -88,7 +88,9 @@ def _caches(run: Run) -> list[Block]:
     advice = cache_of(run)
     if advice is None:
         return []
-    return [*cache_blocks(advice), *_list("Caches that are not recommended", off_reasons(advice)),
+    told = risks(advice)
+    folded = [_details("What to know of the recommended caches", told)] if told else []
+    return [*cache_blocks(advice), *folded, *_list("Caches that are not recommended", off_reasons(advice)),
             *_list("Warnings of the query log", advice.warnings)]  # fmt: skip
 
 

@@ -16,27 +16,35 @@ from ragopt.units import to_cents
 
 SYNTHETIC = "synthetic queries"
 
+LEAST_PLAIN = Decimal("1e-12")
+"""A price of one token in USD has up to nine decimals; no price of the book is smaller than this."""
+
 SHOWN_CHARACTERS = 400
 """Longer names are cut in tables: a printed trial is under 200 characters, a hostile name may be any length."""
 
 
 def usd_text(usd: Decimal) -> str:
-    """Money with two decimals and thousands separators.
+    """Money with two decimals and thousands separators; what rounds to nothing has no sign.
 
-    >>> usd_text(Decimal("1234.5"))
-    '1,234.50'
+    >>> usd_text(Decimal("1234.5")), usd_text(Decimal("-0.004"))
+    ('1,234.50', '0.00')
     """
-    return f"{to_cents(usd):,.2f}"
+    return f"{to_cents(usd) + 0:,.2f}"  # -0.00 + 0 is 0.00
 
 
 def number_text(value: float | Decimal) -> str:
-    """A plain number with up to four decimals, no trailing zeros, never in exponent form.
+    """A plain number with up to four decimals, smaller ones with three digits; no trailing zeros.
 
-    >>> number_text(1024.0), number_text(Decimal("0.08330"))
-    ('1,024', '0.0833')
+    In exponent form only below `LEAST_PLAIN`: the zeros could not be counted.
+
+    >>> number_text(1024.0), number_text(Decimal("0.08330")), number_text(Decimal("3.0E-7"))
+    ('1,024', '0.0833', '0.0000003')
     """
     text = f"{value:,.4f}".rstrip("0").rstrip(".")
-    return f"{value:.3g}" if text in {"0", "-0"} and value else text
+    if text not in {"0", "-0"} or not value:
+        return text
+    three = Decimal(f"{value:.3g}").normalize()
+    return f"{three:f}" if abs(three) >= LEAST_PLAIN else f"{value:.3g}"
 
 
 def decimal_text(value: Decimal) -> str:

@@ -13,7 +13,7 @@ from ragopt.serve.query_vector_cache import QueryVectorCache, model_key
 from ragopt.serve.result_cache import ResultCache
 
 if TYPE_CHECKING:
-    from ragopt.cache.settings import CacheSettings
+    from ragopt.cache.settings import CacheSettings, RunTimePolicy
     from ragopt.embed.embedder import Embedder
     from ragopt.records import Metric
     from ragopt.serve.query_vector_cache import Model
@@ -43,14 +43,14 @@ class Caches:
     """
 
     def __init__(self, settings: CacheSettings, *, clock: Clock = time.monotonic) -> None:
-        def entries(capacity_bytes: int) -> ByteCache | None:
+        def entries(capacity_bytes: int, policy: RunTimePolicy | None) -> ByteCache | None:
             if not capacity_bytes:
                 return None
-            return ByteCache(capacity_bytes, policy=settings.policy, ttl_s=settings.ttl_s, clock=clock)
+            return ByteCache(capacity_bytes, policy=policy or settings.policy, ttl_s=settings.ttl_s, clock=clock)
 
-        self._embedding, self._result, self._chunk = map(
-            entries, (settings.embedding_bytes, settings.result_bytes, settings.chunk_bytes)
-        )
+        self._embedding = entries(settings.embedding_bytes, settings.embedding_policy)
+        self._result = entries(settings.result_bytes, settings.result_policy)
+        self._chunk = entries(settings.chunk_bytes, settings.chunk_policy)
         self.vectors = QueryVectorCache(self._embedding) if self._embedding else None
         self.results = ResultCache(self._result) if self._result else None
         self.chunks = ChunkCache(self._chunk) if self._chunk else None

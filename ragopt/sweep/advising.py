@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragopt.bill.described import check_dim
 from ragopt.bill.price_book import PriceBook
 from ragopt.cache.advise import USUAL_DIM, Choices, Service, advise
+from ragopt.cache.costs import SECONDS_PER_MONTH, busiest_minute_qps
 from ragopt.cache.log_fields import LogFields
 from ragopt.cache.read_log import read_log
 from ragopt.cache.search_bill import SearchBill
 from ragopt.errors import InputError
 from ragopt.sweep.billed import Described, book_of_run, what_to_bill
+from ragopt.sweep.kept_run import given_in_run
 from ragopt.sweep.pricing import workload_of
 
 if TYPE_CHECKING:
@@ -82,16 +86,43 @@ def service_of(
     Raises:
         InputError, PriceError, ArtifactError: figures or prices that cannot be used.
     """
+    if dim is not None:
+        check_dim(dim)
     book = PriceBook.load() if run is None else book_of_run(run)
     book = book if prices is None else book.overridden(prices)
     if run is None:
+        stated = frozenset(given)
+        given = _with_room(given, stated, log)
         n_chunks = log.n_corpus_chunks or (log.chunks.n_distinct if log.chunks else 0)
-        return Service(workload_of(given, max(1, n_chunks)), book, frozenset(given), dim or USUAL_DIM)
-    what = what_to_bill(run, given, Described(), None, tell_prices=False)
+        return Service(workload_of(given, max(1, n_chunks)), book, stated, dim or USUAL_DIM)
+    stated = frozenset(given) | given_in_run(run)
+    what = what_to_bill(run, _with_room(given, stated, log), Described(), None, tell_prices=False)
     search = SearchBill(what.footprint, what.workload, book, run.recommendation.target)
     model = run.recommendation.trial.space.model
     own = next((one["dim"] for one in run.info["models"] if one["name"] == model), USUAL_DIM)
-    return Service(what.workload, book, what.given, dim or int(own), search, str(run.recommendation.trial))
+    notes = _foreign(log, run)
+    return Service(what.workload, book, stated, dim or int(own), search, str(run.recommendation.trial), notes=notes)
+
+
+def _foreign(log: CodedLog, run: Run) -> tuple[str, ...]:
+    """Say where a log read more chunks than the run's corpus has: it is of another one."""
+    n_chunks = int(run.info["corpus"]["n_chunks"])
+    if log.chunks is None or log.chunks.n_distinct <= n_chunks:
+        return ()
+    told = (
+        f"The log read {log.chunks.n_distinct:,} different chunks, and the corpus of {run.folder} has {n_chunks:,}: is "
+        "it the log of that corpus?"
+    )
+    return (told,)
+
+
+def _with_room(given: Mapping[str, Value], stated: frozenset[str], log: CodedLog) -> Mapping[str, Value]:
+    """Give a workload whose queries were stated, and whose peak was not, a peak that holds them: the log's own."""
+    queries = given.get("queries_per_month")
+    if not isinstance(queries, int) or "peak_qps" in stated:
+        return given
+    month = Decimal(queries)
+    return {**given, "peak_qps": busiest_minute_qps(log, month) or max(Decimal(10), month / SECONDS_PER_MONTH)}
 
 
 def advise_from(
@@ -108,7 +139,7 @@ def advise_from(
 def write_pairs_to_review(log: CodedLog, embedder: Embedder, file: Path, choices: Choices) -> int:
     """Draw similar questions of a log for a person to label, and write them; returns how many pairs.
 
-    As many as certify the budget if none of them is wrong, 50 at least.
+    Twice as many as certify the budget if none of them is wrong, so that a few may be; 50 at least.
 
     Args:
         log: with its texts, first appearances in order of time.
@@ -132,7 +163,7 @@ def write_pairs_to_review(log: CodedLog, embedder: Embedder, file: Path, choices
                          next_step="Give a log with the texts")  # fmt: skip
     codes, first = np.unique(log.queries, return_index=True)
     order = codes[np.argsort(first)]
-    n_pairs = max(N_PAIRS, least_labelled_hits(choices.max_false_hit_rate))
+    n_pairs = max(N_PAIRS, 2 * least_labelled_hits(choices.max_false_hit_rate))
     texts = [log.query_texts[code] for code in order.tolist()]
     pairs = pairs_to_review(texts, nearest_earlier(vectors[order]), n_pairs=n_pairs, seed=choices.seed)
     write_review(pairs, file)
@@ -143,7 +174,10 @@ def _semantic(log: CodedLog, labelled: Labelled) -> Semantic:
     from ragopt.cache.plan_semantic import Semantic  # noqa: PLC0415 - loads numpy
 
     vectors = None if labelled.embedder is None else _vectors(log, labelled.embedder)
-    return Semantic(labelled.scores, labelled.wrong, labelled.serves, vectors, labelled.source)
+    why = ""
+    if vectors is None:
+        why = "no model was named (--model)" if labelled.embedder is None else "the log holds hashes, not texts"
+    return Semantic(labelled.scores, labelled.wrong, labelled.serves, vectors, labelled.source, why)
 
 
 def _vectors(log: CodedLog, embedder: Embedder) -> NDArray[np.float32] | None:

@@ -30,12 +30,16 @@ def with_cache(run: Run, advice: CacheAdvice) -> Run:
 def cache_of(run: Run) -> CacheAdvice | None:
     """The cache advice of a run; None where it has none for the trial and the target that it recommends.
 
+    None too where ``recommendation.json``, which `ragopt build` follows, still holds an older one.
+
     Raises:
         ArtifactError: it is of another version, or was changed.
     """
     if KEY not in run.info or run.recommendation.cache is None:
         return None
-    return advice_of(run.info[KEY])
+    advice = advice_of(run.info[KEY])
+    # Where the writing of a newer advice was cut off, the two files are of different ones.
+    return advice if summary_json(advice) == run.recommendation.cache else None
 
 
 def write_cache(run: Run) -> None:
