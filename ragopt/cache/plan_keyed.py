@@ -116,7 +116,7 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
                    if point.size_bytes == best.size_bytes),
         hits=best.share, all_hits=_all_hits(setting, asked.behind, best.hits), saved=best.saved,
         memory_usd_per_month=best.memory,
-        break_even_s=break_even_seconds(_usd_per_hit(asked, best.hits), item_bytes, setting.memory.usd_per_gb_month),
+        break_even_s=_break_even(setting, asked, best, item_bytes),
         curves=alone, sizes=_size_points(chosen),
     )  # fmt: skip
     return Planned(plan, best.hits if on else np.zeros_like(best.hits))
@@ -160,8 +160,11 @@ def _all_hits(setting: Setting, reads: Reads, hits: Bools) -> Share:
     return setting.share((counts > 0) & (found == counts), counts > 0)
 
 
-def _usd_per_hit(asked: Asked, hits: Bools) -> Decimal:
-    return Decimal(f"{asked.usd_per_hit[hits].mean():.15f}") if hits.any() else Decimal(0)
+def _break_even(setting: Setting, asked: Asked, best: _At, item_bytes: float) -> float | None:
+    """The reuse interval that pays for an item, with what a hit spares on average, searches included."""
+    hits = float(per_request(asked.behind, best.hits)[setting.warm :].mean())
+    usd_per_hit = best.saved.value / (setting.month * Decimal(f"{hits:.15f}")) if hits else Decimal(0)
+    return break_even_seconds(usd_per_hit, item_bytes, setting.memory.usd_per_gb_month)
 
 
 def _size_points(found: list[_At]) -> tuple[SizePoint, ...]:
