@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ragopt.cache.advice import CachePlan, FalseHitPoint
-from ragopt.cache.key_streams import combined, first_turns
+from ragopt.cache.key_streams import asked_alike, combined, first_turns
 from ragopt.cache.reasons import percent, usd_range
 from ragopt.cache.semantic_neighbours import semantic_hits
 from ragopt.cache.semantic_threshold import (
@@ -124,7 +124,7 @@ def _hits(
     """
     log = setting.log
     asking = first_turns(log).mask if semantic.serves == "answer" else np.ones(log.n_requests, dtype=np.bool_)
-    columns = [one for one in (log.tenants, log.filters, log.versions) if one is not None]
+    columns = list(asked_alike(log))
     if ttl_s is not None and log.times_s is not None:
         columns.append(((log.times_s - log.times_s[0]) // ttl_s).astype(np.int32))
     contexts = np.asarray(combined(*columns))[asking] if columns else None
