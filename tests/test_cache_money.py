@@ -12,8 +12,8 @@ from ragopt.cache.advise import Choices, Service, advise
 from ragopt.cache.coded_log import Prompts
 from ragopt.cache.entry_bytes import result_entry_bytes
 from ragopt.cache.memory_price import memory_price
+from ragopt.cache.plan_setting import UNNOTICED_USD
 from ragopt.cache.search_bill import SearchBill
-from ragopt.cache.setting import UNNOTICED_USD
 from tests.test_cache_plans import HOUR, PER_REQUEST, log_of, service
 
 BOOK = PriceBook.packaged()

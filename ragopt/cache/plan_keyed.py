@@ -10,16 +10,16 @@ import numpy as np
 
 from ragopt.cache.advice import Buys, CachePlan, SizePoint, UsdRange
 from ragopt.cache.curves import hit_curve, size_grid
+from ragopt.cache.plan_setting import TIE, UNNOTICED_USD, both, is_for_money
 from ragopt.cache.records import DEPLOYABLE, Curve, Policy, Reads
 from ragopt.cache.requests import hits_at_sizes, n_reads, per_request
-from ragopt.cache.setting import TIE, UNNOTICED_USD, both
 from ragopt.cache.sizing import break_even_seconds, marginal_usd_per_gb, most_net
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ragopt.cache.plan_setting import Setting
     from ragopt.cache.records import CacheName, Share
-    from ragopt.cache.setting import Setting
 
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
@@ -97,8 +97,7 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
     by_policy = {policy: _at_sizes(setting, asked, policy, sizes) for policy in policies}
     lru, *lfu = (_for_money(setting, found) for found in by_policy.values())
     best = next((one for one in lfu if one.net > lru.net + abs(lru.net) * TIE), lru)
-    pays = best.saved.low > best.memory and best.net >= max(TIE * usd_before, UNNOTICED_USD)
-    buys: Buys = "money" if pays else "latency"
+    buys: Buys = "money" if is_for_money(best.saved, usd_before, best.memory) else "latency"
     if buys == "latency":
         lru, *lfu = (_for_latency(found) for found in by_policy.values())
         best = next((one for one in lfu if one.share.value > lru.share.high), lru)
