@@ -35,11 +35,11 @@ from ragopt.cache.memory_price import memory_price
 from ragopt.cache.plan_answer import plan_answer
 from ragopt.cache.plan_prefix import plan_prefix
 from ragopt.cache.plan_search import plan_chunk, plan_embedding, plan_result
+from ragopt.cache.plan_setting import Setting, Stage
 from ragopt.cache.read_log import read_log
 from ragopt.cache.records import Policy, Reads, Share
 from ragopt.cache.replay import replay
 from ragopt.cache.requests import of_requests, one_read_each
-from ragopt.cache.setting import Setting, Stage
 from ragopt.cache.unit_prices import unit_prices
 from ragopt.sweep.advising import Service
 from ragopt.sweep.pricing import workload_of

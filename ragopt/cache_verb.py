@@ -87,7 +87,11 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
     told.phase("log", f"Reading {log}")
     read = file.read(keep_texts=labelled is not None or review is not None)
     if review is not None:
-        n_pairs = write_pairs_to_review(read, _embedder(finished, model), Path(review), choices or Choices())
+        embedder = _embedder(finished, model)
+        if embedder is None:
+            raise InputError("--review needs a model to tell similar questions",
+                             next_step="Name it with --model, or --run")  # fmt: skip
+        n_pairs = write_pairs_to_review(read, embedder, Path(review), choices or Choices())
         told.notice(f"{n_pairs:,} pairs to label are in {review}: fill in `same`, then give --labels {review}")
     service = service_of(read, finished, given, dim=dim, prices=None if prices is None else Path(prices))
     told.phase("replay", f"Replaying {read.n_requests:,} requests")
@@ -125,20 +129,17 @@ def _labelled(
     if labels is None:
         return None
     from ragopt.cache.semantic_pairs import read_labelled_pairs  # noqa: PLC0415 - loads numpy
-    from ragopt.embed.open_embedder import open_embedder  # noqa: PLC0415 - loaded when first used
 
-    name = model or (run.recommendation.trial.space.model if run else None)
-    embedder = open_embedder(name) if name else None
+    embedder = _embedder(run, model)
     pairs = read_labelled_pairs(
         Path(labels), embed=None if embedder is None else lambda texts: unit_vectors(embedder, list(texts))
     )
     return Labelled(pairs.scores, pairs.wrong, "answer", f"{len(pairs.scores):,} pairs of {labels}", embedder)
 
 
-def _embedder(run: Run | None, model: str | None) -> Embedder:
+def _embedder(run: Run | None, model: str | None) -> Embedder | None:
+    """The model that was named, else the run's; None without either."""
     from ragopt.embed.open_embedder import open_embedder  # noqa: PLC0415 - loaded when first used
 
     name = model or (run.recommendation.trial.space.model if run else None)
-    if name is None:
-        raise InputError("--review needs a model to tell similar questions", next_step="Name it with --model, or --run")
-    return open_embedder(name)
+    return open_embedder(name) if name else None

@@ -10,8 +10,10 @@ from ragopt.bill.price_book import PriceBook
 from ragopt.bill.workload import Workload
 from ragopt.cache.advise import Choices, Service, advise
 from ragopt.cache.coded_log import Prompts
+from ragopt.cache.entry_bytes import result_entry_bytes
+from ragopt.cache.memory_price import memory_price
+from ragopt.cache.plan_setting import UNNOTICED_USD
 from ragopt.cache.search_bill import SearchBill
-from ragopt.cache.setting import UNNOTICED_USD
 from tests.test_cache_plans import HOUR, PER_REQUEST, log_of, service
 
 BOOK = PriceBook.packaged()
@@ -207,3 +209,19 @@ def test_the_providers_ttl_is_the_one_that_was_stated(ttl_s, share):
     assert prefix.alone.value == pytest.approx(share)
     assert found.prompt_orders[0].hits.value == pytest.approx(share)
     assert (prefix.on, prefix.ttl_s) == (share > 0, ttl_s)
+
+
+def test_break_even_counts_the_search_that_a_hit_spares():
+    """Half of 10 million searches hit: T* is of what the index's bill and the reads fall by for each."""
+    book, month = PriceBook.packaged(), 10_000_000
+    workload = Workload(1_000_000, queries_per_month=month, peak_qps=Decimal(100))
+    bill = SearchBill(describe_by_bytes(1536.0, 0.0, 384, 1_000_000), workload, book, "s3-vectors")
+    log = log_of([number // 2 for number in range(200)], chunks=[[0]] * 200, histories=np.arange(200, dtype=np.int32))
+    stated = frozenset({"queries_per_month", "peak_qps"})
+    plan = advise(log, Service(workload, book, stated, search=bill), Choices()).plan("result")
+    spared = bill.usd(1.0, 1.0) - bill.usd(0.5, 0.5)
+    by_hit = spared / (month // 2) + Decimal("4E-7")
+    item_bytes = result_entry_bytes(1, text_bytes_per_hit=1024.0)
+    memory = memory_price(book, workload).usd_per_gb_month * item_bytes / 10**9
+    assert spared / (month // 2) > Decimal("4E-7")
+    assert plan.break_even_s == pytest.approx(float(by_hit / memory) * 730 * 3600, rel=1e-3)

@@ -43,10 +43,10 @@ def test_every_second_question_is_answered_from_its_like():
     assert float(similar.saved.value) == pytest.approx(float(MONTH / 2 * (PER_REQUEST + 2 * READ)), rel=1e-9)
 
 
-@pytest.mark.parametrize("field", ["tenants", "filters", "versions"])
+@pytest.mark.parametrize("field", ["tenants", "filters", "ks", "versions"])
 @pytest.mark.parametrize("serves", ["answer", "result"])
 def test_nobody_is_served_from_another_context(field, serves):
-    """The two of a pair have other tenants, filters or index versions: no hit; where they share one, each second."""
+    """The two of a pair have other tenants, filters, k or index versions: no hit; where they share it, each second."""
     apart = advised(pairs_of(serves=serves), **{field: np.arange(N, dtype=np.int32) % 2})
     assert apart.plan("semantic").hits.value == 0.0
     together = advised(pairs_of(serves=serves), **{field: (PAIRS % 2).astype(np.int32)})

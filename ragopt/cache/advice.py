@@ -109,6 +109,11 @@ class CachePlan:
     guess: str = ""
     behind_results: Share | None = None
 
+    @classmethod
+    def off(cls, name: CacheName, why: str) -> CachePlan:
+        """The plan of a cache that was not replayed, with the clause that says why."""
+        return cls(name, on=False, buys="nothing", reason=f"off: {why}.")
+
     @property
     def net(self) -> UsdRange:
         """What it saves a month less its memory."""

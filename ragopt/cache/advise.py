@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 from ragopt.bill.old_prices import ADVICE
 from ragopt.bill.price_book import STALE_AFTER_DAYS
+from ragopt.bill.workload import SECONDS_PER_MONTH
 from ragopt.cache.advice import REPLAYED, CacheAdvice, CachePlan, LogSummary
-from ragopt.cache.costs import SECONDS_PER_MONTH, busiest_minute_qps, request_costs, requests_per_month, span_seconds
+from ragopt.cache.costs import busiest_minute_qps, request_costs, requests_per_month, span_seconds
 from ragopt.cache.memory_price import memory_price
 from ragopt.cache.plan_answer import plan_answer
 from ragopt.cache.plan_prefix import PROVIDER_TTL_S, plan_prefix
 from ragopt.cache.plan_search import plan_chunk, plan_embedding, plan_result, with_run_time_note
 from ragopt.cache.plan_semantic import plan_semantic
-from ragopt.cache.setting import Setting
+from ragopt.cache.plan_setting import Setting
 from ragopt.cache.unit_prices import unit_prices
 from ragopt.errors import InputError
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragopt.cache.entry_bytes import BYTES_PER_TOKEN
 from ragopt.cache.log_columns import MOST_TOKENS
 from ragopt.cache.row_batches import RowBatch, read_batches
 from ragopt.cache.row_values import bad_value, ids, is_nothing, whole_numbers
@@ -23,9 +24,6 @@ ID_FIELDS = ("id", "chunk_id", "passage_id", "_id")
 """ragopt's and most exports' names, RAGPulse's, and BEIR's."""
 
 TOKEN_FIELDS = ("tokens", "token_length", "n_tokens")
-
-BYTES_PER_TOKEN = 4
-"""English text; the same figure as `text_bytes_per_chunk` in `ragopt/bill/workload_fields.py`."""
 
 MOST_BYTES = 10**9
 """As `text_bytes_per_chunk` in `ragopt/bill/workload_fields.py`: a chunk of a gigabyte is a slip."""

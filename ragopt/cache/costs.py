@@ -10,7 +10,8 @@ import numpy as np
 
 from ragopt.bill.generation_lines import prompt_length
 from ragopt.bill.retrieved import results_per_query
-from ragopt.units import HOURS_PER_MONTH
+from ragopt.bill.workload import SECONDS_PER_MONTH
+from ragopt.cache.runs import run_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from ragopt.cache.unit_prices import UnitPrices
 
     Usd = NDArray[np.float64]
-
-SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,7 @@ def prompt_tokens(log: CodedLog) -> NDArray[np.int32] | NDArray[np.int64] | None
     """Tokens of each prompt: int (n_requests,) as logged, else those of its blocks; None where the log has neither."""
     if log.tokens_in is not None or log.prompts is None:
         return log.tokens_in
-    running = np.concatenate([[0], np.cumsum(log.prompts.tokens, dtype=np.int64)])
-    return np.asarray(running[log.prompts.starts[1:]] - running[log.prompts.starts[:-1]], dtype=np.int64)
+    return run_sums(log.prompts.starts, log.prompts.tokens, np.int64)
 
 
 def requests_per_month(log: CodedLog, workload: Workload, *, stated: bool) -> tuple[Decimal, str]:

@@ -46,7 +46,8 @@ RESULT_KEY_BYTES = 312
 """What a result is kept under: question, filter, k, tenant and the tuple of the hits (measured as above)."""
 
 BYTES_PER_TOKEN = 4
-"""English text of a language model's token ("about 4 characters", OpenAI, "What are tokens and how to count them?")."""
+"""English text of a language model's token ("about 4 characters", OpenAI, "What are tokens and how to count them?"), as
+in `text_bytes_per_chunk` of `ragopt/bill/workload_fields.py`."""
 
 
 def entry_bytes(payload_bytes: Size) -> Size:

@@ -94,7 +94,7 @@ def result_keys(log: CodedLog) -> NDArray[np.int32]:
     Returns:
         int32 (n_requests,) from 0 in order of first appearance.
     """
-    return combined(*_present(log.tenants, log.filters, log.ks, log.versions), log.queries)
+    return combined(*asked_alike(log), log.queries)
 
 
 def answer_keys(log: CodedLog) -> NDArray[np.int32]:
@@ -103,7 +103,7 @@ def answer_keys(log: CodedLog) -> NDArray[np.int32]:
     Returns:
         int32 (n_requests,) from 0 in order of first appearance.
     """
-    return combined(*_present(log.tenants, log.filters, log.ks, log.versions, log.histories), log.queries)
+    return combined(*asked_alike(log), *_present(log.histories), log.queries)
 
 
 def chunk_keys(log: CodedLog) -> ChunkKeys:
@@ -151,6 +151,11 @@ def first_turns(log: CodedLog) -> FirstTurns:
             mask[block] = gaps == 0
         return FirstTurns(mask, "The log has no histories: the first request of a session counts as its first turn")
     return FirstTurns(mask, "The log has neither histories nor sessions: every request counts as a first turn")
+
+
+def asked_alike(log: CodedLog) -> tuple[NDArray[np.int32], ...]:
+    """What must be equal beside the question before one search may be served another's results, as the log has it."""
+    return _present(log.tenants, log.filters, log.ks, log.versions)
 
 
 def _present(*columns: NDArray[Any] | None) -> tuple[NDArray[Any], ...]:

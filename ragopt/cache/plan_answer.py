@@ -12,10 +12,10 @@ from ragopt.cache.curves import hit_curve
 from ragopt.cache.entry_bytes import answer_entry_bytes
 from ragopt.cache.key_streams import answer_keys, first_turns
 from ragopt.cache.plan_keyed import Asked, plan_keyed
+from ragopt.cache.plan_setting import Stage
 from ragopt.cache.reasons import reason_of
 from ragopt.cache.replay import replay
 from ragopt.cache.requests import n_reads, one_read_each, per_request, writer_of
-from ragopt.cache.setting import Stage
 from ragopt.units import format_seconds
 
 if TYPE_CHECKING:
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ragopt.cache.plan_setting import Setting
     from ragopt.cache.records import Reads
-    from ragopt.cache.setting import Setting
+
+ENDLESS = "the log has neither times nor index versions, so nothing would end an answer's life"
+"""Why a cache of answers is off."""
 
 DAY_S = 86_400.0
 
@@ -55,11 +58,10 @@ def plan_answer(setting: Setting, usd_before: Decimal, *, ttl_s: float | None) -
     everything = np.ones(log.n_requests, dtype=np.bool_)
     stage = Stage(everything, everything, ~everything)
     if log.times_s is None and log.versions is None:
-        reason = "off: the log has neither times nor index versions, so nothing would end an answer's life."
-        return CachePlan("answer", on=False, buys="nothing", reason=reason), stage
+        return CachePlan.off("answer", ENDLESS), stage
     if not turns.mask[setting.warm :].any():
-        reason = "off: no request begins a conversation, and later turns depend on what was said before."
-        return CachePlan("answer", on=False, buys="nothing", reason=reason), stage
+        why = "no request begins a conversation, and later turns depend on what was said before"
+        return CachePlan.off("answer", why), stage
     life, told = _life(setting, ttl_s)
     out = setting.workload.answer_tokens if log.tokens_out is None else round(float(log.tokens_out.mean()))
     reads = one_read_each(answer_keys(log), turns.mask, log.times_s, answer_entry_bytes(out))

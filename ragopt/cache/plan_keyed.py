@@ -10,16 +10,16 @@ import numpy as np
 
 from ragopt.cache.advice import Buys, CachePlan, SizePoint, UsdRange
 from ragopt.cache.curves import hit_curve, size_grid
+from ragopt.cache.plan_setting import TIE, UNNOTICED_USD, both, is_for_money
 from ragopt.cache.records import DEPLOYABLE, Curve, Policy, Reads
 from ragopt.cache.requests import hits_at_sizes, n_reads, per_request
-from ragopt.cache.setting import TIE, UNNOTICED_USD, both
 from ragopt.cache.sizing import break_even_seconds, marginal_usd_per_gb, most_net
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ragopt.cache.plan_setting import Setting
     from ragopt.cache.records import CacheName, Share
-    from ragopt.cache.setting import Setting
 
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
@@ -97,8 +97,7 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
     by_policy = {policy: _at_sizes(setting, asked, policy, sizes) for policy in policies}
     lru, *lfu = (_for_money(setting, found) for found in by_policy.values())
     best = next((one for one in lfu if one.net > lru.net + abs(lru.net) * TIE), lru)
-    pays = best.saved.low > best.memory and best.net >= max(TIE * usd_before, UNNOTICED_USD)
-    buys: Buys = "money" if pays else "latency"
+    buys: Buys = "money" if is_for_money(best.saved, usd_before, best.memory) else "latency"
     if buys == "latency":
         lru, *lfu = (_for_latency(found) for found in by_policy.values())
         best = next((one for one in lfu if one.share.value > lru.share.high), lru)
@@ -116,7 +115,7 @@ def plan_keyed(setting: Setting, asked: Asked, usd_before: Decimal) -> Planned:
                    if point.size_bytes == best.size_bytes),
         hits=best.share, all_hits=_all_hits(setting, asked.behind, best.hits), saved=best.saved,
         memory_usd_per_month=best.memory,
-        break_even_s=break_even_seconds(_usd_per_hit(asked, best.hits), item_bytes, setting.memory.usd_per_gb_month),
+        break_even_s=_break_even(setting, asked, best, item_bytes),
         curves=alone, sizes=_size_points(chosen),
     )  # fmt: skip
     return Planned(plan, best.hits if on else np.zeros_like(best.hits))
@@ -160,8 +159,11 @@ def _all_hits(setting: Setting, reads: Reads, hits: Bools) -> Share:
     return setting.share((counts > 0) & (found == counts), counts > 0)
 
 
-def _usd_per_hit(asked: Asked, hits: Bools) -> Decimal:
-    return Decimal(f"{asked.usd_per_hit[hits].mean():.15f}") if hits.any() else Decimal(0)
+def _break_even(setting: Setting, asked: Asked, best: _At, item_bytes: float) -> float | None:
+    """The reuse interval that pays for an item, with what a hit spares on average, searches included."""
+    hits = float(per_request(asked.behind, best.hits)[setting.warm :].mean())
+    usd_per_hit = best.saved.value / (setting.month * Decimal(f"{hits:.15f}")) if hits else Decimal(0)
+    return break_even_seconds(usd_per_hit, item_bytes, setting.memory.usd_per_gb_month)
 
 
 def _size_points(found: list[_At]) -> tuple[SizePoint, ...]:

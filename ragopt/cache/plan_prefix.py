@@ -9,10 +9,12 @@ import numpy as np
 
 from ragopt.cache.advice import CachePlan, PromptOrder
 from ragopt.cache.costs import prompt_tokens
+from ragopt.cache.plan_search import NOTHING_LEFT
+from ragopt.cache.plan_setting import is_for_money
 from ragopt.cache.prefix import TTL_S, break_even_hit_share, replay_prefix
 from ragopt.cache.prefix_orders import ORDER_CHANGES_ANSWERS, compare_orders
 from ragopt.cache.reasons import percent, reason_of, too_little, usd_range
-from ragopt.cache.setting import TIE, UNNOTICED_USD
+from ragopt.cache.runs import kept_runs
 from ragopt.units import format_seconds
 
 if TYPE_CHECKING:
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 
     from ragopt.cache.advice import UsdRange
     from ragopt.cache.coded_log import Prompts
+    from ragopt.cache.plan_setting import Setting, Stage
     from ragopt.cache.prefix import PrefixReads
     from ragopt.cache.prefix_orders import PromptOrders
-    from ragopt.cache.setting import Setting, Stage
     from ragopt.cache.unit_prices import UnitPrices
 
 PROVIDER_TTL_S = TTL_S
@@ -52,7 +54,7 @@ def plan_prefix(
     if not prices.input_token:
         return _off("no generator is billed by the token (generation.generator)"), ()
     if not stage.passing[setting.warm :].any():
-        return _off("the caches before it leave nothing to do"), ()
+        return _off(NOTHING_LEFT), ()
     kind = {"ttl_s": ttl_s, "min_tokens": prices.least_prefix_tokens, "tenants": log.tenants}
     behind, whole = _of_passing(log.prompts, stage.passing), prompt_tokens(log)
     sent = None if whole is None else np.where(stage.passing, whole, 0)
@@ -61,7 +63,7 @@ def plan_prefix(
     as_sent = orders.replays[0].reads
     saved = _saved(setting, as_sent)
     share = setting.share(as_sent.read.astype(float), as_sent.total.astype(float))
-    on = saved.low > 0 and saved.value >= max(TIE * usd_before, UNNOTICED_USD)
+    on = is_for_money(saved, usd_before)
     plan = CachePlan(
         "prefix", on=on, buys="money" if on else "nothing", reason="", ttl_s=ttl_s,
         alone=setting.share(alone.read.astype(float), alone.total.astype(float)), hits=share, saved=saved,
@@ -77,7 +79,7 @@ def plan_prefix(
 
 
 def _off(why: str) -> CachePlan:
-    return CachePlan("prefix", on=False, buys="nothing", reason=f"off: {why}.")
+    return CachePlan.off("prefix", why)
 
 
 def _guess(prompts: Prompts) -> str:
@@ -90,9 +92,7 @@ def _guess(prompts: Prompts) -> str:
 
 def _of_passing(prompts: Prompts, passing: NDArray[np.bool_]) -> Prompts:
     """The prompts of the requests that are sent; the others have none."""
-    counts = np.diff(prompts.starts)
-    kept = np.repeat(passing, counts)
-    starts = np.concatenate([[0], np.cumsum(np.where(passing, counts, 0))]).astype(np.int64)
+    starts, kept = kept_runs(prompts.starts, passing)
     return replace(prompts, starts=starts, codes=prompts.codes[kept], tokens=prompts.tokens[kept],
                    parts=prompts.parts[kept])  # fmt: skip
 

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ragopt.cache.plan_setting import Setting, Stage
     from ragopt.cache.records import CacheName
-    from ragopt.cache.setting import Setting, Stage
 
     Bools = NDArray[np.bool_]
+
+NOTHING_LEFT = "the caches before it leave nothing to do"
+"""Why a cache is off that no counted request reaches."""
 
 
 def plan_embedding(setting: Setting, stage: Stage, usd_before: Decimal) -> tuple[CachePlan, Stage]:
@@ -85,8 +88,8 @@ def plan_chunk(setting: Setting, stage: Stage, usd_before: Decimal) -> CachePlan
     """Plan the cache of chunk texts."""
     log = setting.log
     if log.chunks is None:
-        reason = "off: the log has no chunk ids (--chunks-field), so that reads of chunks cannot be replayed."
-        return CachePlan("chunk", on=False, buys="nothing", reason=reason)
+        why = "the log has no chunk ids (--chunks-field), so that reads of chunks cannot be replayed"
+        return CachePlan.off("chunk", why)
     keys = chunk_keys(log)
     if log.chunk_bytes is None:
         size: int | NDArray[np.int64] = chunk_entry_bytes(
@@ -124,4 +127,4 @@ def _worded(setting: Setting, planned: Planned, usd_before: Decimal) -> CachePla
 
 
 def _nothing_left(name: CacheName) -> CachePlan:
-    return CachePlan(name, on=False, buys="nothing", reason="off: the caches before it leave nothing to do.")
+    return CachePlan.off(name, NOTHING_LEFT)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ragopt.cache.advice import CachePlan, FalseHitPoint
-from ragopt.cache.key_streams import combined, first_turns
+from ragopt.cache.key_streams import asked_alike, combined, first_turns
+from ragopt.cache.plan_answer import ENDLESS
+from ragopt.cache.plan_setting import both, is_for_money
 from ragopt.cache.reasons import percent, usd_range
 from ragopt.cache.semantic_neighbours import semantic_hits
 from ragopt.cache.semantic_threshold import (
@@ -18,13 +20,11 @@ from ragopt.cache.semantic_threshold import (
     least_labelled_hits,
     usd_saved_per_wrong_answer,
 )
-from ragopt.cache.setting import TIE, UNNOTICED_USD, both
-from ragopt.units import to_cents
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ragopt.cache.setting import Setting, Stage
+    from ragopt.cache.plan_setting import Setting, Stage
 
     Bools = NDArray[np.bool_]
 
@@ -75,33 +75,29 @@ def plan_semantic(
     """
     if semantic is None:
         need = (
-            f"off: without labelled pairs (--labels) nobody knows how often a similar question has another answer; "
-            f"{least_labelled_hits(budget):,} labelled hits without any error are the fewest for {100 * budget:g} %."
+            f"without labelled pairs (--labels) nobody knows how often a similar question has another answer; "
+            f"{least_labelled_hits(budget):,} labelled hits without any error are the fewest for {100 * budget:g} %"
         )
         return _off(need), stage, ()
     chosen = choose_threshold(semantic.scores, semantic.wrong, max_false_hit_rate=budget)
     points = _points(chosen)
     if chosen.threshold is None or chosen.upper_bound is None:
-        return _off(f"off: {chosen.reason}.".replace("..", ".")), stage, points
+        return _off(chosen.reason), stage, points
     if semantic.vectors is None:
         reason = (
-            f"off: the labels certify a threshold of {chosen.threshold:.4f}, but {semantic.why_no_vectors}, so how "
-            "often it would hit is not known."
+            f"the labels certify a threshold of {chosen.threshold:.4f}, but {semantic.why_no_vectors}, so how "
+            "often it would hit is not known"
         )
         return _off(reason), stage, points
     if semantic.serves == "answer" and setting.log.times_s is None and setting.log.versions is None:
-        return (
-            _off("off: the log has neither times nor index versions, so nothing would end an answer's life."),
-            stage,
-            points,
-        )
+        return _off(ENDLESS), stage, points
     hits = _hits(setting, stage, semantic, semantic.vectors, chosen.threshold, ttl_s)
     plan, left = _planned(setting, stage, usd_before, semantic, chosen, hits)
     return replace(plan, ttl_s=ttl_s), left, points
 
 
-def _off(reason: str) -> CachePlan:
-    return CachePlan("semantic", on=False, buys="nothing", reason=reason)
+def _off(why: str) -> CachePlan:
+    return CachePlan.off("semantic", why)
 
 
 def _points(chosen: SemanticThreshold) -> tuple[FalseHitPoint, ...]:
@@ -124,7 +120,7 @@ def _hits(
     """
     log = setting.log
     asking = first_turns(log).mask if semantic.serves == "answer" else np.ones(log.n_requests, dtype=np.bool_)
-    columns = [one for one in (log.tenants, log.filters, log.versions) if one is not None]
+    columns = list(asked_alike(log))
     if ttl_s is not None and log.times_s is not None:
         columns.append(((log.times_s - log.times_s[0]) // ttl_s).astype(np.int32))
     contexts = np.asarray(combined(*columns))[asking] if columns else None
@@ -140,10 +136,10 @@ def _planned(
     each = setting.costs.reads + (setting.costs.tokens if answers else 0.0)
     asked = stage.passing & first_turns(setting.log).mask if answers else stage.searching
     if not asked[setting.warm :].any():
-        return _off("off: the exact cache leaves nothing to do."), stage
+        return _off("the exact cache leaves nothing to do"), stage
     share = setting.share(hits, asked)
     saved = both(setting.usd_per_month(np.where(hits, each, 0.0)), setting.search_saved(stage.searching, hits))
-    on = saved.low > 0 and saved.value >= max(TIE * usd_before, UNNOTICED_USD)
+    on = is_for_money(saved, usd_before)
     bound = chosen.upper_bound or 1.0
     what = "answers" if answers else "search results"
     certified = (
@@ -175,4 +171,4 @@ def _notes(semantic: Semantic, what: str, per_wrong: Decimal) -> tuple[str, ...]
 
 def _usd_per_hit(setting: Setting, usd_per_month: Decimal, hits: Bools) -> Decimal:
     share = Decimal(f"{hits[setting.warm :].mean():.15f}")
-    return usd_per_month / (setting.month * share) if share else to_cents(Decimal(0))
+    return usd_per_month / (setting.month * share) if share else Decimal(0)

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragopt.cache.chunk_file import BYTES_PER_TOKEN, ChunkSizes, read_chunk_sizes
+from ragopt.cache.chunk_file import ChunkSizes, read_chunk_sizes
 from ragopt.cache.coded_log import MISSING, CodedLog
 from ragopt.cache.coder import Coder, key_of
+from ragopt.cache.entry_bytes import BYTES_PER_TOKEN
 from ragopt.cache.log_checks import MOST_REPEATED, check_gap, check_order, dominant, n_repeated, too_small
 from ragopt.cache.log_columns import CountColumn, KeyColumn, TimeColumn
 from ragopt.cache.log_fields import ROLES, LogFields, option_of

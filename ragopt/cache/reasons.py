@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragopt.cache.setting import TIE, UNNOTICED_USD
+from ragopt.cache.plan_setting import TIE, UNNOTICED_USD
 from ragopt.units import format_bytes, format_seconds, to_cents
 
 if TYPE_CHECKING:
@@ -17,19 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a cache is asked for and what a hit spares, in words."""
+    """What a cache is asked for, and what a hit for latency need not wait for, in words."""
 
     asked: str
-    spared: str
+    spared: str = ""
 
 
 WORK: dict[CacheName, Work] = {
     "answer": Work("questions that begin a conversation", "the model call and the search"),
-    "semantic": Work("questions that begin a conversation", "the model call and the search"),
     "embedding": Work("questions", "the embedding"),
     "result": Work("searches", "the search and its chunks' reads"),
     "chunk": Work("chunk reads", "the read"),
-    "prefix": Work("input tokens", "nine tenths or so of their price, by the provider"),
+    "prefix": Work("input tokens"),
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ragopt.cache.records import Reads
 from ragopt.cache.replay import replay
+from ragopt.cache.runs import kept_runs, run_sums
 from ragopt.cache.stack_distance import block_reads, stack_distances
 
 if TYPE_CHECKING:
@@ -30,21 +31,19 @@ def one_read_each(keys: NDArray[np.int32], asking: Bools, times_s: Floats | None
         times_s: of the requests.
         item_bytes: of an entry.
     """
-    starts = np.concatenate([[0], np.cumsum(asking)]).astype(np.int64)
-    return Reads(np.asarray(keys)[asking], starts, times_s, item_bytes)
+    starts, kept = kept_runs(np.arange(len(asking) + 1), asking)
+    return Reads(np.asarray(keys)[kept], starts, times_s, item_bytes)
 
 
 def of_requests(reads: Reads, asking: Bools) -> Reads:
     """The reads of some requests alone; the others read nothing."""
-    counts = np.diff(reads.starts)
-    starts = np.concatenate([[0], np.cumsum(np.where(asking, counts, 0))]).astype(np.int64)
-    return Reads(np.asarray(reads.keys)[np.repeat(asking, counts)], starts, reads.times_s, reads.item_bytes)
+    starts, kept = kept_runs(reads.starts, asking)
+    return Reads(np.asarray(reads.keys)[kept], starts, reads.times_s, reads.item_bytes)
 
 
 def per_request(reads: Reads, values: Bools | Floats) -> Floats:
     """Sum a value per read over each request: float64 (n_requests,)."""
-    running = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    return np.asarray(running[reads.starts[1:]] - running[reads.starts[:-1]])
+    return run_sums(reads.starts, values, np.float64)
 
 
 def n_reads(reads: Reads) -> Floats:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 
-from ragopt.units import GB, HOURS_PER_MONTH
+from ragopt.bill.workload import SECONDS_PER_MONTH
+from ragopt.units import GB
 
 
 def concave_hull(sizes_bytes: Sequence[int], saved_usd: Sequence[Decimal]) -> tuple[int, ...]:
@@ -75,4 +76,4 @@ def break_even_seconds(usd_per_hit: Decimal, item_bytes: float, usd_per_gb_month
     cost = usd_per_gb_month * Decimal(item_bytes) / GB
     if usd_per_hit <= 0 or cost <= 0:
         return None
-    return float(usd_per_hit / cost) * HOURS_PER_MONTH * 3600
+    return float(usd_per_hit / cost) * SECONDS_PER_MONTH

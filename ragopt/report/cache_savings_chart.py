@@ -21,7 +21,8 @@ from ragopt.report.cache_savings_info import (
 from ragopt.report.figure import Figure, NoFigure
 from ragopt.report.labels import CHARACTER_WIDTH
 from ragopt.report.pixel_marks import Line, Mark, Rect, Words, cut, pixel_chart, title_of
-from ragopt.report.words import number_text, usd_text
+from ragopt.report.pixel_plot import usd_axis
+from ragopt.report.words import usd_text
 from ragopt.sweep.kept_cache import cache_of
 
 if TYPE_CHECKING:
@@ -149,14 +150,7 @@ def _end(usd: Decimal) -> str:
 
 
 def _axis(scale: AxisScale, layout: Layout, bottom: float, n_rows: int) -> list[Mark]:
-    marks: list[Mark] = [Line(layout.left, bottom, layout.right, bottom, palette.MUTED)]
-    for tick in scale.ticks:
-        x = layout.left + scale.fraction(tick) * (layout.right - layout.left)
-        # Where names lie over the axis, the grid is drawn beside the bars only.
-        rows = ((row * layout.row + layout.middle - 9, row * layout.row + layout.middle + 9) for row in range(n_rows))
-        marks += [Line(x, top, x, end, palette.GRID) for top, end in (rows if layout is NARROW else ((0, bottom),))]
-        marks += [
-            Line(x, bottom, x, bottom + 4, palette.MUTED),
-            Words(number_text(tick), x, bottom + 13, palette.INK, "center"),
-        ]
-    return [*marks, Words("USD a month", (layout.left + layout.right) / 2, bottom + 31, palette.INK, "center")]
+    middles = (row * layout.row + layout.middle for row in range(n_rows))
+    grid = [(middle - 9, middle + 9) for middle in middles] if layout is NARROW else [(0, bottom)]
+    title = Words("USD a month", (layout.left + layout.right) / 2, bottom + 31, palette.INK, "center")
+    return usd_axis(scale, (layout.left, layout.right), bottom, grid, title)

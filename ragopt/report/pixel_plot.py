@@ -102,6 +102,31 @@ def axes_of(
     return [*marks, words, *foot]
 
 
+def usd_axis(
+    scale: AxisScale, ends: tuple[float, float], bottom: float, grid: Sequence[tuple[float, float]], title: Words
+) -> list[Mark]:
+    """An axis of money below rows that lie one under the other.
+
+    Args:
+        scale: of the axis.
+        ends: pixels where it begins and ends.
+        bottom: pixel that it lies on.
+        grid: pieces that each grid line is drawn in, from pixel to pixel: whole, or beside the marks of each row only,
+            where names lie over the axis.
+        title: its words.
+    """
+    left, right = ends
+    marks: list[Mark] = [Line(left, bottom, right, bottom, palette.MUTED)]
+    for tick in scale.ticks:
+        x = left + scale.fraction(tick) * (right - left)
+        marks += [Line(x, top, x, end, palette.GRID) for top, end in grid]
+        marks += [
+            Line(x, bottom, x, bottom + 4, palette.MUTED),
+            Words(number_text(tick), x, bottom + 13, palette.INK, "center"),
+        ]
+    return [*marks, title]
+
+
 def marked_place(plot: Plot, x: float, told: str) -> list[Mark]:
     """An upright line at a value of the horizontal axis, with words above the plot; nothing outside the axis."""
     if not plot.x.low <= x <= plot.x.high:

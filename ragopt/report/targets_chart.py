@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from ragopt.report import palette
 from ragopt.report.figure import Figure, NoFigure
 from ragopt.report.pixel_marks import Dot, Line, Mark, Words, cut, pixel_chart, title_of
+from ragopt.report.pixel_plot import usd_axis
 from ragopt.report.target_bars import marked_name, targets_caption, targets_table, usd_scale
-from ragopt.report.words import number_text, usd_text
+from ragopt.report.words import usd_text
 from ragopt.sweep.kept_everywhere import everywhere_in_run
 
 if TYPE_CHECKING:
@@ -107,15 +108,8 @@ def _row(target: TargetUsd, top: float, scale: AxisScale, layout: Layout, *, is_
 
 
 def _axis(scale: AxisScale, layout: Layout, bottom: float, n_rows: int) -> list[Mark]:
-    marks: list[Mark] = [Line(layout.left, bottom, layout.right, bottom, palette.MUTED)]
-    for tick in scale.ticks:
-        x = layout.left + scale.fraction(tick) * (layout.right - layout.left)
-        # Where names lie over the axis, the grid is drawn beside the marks only.
-        rows = ((row * layout.row + layout.mark - 8, row * layout.row + layout.mark + 8) for row in range(n_rows))
-        marks += [Line(x, top, x, end, palette.GRID) for top, end in (rows if layout is NARROW else ((0, bottom),))]
-        marks += [
-            Line(x, bottom, x, bottom + 4, palette.MUTED),
-            Words(number_text(tick), x, bottom + 13, palette.INK, "center"),
-        ]
-    title = "USD per month, log scale" if scale.log else "USD per month"
-    return [*marks, Words(title, (layout.left + layout.right) / 2, bottom + 30, palette.INK, "center")]
+    places = (row * layout.row + layout.mark for row in range(n_rows))
+    grid = [(place - 8, place + 8) for place in places] if layout is NARROW else [(0, bottom)]
+    told = "USD per month, log scale" if scale.log else "USD per month"
+    title = Words(told, (layout.left + layout.right) / 2, bottom + 30, palette.INK, "center")
+    return usd_axis(scale, (layout.left, layout.right), bottom, grid, title)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from ragopt.bill.described import check_dim
 from ragopt.bill.price_book import PriceBook
+from ragopt.bill.workload import SECONDS_PER_MONTH
 from ragopt.cache.advise import USUAL_DIM, Choices, Service, advise
-from ragopt.cache.costs import SECONDS_PER_MONTH, busiest_minute_qps
+from ragopt.cache.costs import busiest_minute_qps
 from ragopt.cache.log_fields import LogFields
 from ragopt.cache.read_log import read_log
 from ragopt.cache.search_bill import SearchBill

@@ -36,6 +36,11 @@ UNNOTICED_USD = Decimal(1)
 not for money, and the memory of one that buys latency alone may cost as much."""
 
 
+def is_for_money(saved: UsdRange, usd_before: Decimal, memory: Decimal = Decimal(0)) -> bool:
+    """Whether a saving surely pays its memory, and is enough to run a cache for: 1 % of the bill and USD 1 at least."""
+    return saved.low > memory and saved.value - memory >= max(TIE * usd_before, UNNOTICED_USD)
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What is the same for every cache.
@@ -100,16 +105,14 @@ class Setting:
             return UsdRange(Decimal(0), Decimal(0), Decimal(0))
         at = slice(self.warm, None)
         before, after = searching[at], (searching & ~spared)[at]
-        usd_before = self.search.usd(float(before.mean()), peak_share(self.times_s, before))
-        saved, left = self.share(spared & searching, np.ones_like(spared)), peak_share(self.times_s, after)
+        times_s, searched = self.times_s, float(before.mean())
+        peak, left = peak_share(times_s, before), peak_share(times_s, after)
+        usd_before = self.search.usd(searched, peak)
+        saved = self.share(spared & searching, np.ones_like(spared))
         # The peak falls in proportion at the ends of the interval: it is one hour of the log and has none of its own.
         hit = max(saved.value, 1e-12)
         usd = [
-            usd_before
-            - self.search.usd(
-                max(float(before.mean()) - one, 0.0),
-                max(peak_share(self.times_s, before) - (peak_share(self.times_s, before) - left) * one / hit, 0.0),
-            )
+            usd_before - self.search.usd(max(searched - one, 0.0), max(peak - (peak - left) * one / hit, 0.0))
             for one in (saved.value, saved.low, saved.high)
         ]
         return UsdRange(*usd)
