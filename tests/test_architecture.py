@@ -14,7 +14,7 @@ PACKAGE = ROOT / "ragopt"
 
 FLOORS = (
     ("errors", "units"),
-    ("records",),
+    ("devices", "records"),
     ("artifacts",),
     ("corpus",),
     ("embed",),
