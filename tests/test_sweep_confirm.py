@@ -46,8 +46,8 @@ def prepared(tmp_path_factory):
     asked = drawn[N:] / np.linalg.norm(drawn[N:], axis=1, keepdims=True)
     rows = np.arange(len(asked))
     split = QuerySplit(rows[:N_SELECT], rows[N_SELECT:], holdout=True, fit=rows[:0])
-    data = complete(store, model="m", device="cpu", vectors=vectors, queries=asked, all_rows=rows, split=split, k=K,
-                    n_candidates=500, metric="cosine", report=silent)  # fmt: skip
+    data = complete(store, model="m", model_device="cpu", vectors=vectors, queries=asked, all_rows=rows,
+                    split=split, k=K, n_candidates=500, metric="cosine", report=silent)  # fmt: skip
     return store, data
 
 

@@ -115,6 +115,13 @@ def given_workload(options: dict[str, Any]) -> dict[str, Any]:
     return {**given, **read_settings(options["settings"]), **flags}
 
 
+def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the option that says where to compute; the command gets it as `device`."""
+    return click.option("--device", default="auto", show_default=True,
+                        help="Where to embed, to find exact neighbours and to train: auto, cpu, cuda, cuda:1 or mps. "
+                        "auto takes an accelerator where torch can use one.")(function)  # fmt: skip
+
+
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give the flag that prints recommendation.json and nothing else on standard output."""
     return click.option("--json", "as_json", is_flag=True,

@@ -9,10 +9,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ragopt.cli.options import given_workload, json_option, limit_options, workload_options
+from ragopt.cli.options import device_option, given_workload, json_option, limit_options, workload_options
 from ragopt.cli.show import show_run
 
-NOT_FOR_READY = ("models", "device", "queries", "no_chunk", "chunk_tokens", "chunk_overlap", "id_column",
+NOT_FOR_READY = ("models", "queries", "no_chunk", "chunk_tokens", "chunk_overlap", "id_column",
                  "title_column", "text_column")  # fmt: skip
 """Options that say nothing about vectors that are embedded already: refused beside --vectors, not ignored."""
 
@@ -34,7 +34,7 @@ NOT_FOR_READY = ("models", "device", "queries", "no_chunk", "chunk_tokens", "chu
     show_default=True,
     help="Embedding model: wordllama, a sentence-transformers name or folder, or openai:NAME. Repeatable.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@device_option
 @click.option("--queries", help="Queries: .jsonl (BEIR), .parquet or .txt, one a line. Default: the corpus's own.")
 @click.option("--qrels", help="Judgements: BEIR .tsv or TREC qrels.")
 @click.option("--chunk-tokens", type=int, default=256, show_default=True, help="Most tokens in a chunk.")
@@ -170,7 +170,6 @@ def _ready(options: dict[str, Any]) -> Any:
             raise click.UsageError(f"--{given[0].replace('_', '-')} needs --{needed.replace('_', '-')} beside it.")
     for name in (
         "models",
-        "device",
         "queries",
         "no_chunk",
         "chunk_tokens",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.artifacts import ArtifactStore, fsync_folder, storage_errors
+from ragopt.devices import AUTO
 from ragopt.errors import InputError
 from ragopt.serve import layout
 from ragopt.serve.cache_argument import with_cache_settings
@@ -45,6 +46,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     with_vectors: bool = False,
     lance: LanceTarget | None = None,
     cache: CacheSettings | None = None,
+    device: str = AUTO,
 ) -> Built:
     """Build a trial of a run over its whole corpus, and measure the folder before anybody can open it.
 
@@ -60,6 +62,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
         with_vectors: whether the table holds the full vectors too, 4 bytes times the model's dimension each.
         lance: builds LanceDB's own index over the full vectors of the trial's model, which the table then holds.
         cache: sizes that ``ragopt.open(DIR, cache="recommended")`` takes; None keeps none.
+        device: where exact neighbours are looked for, texts embedded and the index trained.
 
     Raises:
         InputError: no such trial, another corpus than the run's, `out` holds something else, or no index of LanceDB is
@@ -70,7 +73,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     chosen = chosen_trial(run, trial)
     place = out.resolve()
     check_out(place)
-    settings = settings_of_run(run, cache_dir, corpus=corpus)
+    settings = settings_of_run(run, cache_dir, corpus=corpus, device=device)
     min_recall = lance.least_recall(run) if lance else 0.0
     material = material_of_run(run, chosen, settings, progress)
     report = progress.phase("build", f"Building {lance.index_type if lance else chosen}")

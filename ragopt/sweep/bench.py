@@ -14,10 +14,11 @@ import numpy as np
 from ragopt.artifacts import canonical_json, key_of, write_atomically
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import project
-from ragopt.index.build import SharedPca, faiss_metric, train_index
+from ragopt.index.build import SharedPca, faiss_metric
 from ragopt.index.candidates import Candidates
 from ragopt.index.coarse import SharedCoarse
 from ragopt.index.inner import below_pca, transform_fingerprint
+from ragopt.index.trained import train_on, trainer_recipe
 from ragopt.measure.latency import use_threads
 from ragopt.measure.memory import release_free_memory
 from ragopt.sweep.gathered import MEMORY_BYTES, GatheredStore
@@ -192,6 +193,7 @@ class Bench:
             "seed": self.plan.seed,
             "train_rows": SELECT_TRAIN_ROWS,
             "faiss": faiss.__version__,
+            **trainer_recipe(factory, self.plan.device),
         }
 
     def codec(self, factory: Factory) -> TrainedCodec:
@@ -207,8 +209,8 @@ class Bench:
         def make(folder: Path) -> None:
             sample = self._sample()
             began = time.perf_counter()
-            index = train_index(factory, sample, metric=self.plan.metric, seed=self.plan.seed, pca=self._pca,
-                                coarse=self._coarse)  # fmt: skip
+            index = train_on(self.plan.device, factory, sample, metric=self.plan.metric, seed=self.plan.seed,
+                             pca=self._pca, coarse=self._coarse)  # fmt: skip
             seconds = time.perf_counter() - began
             faiss.write_index(index, str(folder / "codec.faiss"))
             write_atomically(folder / "figures.json", canonical_json({"train_seconds": seconds}))

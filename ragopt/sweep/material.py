@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ragopt.artifacts import ArtifactStore
     from ragopt.bill.workload_fields import Value
+    from ragopt.devices import Device
     from ragopt.embed.store import Vectors
     from ragopt.sweep.progress import Progress
     from ragopt.sweep.settings import SweepSettings
@@ -74,15 +75,15 @@ class Material:
         )
 
 
-def gather_material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
-    """Read, embed and search exactly, or read all of that back.
+def gather_material(settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device) -> Material:
+    """Read, embed and search exactly on a device, or read all of that back.
 
     Raises:
         RagoptError: anything wrong with corpus, queries, judgements or models.
     """
     if settings.ready:
-        return _ready_material(settings, store, progress)
-    return _material(settings, store, progress)
+        return _ready_material(settings, store, progress, device)
+    return _material(settings, store, progress, device)
 
 
 def candidates_of(settings: SweepSettings, model: str, vectors: Vectors, n_queries: int) -> int:
@@ -102,7 +103,7 @@ def candidates_of(settings: SweepSettings, model: str, vectors: Vectors, n_queri
     return wanted
 
 
-def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
+def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device) -> Material:
     embedders = [open_embedder(model, device=settings.device) for model in settings.models]
     names = [embedder.name for embedder in embedders]
     for name in names:
@@ -140,8 +141,8 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress)
         report = progress.phase("exact", "Exact neighbours")
         n_candidates = candidates_of(settings, embedder.name, vectors, len(split.select))
         models.append(
-            complete(store, model=embedder.name, device=embedder.device, vectors=vectors, queries=queries,
-                     all_rows=rows, split=split, k=settings.k,
+            complete(store, model=embedder.name, model_device=embedder.device, device=device, vectors=vectors,
+                     queries=queries, all_rows=rows, split=split, k=settings.k,
                      n_candidates=n_candidates, metric=settings.metric, report=report)
         )  # fmt: skip
     return Material(
@@ -183,7 +184,9 @@ def _about_corpus(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _ready_material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
+def _ready_material(
+    settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device
+) -> Material:  # fmt: skip
     from ragopt.corpus.qrels import read_qrels  # noqa: PLC0415 - loaded when first used
     from ragopt.corpus.queries import Queries, check_qrels  # noqa: PLC0415 - loaded when first used
 
@@ -197,7 +200,8 @@ def _ready_material(settings: SweepSettings, store: ArtifactStore, progress: Pro
     split = split_queries(usable_rows(query_ids, qrels), settings)
     rows = split.rows
     data = complete(
-        store, model=READY_MODEL, device="ready", vectors=opened.vectors, queries=opened.queries.rows(rows),
+        store, model=READY_MODEL, model_device="ready", device=device, vectors=opened.vectors,
+        queries=opened.queries.rows(rows),
         all_rows=rows, split=split, k=settings.k,
         n_candidates=candidates_of(settings, READY_MODEL, opened.vectors, len(split.select)), metric=settings.metric,
         report=progress.phase("exact", "Exact neighbours"),

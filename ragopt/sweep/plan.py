@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import ArtifactStore, key_of
+from ragopt.devices import choose_device
 from ragopt.errors import RagoptError
 from ragopt.measure.neighbours import MARGIN
 from ragopt.sweep.bench import Bench
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from ragopt.devices import Device
     from ragopt.records import Trial
     from ragopt.sweep.groups import Group
     from ragopt.sweep.model_stage import ModelData
@@ -127,9 +129,9 @@ def plan_sweep(settings: SweepSettings) -> Plan:
     Raises:
         RagoptError: anything that would stop the sweep before it measures.
     """
-    store = ReadOnlyStore(settings.cache_dir)
+    store, device = ReadOnlyStore(settings.cache_dir), choose_device(settings.device)
     try:
-        material = gather_material(settings, store, Silent())
+        material = gather_material(settings, store, Silent(), device)
     except NotMadeYet as missing:
         return Plan(None, None, None, (), missing.failed, 0.0, base_memory_bytes())
     work = Work(matmul_rate())
@@ -139,7 +141,7 @@ def plan_sweep(settings: SweepSettings) -> Plan:
     for data in material.models:
         grid = grid_for(settings, data.model, data.vectors.dim, data.vectors.n)
         trials += grid
-        planned = _ModelPlan(settings, store, data, work)
+        planned = _ModelPlan(settings, store, data, work, device)
         lines += planned.lines(groups_of(grid))
         memory = max(memory, planned.memory_bytes(groups_of(grid)))
     return Plan(
@@ -156,10 +158,12 @@ def plan_sweep(settings: SweepSettings) -> Plan:
 class _ModelPlan:
     """Counts and costs of one model's work."""
 
-    def __init__(self, settings: SweepSettings, store: ArtifactStore, data: ModelData, work: Work) -> None:
+    def __init__(
+        self, settings: SweepSettings, store: ArtifactStore, data: ModelData, work: Work, device: Device
+    ) -> None:  # fmt: skip
         self.settings, self.store, self.data, self.work = settings, store, data, work
         n = data.vectors.n
-        self.plan = SearchPlan(settings.metric, settings.k, settings.n_results(n), settings.seed)
+        self.plan = SearchPlan(settings.metric, settings.k, settings.n_results(n), settings.seed, device)
         self.bench = Bench(store, data, self.plan)
         self.rounds = rounds_of(len(data.select_queries))
 

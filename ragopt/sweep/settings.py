@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ragopt.choose import Limits, Objective
 from ragopt.corpus.records import ReadOptions
 from ragopt.corpus.splitting import ChunkOptions
+from ragopt.devices import CPU, Device
 from ragopt.errors import InputError
 from ragopt.records import Metric
 
@@ -59,12 +60,14 @@ class SearchPlan:
         k: neighbours that recall_vs_exact counts.
         n_results: results that every search asks for; at least k.
         seed: of samples and k-means.
+        device: where exact neighbours are looked for and indexes trained.
     """
 
     metric: Metric
     k: int
     n_results: int
     seed: int
+    device: Device = CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class SweepSettings:
         corpus: `python-docs`, a folder or a file; None when `ready` is given.
         ready: vectors that are embedded already; None when `corpus` is given.
         models: embedding models, swept side by side.
+        device: `auto` or a device by name, see `ragopt.devices.choose_device`.
         queries, qrels: files; None takes what the corpus brings, else known-item queries are made from it.
         n_queries: most queries to select with; `confirm_queries`: most others to measure finalists with.
         finalists: most trials to build for confirmation, the exact baseline not counted.
