@@ -266,6 +266,7 @@ def build(  # noqa: PLR0913 - what, where, and from which files
     lance_index: LanceType | None = None,
     min_recall: float | None = None,
     device: str = AUTO,
+    max_memory_bytes: int | None = None,
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Built:
@@ -285,6 +286,7 @@ def build(  # noqa: PLR0913 - what, where, and from which files
         lance_index: kind of that index; None is IVF_PQ.
         min_recall: that the lower bound of its recall_vs_exact@k has to reach; None takes the run's limit.
         device: where to embed, to look for exact neighbours and to train: `auto`, `cpu`, `cuda:1`, ...
+        max_memory_bytes: most memory to take; None is no limit.
         cache_dir: artifact store of the run; None takes the default one.
         progress: told of every phase; None is silent.
 
@@ -312,6 +314,7 @@ def build(  # noqa: PLR0913 - what, where, and from which files
         with_vectors=with_vectors,
         lance=lance_target(target, lance_index, min_recall),
         device=device,
+        max_memory_bytes=max_memory_bytes,
     )
 
 

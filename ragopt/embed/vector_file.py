@@ -82,14 +82,15 @@ def _append_blocks(work: Path, dim: int, blocks_from: Blocks) -> None:
         for block in blocks_from(rows):
             data = np.ascontiguousarray(block, dtype="<f4")
             with storage_errors(path):
-                _write_all(handle, data)
+                write_all(handle, data)
                 os.fsync(handle.fileno())
             digest.update(data.data)
             rows += len(data)
             write_atomically(work / INFO_FILE, canonical_json({"n": rows, "dim": dim, "sha256": digest.hexdigest()}))
 
 
-def _write_all(handle: io.FileIO, data: NDArray[np.float32]) -> None:
+def write_all(handle: io.FileIO, data: NDArray[np.float32]) -> None:
+    """Write a whole array at the end of an unbuffered file."""
     view = data.data.cast("B")
     while view.nbytes:  # one call may write less, at most 2 GiB on Linux (write(2))
         view = view[handle.write(view) :]

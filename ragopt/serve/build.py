@@ -47,6 +47,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     lance: LanceTarget | None = None,
     cache: CacheSettings | None = None,
     device: str = AUTO,
+    max_memory_bytes: int | None = None,
 ) -> Built:
     """Build a trial of a run over its whole corpus, and measure the folder before anybody can open it.
 
@@ -63,6 +64,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
         lance: builds LanceDB's own index over the full vectors of the trial's model, which the table then holds.
         cache: sizes that ``ragopt.open(DIR, cache="recommended")`` takes; None keeps none.
         device: where exact neighbours are looked for, texts embedded and the index trained.
+        max_memory_bytes: most memory to take; None is no limit.
 
     Raises:
         InputError: no such trial, another corpus than the run's, `out` holds something else, or no index of LanceDB is
@@ -73,7 +75,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     chosen = chosen_trial(run, trial)
     place = out.resolve()
     check_out(place)
-    settings = settings_of_run(run, cache_dir, corpus=corpus, device=device)
+    settings = settings_of_run(run, cache_dir, corpus=corpus, device=device, max_memory_bytes=max_memory_bytes)
     min_recall = lance.least_recall(run) if lance else 0.0
     material = material_of_run(run, chosen, settings, progress)
     report = progress.phase("build", f"Building {lance.index_type if lance else chosen}")

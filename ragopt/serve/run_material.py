@@ -20,10 +20,9 @@ from ragopt.serve.run_device import device_for_run
 from ragopt.sweep.corpus_stage import Corpus, load_corpus, split_queries, usable_rows
 from ragopt.sweep.judging import Judging
 from ragopt.sweep.kept_run import results_of_a_search
-from ragopt.sweep.material import READY_MODEL
 from ragopt.sweep.model_stage import ModelData, embed_corpus, embed_queries, find_exact, open_ready
 from ragopt.sweep.run_folder import DAMAGE, RUN_FILE
-from ragopt.sweep.settings import ReadyVectors, SearchPlan, SweepSettings
+from ragopt.sweep.settings import READY_MODEL, ReadyVectors, SearchPlan, SweepSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +72,7 @@ class RunMaterial:
 
 
 def settings_of_run(
-    run: Run, cache_dir: Path, *, corpus: str | None = None, device: str = AUTO
+    run: Run, cache_dir: Path, *, corpus: str | None = None, device: str = AUTO, max_memory_bytes: int | None = None
 ) -> SweepSettings:  # fmt: skip
     """Read a run's settings back from ``run.json``.
 
@@ -82,6 +81,7 @@ def settings_of_run(
         cache_dir: where its artifacts lie.
         corpus: where the corpus lies now; None where the run found it.
         device: to work on here, whatever the run was made on.
+        max_memory_bytes: to keep here, likewise; None is no limit.
 
     Raises:
         ArtifactError: the arguments in ``run.json`` are damaged.
@@ -95,7 +95,9 @@ def settings_of_run(
         values["models"] = tuple(values["models"])
         values["read"], values["chunk"] = ReadOptions(**values["read"]), ChunkOptions(**values["chunk"])
         values["ready"] = ReadyVectors(**values["ready"]) if values["ready"] else None
-        settings = SweepSettings(**{**values, "device": device}, limits=Limits(), cache_dir=cache_dir)
+        settings = SweepSettings(
+            **{**values, "device": device, "max_memory_bytes": max_memory_bytes}, limits=Limits(), cache_dir=cache_dir
+        )
     except DAMAGE as error:
         raise ArtifactError(f"The run in {run.folder} is damaged: the arguments of {RUN_FILE}: {error}",
                             next_step="Sweep again") from error  # fmt: skip
@@ -111,7 +113,8 @@ def material_of_run(run: Run, trial: Trial, settings: SweepSettings, progress: P
     """
     store, device = ArtifactStore(settings.cache_dir), device_for_run(run, settings.device)
     progress.notice(f"device: {device.printed()}")
-    plan = SearchPlan(settings.metric, settings.k, results_of_a_search(run), settings.seed, device)
+    plan = SearchPlan(settings.metric, settings.k, results_of_a_search(run), settings.seed, device,
+                      max_memory_bytes=settings.max_memory_bytes)  # fmt: skip
     if settings.ready:
         return _ready(run, settings, store, progress, plan)
     return _texts(run, trial, settings, store, progress, plan)

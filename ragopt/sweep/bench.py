@@ -9,8 +9,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ragopt.artifacts import canonical_json, key_of, write_atomically
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import project
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ragopt.artifacts import ArtifactStore
@@ -167,13 +166,13 @@ class Bench:
         candidates, stored = self.candidates(sample, n_candidates), self.data.vectors
         if self.space.reduction == "none" and not transform and 4 * candidates.n_distinct * stored.dim > MEMORY_BYTES:
             # As they are stored: a copy for every codec costs less than to gather them all.
-            return functools.partial(np.take, stored.mapped(), axis=0)
+            return stored.reader()
         name = (str(self.space), sample.key, n_candidates, transform)
-        blocks, mapped = [block.rows for block in candidates.blocks], stored.mapped()
+        blocks, take = [block.rows for block in candidates.blocks], stored.reader()
 
         def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
             with use_threads(n_workers()):  # the others wait for these vectors
-                return into(self.project(mapped[rows]))
+                return into(self.project(take(rows)))
 
         return self._gathered.get(name, blocks, dim or self.space.dim, read).read
 

@@ -141,6 +141,8 @@ OPTIONAL = {
     "arguments.workload": FIELDS_GIVEN,
     "everywhere": TABLE,
     "device": DEVICE,
+    "peak_resident_bytes": COUNT,
+    "arguments.max_memory_bytes": _or_null(FROM_1),
     "cache": TABLE,
 }
 """By place: what may be missing, and is checked where it is there."""

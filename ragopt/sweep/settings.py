@@ -40,6 +40,10 @@ FEWEST_HOLDOUT_QUERIES = 100
 """Fewer queries than this left over are no confirmation: their interval is wider than most limits."""
 
 
+READY_MODEL = "vectors"
+"""Printed model of vectors that the user has embedded: ragopt does not know by what."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadyVectors:
     """Vectors that the user has embedded already."""
@@ -61,6 +65,9 @@ class SearchPlan:
         n_results: results that every search asks for; at least k.
         seed: of samples and k-means.
         device: where exact neighbours are looked for and indexes trained.
+        n_select_workers, n_build_workers: side by side at most while codecs are estimated, and while indexes are
+            built; 0 is one per core.
+        max_memory_bytes: limit that the plan keeps; None is none.
     """
 
     metric: Metric
@@ -68,6 +75,9 @@ class SearchPlan:
     n_results: int
     seed: int
     device: Device = CPU
+    n_select_workers: int = 0
+    n_build_workers: int = 0
+    max_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,7 @@ class SweepSettings:
         max_rescored: most vectors that one search may rescore in that search.
         workload: fields of `ragopt.bill.workload.Workload` that were given; the others are measured or its defaults.
         prices: a file of prices that replace others.
+        max_memory_bytes: most memory that the sweep may take; None is no limit.
         out: run folder. cache_dir: artifact store.
     """
 
@@ -112,6 +123,7 @@ class SweepSettings:
     cost_model: CostModel = "measured"
     workload: Mapping[str, Value] = field(default_factory=dict)
     prices: Path | None = None
+    max_memory_bytes: int | None = None
     out: Path = Path("ragopt-run")
     cache_dir: Path = Path("ragopt-cache")
 
@@ -144,6 +156,9 @@ class SweepSettings:
             if not low <= value <= MOST:
                 raise InputError(f"{option} {value} is too {'small' if value < low else 'large'}",
                                  allowed=f"{low} to {MOST}", next_step=f"Correct {option}")  # fmt: skip
+        if self.max_memory_bytes is not None and self.max_memory_bytes < 1:
+            raise InputError(f"--max-memory {self.max_memory_bytes} is no size", allowed="1 byte or more",
+                             next_step="Write it like 2GB")  # fmt: skip
         for option, text, allowed in (
             ("--metric", self.metric, get_args(Metric)),
             ("--objective", self.objective, get_args(Objective)),
