@@ -2,13 +2,14 @@ import faiss
 import numpy as np
 import pytest
 
+from ragopt.errors import InputError
 from ragopt.index.build import add_blocks, train_index
 from ragopt.index.factory import parse_factory
 from ragopt.index.inner import inner_index
 from ragopt.index.template import template_of
 from ragopt.index.torch_encoding import TorchEncoder, add_with_torch
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 N, DIM = 3000, 24
 
@@ -60,10 +61,66 @@ def test_a_filled_index_is_that_of_faiss(text, metric, held_bytes, rows, monkeyp
         ours, blocks, device="cpu", memory_bytes=1 << 20, n=N, progress=lambda done, n: seen.append((done, n))
     )
     assert ours.ntotal == N
-    assert seen == [(1000, N), (1000, N), (N, N)]
+    assert seen == sorted(set(seen))
+    assert seen[-1] == (N, N)
+    assert (1000, N) in seen  # no piece spans two blocks
     mine, theirs = faiss.serialize_index(ours), faiss.serialize_index(index)
     assert len(mine) == len(theirs)
     assert (mine == theirs).mean() >= 0.9999
+
+
+def short_of_memory(monkeypatch, fails_above):
+    """Let encoding fail above so many rows; returns the numbers of rows that were asked for."""
+    real, asked = TorchEncoder.encoded, []
+
+    def encoded(self, rows, *, memory_bytes):
+        asked.append(len(rows))
+        if len(rows) > fails_above:
+            raise torch.OutOfMemoryError("injected")
+        return real(self, rows, memory_bytes=memory_bytes)
+
+    monkeypatch.setattr(TorchEncoder, "encoded", encoded)
+    return asked
+
+
+@pytest.mark.parametrize("fails_above", [1, 7, 100])
+@pytest.mark.parametrize("text", ["IVF20,PQ12x4fs", "PCAR12,PQ6np,Refine(PQ12np)", "PQ6np,RFlat"])
+def test_out_of_memory_halves_the_piece(text, fails_above, rows, monkeypatch):
+    """A device that holds few rows at once fills the same index, and is not asked for as many rows again."""
+    whole = train_index(parse_factory(text, DIM), rows, metric="l2", seed=0)
+    halved = template_of(whole)
+    add_with_torch(whole, [(0, rows[:300]), (300, rows[300:500])], device="cpu")
+    asked = short_of_memory(monkeypatch, fails_above)
+    add_with_torch(halved, [(0, rows[:300]), (300, rows[300:500])], device="cpu")
+    mine, theirs = faiss.serialize_index(halved), faiss.serialize_index(whole)
+    assert len(mine) == len(theirs)
+    assert (mine == theirs).mean() >= 0.9999
+    too_many = [n_rows for n_rows in asked if n_rows > fails_above]
+    assert too_many
+    assert too_many == sorted(set(too_many), reverse=True)
+
+
+def test_a_vector_that_does_not_fit_is_an_error(rows, monkeypatch):
+    """When even one vector is too much, the error says what was asked and what to do."""
+    index = train_index(parse_factory("PQ6np", DIM), rows, metric="l2", seed=0)
+    short_of_memory(monkeypatch, 0)
+    with pytest.raises(InputError) as caught:
+        add_with_torch(index, [(0, rows)], device="cpu")
+    # Twice (2 x 24 + 3 x 24) float32 of 4 bytes.
+    assert caught.value.failed == ("The device cpu has too little memory for one vector and what encodes it, 960 B")
+    assert "--device cpu" in caught.value.next_step
+
+
+def test_codebooks_that_do_not_fit_are_an_error(rows, monkeypatch):
+    """A device without memory for the codebooks gives an error, not torch's."""
+    index = train_index(parse_factory("PQ6np", DIM), rows, metric="l2", seed=0)
+
+    def full(*_given):
+        raise torch.OutOfMemoryError("injected")
+
+    monkeypatch.setattr("ragopt.index.torch_encoding._to_device", full)
+    with pytest.raises(InputError, match="too little memory for the centroids and codebooks of an index of 24 dim"):
+        TorchEncoder(index, device="cpu")
 
 
 def test_no_vectors_give_no_codes(rows):

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from ragopt.embed.spaces import fit_rotation
+from ragopt.errors import InputError
 from ragopt.index.torch_rotation import Opq, opq_rotation, principal_directions
 
 torch = pytest.importorskip("torch")
@@ -71,3 +72,27 @@ def test_opq_repeats_by_seed(rows):
         opq_rotation(torch.tensor(rows[:400]), Opq(4, 12, seed, 1 << 24, n_iterations=2)) for seed in (1, 1, 2)
     )
     assert first.tobytes() == again.tobytes() != other.tobytes()
+
+
+class Small(torch.Tensor):
+    """Rows on a device that cannot hold a difference of more than a few of them."""
+
+    most = 7
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """Fail as a full device does."""
+        if func.__name__ in ("sub", "__sub__") and len(args[0]) > cls.most:
+            raise torch.OutOfMemoryError("injected")
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+def test_out_of_memory_halves_the_block(rng, monkeypatch):
+    """A device that holds few rows at once finds the same directions; one that holds none says so."""
+    rows = torch.tensor(rng.integers(-4, 5, (200, 6)).astype(np.float32))
+    whole, halved = (principal_directions(one, centred=False) for one in (rows, rows.as_subclass(Small)))
+    np.testing.assert_array_equal(halved.directions, whole.directions)
+    np.testing.assert_array_equal(halved.variances, whole.variances)
+    monkeypatch.setattr(Small, "most", 0)
+    with pytest.raises(InputError, match="too little memory for a matrix of 6 x 6 and one row, 24 B"):
+        principal_directions(rows.as_subclass(Small), centred=False)

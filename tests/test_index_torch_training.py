@@ -5,14 +5,17 @@ import numpy as np
 import pytest
 
 from ragopt.errors import InputError, MissingExtra, SpecError
+from ragopt.index import torch_kmeans
 from ragopt.index.build import add_blocks, train_index
 from ragopt.index.factory import parse_factory
 from ragopt.index.inner import first_transform, inner_index
 from ragopt.index.template import template_of
 from ragopt.index.torch_encoding import add_with_torch
 from ragopt.index.torch_training import fill_with_torch, torch_trains, train_with_torch
+from ragopt.measure.device_neighbours import device_neighbours
 
 torch = pytest.importorskip("torch")
+TorchDispatchMode = pytest.importorskip("torch.utils._python_dispatch").TorchDispatchMode
 
 DIM, N, BUDGET = 24, 2500, 1 << 22
 
@@ -149,6 +152,76 @@ def test_a_sample_that_is_not_finite_is_refused(bad):
     rows[7, 3] = bad
     with pytest.raises(InputError, match="sample of 300 vectors holds values that are not finite"):
         torch_trained("IVF12,PQ6np", rows)
+
+
+def test_out_of_memory_halves_the_scores(monkeypatch):
+    """A device that holds few scores at once trains the same index, and is asked for too much once a k-means."""
+    rows, _ = corpus_of(n=600)
+    rows = np.round(rows * 8)  # products of small integers are exact in blocks of any size
+    whole = faiss.serialize_index(torch_trained("IVF12,PQ6np", rows)).tobytes()
+    real, refused = torch_kmeans.nearest, []
+
+    def nearest(parts, centroids, *, spherical, memory_bytes):
+        if memory_bytes > 100_000:
+            refused.append(memory_bytes)
+            raise torch.OutOfMemoryError("injected")
+        return real(parts, centroids, spherical=spherical, memory_bytes=memory_bytes)
+
+    monkeypatch.setattr(torch_kmeans, "nearest", nearest)
+    halved = train_with_torch(parse_factory("IVF12,PQ6np", DIM), rows, metric="ip", device="cpu", seed=0)
+    assert faiss.serialize_index(halved).tobytes() == whole
+    # 256 MiB is too much for the lists' k-means, the residuals and the codebooks' k-means. 600 rows are there, so that
+    # 300 come next; for lists they take 14 kB. A row has 6 x 256 scores of a codebook, 6,144 bytes: 18 are too many.
+    assert len([n_bytes for n_bytes in refused if n_bytes > 1 << 27]) == 3
+    assert [n_bytes // 6144 for n_bytes in refused if n_bytes < 1 << 27] == [300, 150, 75, 37, 18]
+
+
+class Doubles(TorchDispatchMode):
+    """Collects the operations that give float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Note the operation and do it."""
+        made = func(*args, **(kwargs or {}))
+        if any(getattr(one, "dtype", None) == torch.float64 for one in (made if isinstance(made, tuple) else (made,))):
+            self.seen.add(func.overloadpacket.__name__)
+        return made
+
+
+def test_a_device_needs_no_float64(monkeypatch):
+    """Apple's GPU has none: float64 appears only in what is drawn on the CPU, splits and OPQ's first rotation."""
+    monkeypatch.setattr("ragopt.index.torch_training.empty_index", short_opq)
+    rows, queries = corpus_of(n=600)
+    rows[300:] = rows[0]  # empty clusters, to be split
+    with Doubles() as doubles:
+        for text in ("OPQ4_12,IVF12,PQ12x4fs,Refine(SQ8)", "PCAR12,PQ6np,Refine(PQ12np)", "RR24,PQ12x4fs"):
+            index = torch_trained(text, rows, "l2")
+            add_with_torch(index, [(0, rows)], device="cpu")
+    assert doubles.seen == {"rand", "randn", "linalg_qr", "slice"}
+    with Doubles() as doubles:
+        for metric in ("ip", "l2"):
+            device_neighbours(
+                [(0, rows)], queries, k=3, n=600, metric=metric, gather=lambda ids: rows[ids], device="cpu"
+            )
+    assert doubles.seen == set()
+
+
+def test_a_sample_that_does_not_fit_is_an_error(monkeypatch):
+    """A device that cannot hold the sample gives an error with its size, not torch's."""
+    rows, _ = corpus_of(n=600)
+
+    def full(*_given):
+        raise torch.OutOfMemoryError("injected")
+
+    monkeypatch.setattr("ragopt.index.torch_training.in_parts", full)
+    with pytest.raises(InputError) as caught:
+        torch_trained("PQ6np", rows)
+    assert caught.value.failed == (
+        "The device cpu has too little memory for 600 training vectors of 24 dimensions, 57.6 kB a copy"
+    )
 
 
 def test_without_torch_the_extra_is_named(monkeypatch):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.errors import InputError, MissingExtra
-from ragopt.measure.device_blocks import on_device
+from ragopt.index.torch_blocks import on_device
 from ragopt.measure.device_neighbours import device_neighbours
 from ragopt.measure.device_scan import DeviceScan
 from ragopt.measure.neighbours import MARGIN, exact_neighbours
@@ -83,6 +83,31 @@ def test_equals_the_cpu_path_on_squad(metric, shared):
     np.testing.assert_allclose(there.scores, here.scores, atol=1e-6)
 
 
+def test_rounding_moves_rows_at_the_cut_alone(monkeypatch):
+    """Rows that tie in float32 at the cut may be others on another device; the first k and their scores never are."""
+    n_tied = 50
+    # Scores 1.0, 0.99 ... 0.91, then fifty of 0.5 + j / 2^31, which float32 rounds to 0.5: 32 of them are kept.
+    best = np.stack([1 - np.arange(10) / 100, np.zeros(10)], axis=1)
+    tied = np.stack([np.full(n_tied, 0.5), np.arange(n_tied) * 2.0**-31], axis=1)
+    corpus, queries = np.vstack([best, tied]).astype(np.float32), np.ones((1, 2), np.float32)
+    here = search(corpus, queries, k=10, by=exact_neighbours)
+    real = DeviceScan._matrix
+
+    def rounded_otherwise(self, asked, vectors):
+        scores = real(self, asked, vectors)
+        scores[:, ::2] += 2.0**-24  # half a step of float32 below 1, so that it moves the ties alone
+        return scores
+
+    monkeypatch.setattr(DeviceScan, "_matrix", rounded_otherwise)
+    there = search(corpus, queries, k=10)
+    np.testing.assert_array_equal(there.ids[:, :10], here.ids[:, :10])
+    np.testing.assert_array_equal(there.ids[0, :10], np.arange(10))
+    np.testing.assert_array_equal(there.scores[:, :10], here.scores[:, :10])
+    # Of equal float32 scores the CPU keeps the first 32; with even rows a step ahead these are 25, and seven odd ones.
+    np.testing.assert_array_equal(np.sort(here.ids[0, 10:]), np.arange(10, 42))
+    np.testing.assert_array_equal(np.sort(there.ids[0, 10:]), sorted([*range(10, 60, 2), *range(11, 25, 2)]))
+
+
 @pytest.mark.parametrize("fails_above", [1, 7, 100])
 @pytest.mark.parametrize("where", ["_first_look", "_merged"])
 def test_out_of_memory_halves_the_block(where, fails_above, monkeypatch, rng):
@@ -107,15 +132,20 @@ def test_out_of_memory_halves_the_block(where, fails_above, monkeypatch, rng):
 
 
 def test_a_row_that_does_not_fit_is_an_error(monkeypatch, rng):
-    """When even one row is too much, the error says for how many queries and candidates."""
+    """When even one row is too much, the error says for how many queries and candidates, and what to do."""
 
     def no_memory(*_):
         raise torch.OutOfMemoryError("injected")
 
     monkeypatch.setattr(DeviceScan, "_merged", no_memory)
     corpus, queries = (rng.normal(size=(rows, 8)).astype(np.float32) for rows in (90, 12))
-    with pytest.raises(InputError, match=r"too little memory for 12 queries with 37 candidates each, 5\.3 kB"):
+    with pytest.raises(InputError) as caught:
         search(corpus, queries, k=5)
+    # 12 queries x 16 bytes a score, and three copies of 8 float32.
+    assert caught.value.failed == (
+        "The device cpu has too little memory for 12 queries with 37 candidates each and one row of the corpus, 288 B"
+    )
+    assert "--device cpu" in caught.value.next_step
 
 
 def test_the_budget_bounds_a_block(rng):
@@ -123,9 +153,9 @@ def test_the_budget_bounds_a_block(rng):
     queries = rng.normal(size=(4, 8)).astype(np.float32)
     per_row = 4 * 16 + 8 * 4 * 3
     scan = DeviceScan(queries, 5, l2=False, device="cpu", memory_bytes=10 * per_row, precision="fp32")
-    assert scan.step() == 10
+    assert scan.budget.rows == 10
     blocks = [(0, np.zeros((25, 8), np.float32)), (25, np.zeros((3, 8), np.float32))]
-    pieces = on_device(blocks, device="cpu", most_rows=scan.step)
+    pieces = on_device(blocks, device="cpu", budget=scan.budget)
     assert [(first, len(vectors)) for first, vectors in pieces] == [(0, 10), (10, 10), (20, 5), (25, 3)]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragopt.index.torch_loaded import load_torch, rows_within
+from ragopt.index.torch_memory import RowBudget
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,8 @@ class Kmeans:
         n_centroids: clusters of each part.
         n_iterations: rounds of assignment and update; FAISS takes 10 for inverted lists and 25 for codebooks.
         seed: of the first centroids and the splits. The same seed gives the same centroids on the same device.
-        memory_bytes: bound on the scores held at once on the device, beside the rows.
+        memory_bytes: bound on the scores held at once on the device, beside the rows; 0 asks the device for what is
+            free. Halved, as often as needed, when it runs out of memory.
         spherical: assign by the inner product and keep centroids at unit length, as FAISS does for the lists of an
             inner product; otherwise by the squared distance.
         most_rows_per_centroid: further rows are left out at random (max_points_per_centroid of FAISS).
@@ -42,7 +44,7 @@ class Kmeans:
     n_centroids: int
     n_iterations: int
     seed: int
-    memory_bytes: int
+    memory_bytes: int = 0
     spherical: bool = False
     most_rows_per_centroid: int = 256
 
@@ -57,6 +59,9 @@ def kmeans(parts: Tensor, settings: Kmeans, *, start: Tensor | None = None) -> T
 
     Returns:
         float32 tensor (n_parts, n_centroids, dim) on the same device.
+
+    Raises:
+        InputError: the device has too little memory for the scores of a single row.
     """
     torch = load_torch("Training on a device")
     generator = torch.Generator().manual_seed(settings.seed)
@@ -73,16 +78,33 @@ def kmeans(parts: Tensor, settings: Kmeans, *, start: Tensor | None = None) -> T
     if n == k:  # as FAISS: every row is a centroid
         return centroids
     offsets = torch.arange(n_parts, device=parts.device)[:, None] * k
+    budget = scores_budget(centroids, settings.memory_bytes)
     for _ in range(settings.n_iterations):
-        flat = (
-            nearest(parts, centroids, spherical=settings.spherical, memory_bytes=settings.memory_bytes) + offsets
-        ).reshape(-1)
+        flat = (assigned(parts, centroids, spherical=settings.spherical, budget=budget) + offsets).reshape(-1)
         counts = torch.bincount(flat, minlength=n_parts * k)
         sums = _sums(flat, parts.reshape(-1, dim), n_parts * k)
         centroids = (sums / counts.clamp(min=1)[:, None]).reshape(n_parts, k, dim)
         _split_empty(centroids, counts.reshape(n_parts, k).cpu().numpy().astype(np.float64), generator)
         centroids = _finished(centroids, settings)
     return centroids
+
+
+def scores_budget(centroids: Tensor, memory_bytes: int) -> RowBudget:
+    """How many rows may be scored at once against centroids (n_parts, n_centroids, dim); 0 bytes ask the device."""
+    n_parts, k, _ = centroids.shape
+    asked = f"the scores of one row against {n_parts} x {k} centroids"
+    return RowBudget(centroids.device, n_parts * k * FLOAT_BYTES, asked, memory_bytes=memory_bytes)
+
+
+def assigned(parts: Tensor, centroids: Tensor, *, spherical: bool, budget: RowBudget) -> Tensor:
+    """As `nearest`, within a budget that is halved where the device runs out of memory."""
+    found: list[Tensor] = []
+
+    def score(_rows: int) -> None:
+        found.append(nearest(parts, centroids, spherical=spherical, memory_bytes=budget.memory_bytes))
+
+    budget.whole(parts.shape[1], score)
+    return found[0]
 
 
 def nearest(parts: Tensor, centroids: Tensor, *, spherical: bool, memory_bytes: int) -> Tensor:
@@ -105,11 +127,12 @@ def nearest(parts: Tensor, centroids: Tensor, *, spherical: bool, memory_bytes: 
     bias = torch.zeros(n_parts, 1, k, device=parts.device) if spherical else turned.square().sum(1)[:, None] * -0.5
     rows = rows_within(memory_bytes, n_parts * k * FLOAT_BYTES)
     # One buffer for all blocks: on a CPU a fresh one costs as much as the product that is written into it.
-    scores = torch.empty(n_parts, min(rows, parts.shape[1]), k, device=parts.device)
+    scores = torch.empty(n_parts * min(rows, parts.shape[1]) * k, device=parts.device)
     found = []
     for first in range(0, parts.shape[1], rows):
         block = parts[:, first : first + rows]
-        into = scores[:, : block.shape[1]]
+        # Not a part of each row of the buffer: outputs with gaps are a special case of every device.
+        into = scores[: n_parts * block.shape[1] * k].view(n_parts, block.shape[1], k)
         found.append(torch.baddbmm(bias, block, turned, out=into).argmax(dim=2))
     return torch.cat(found, dim=1)
 
@@ -123,9 +146,12 @@ def in_parts(rows: Tensor, n_parts: int) -> Tensor:
 def _sums(flat: Tensor, rows: Tensor, n: int) -> Tensor:
     """Sum of the rows of each cluster, float32 (n, dim).
 
-    On CUDA a plain index_add_ adds in any order, and the same seed would give other centroids.
+    On CUDA a plain index_add_ adds in any order, and the same seed would give other centroids. On Apple's GPU the one
+    in order runs on a single thread (aten/src/ATen/native/mps/operations/Indexing.mm): the CPU adds there.
     """
     torch = load_torch("Training on a device")
+    if rows.device.type == "mps":
+        return _sums(flat.cpu(), rows.cpu(), n).to(rows.device)
     sums = torch.zeros(n, rows.shape[1], device=rows.device)
     before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(mode=True)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragopt.index.torch_kmeans import FLOAT_BYTES, Kmeans, in_parts, kmeans, nearest
-from ragopt.index.torch_loaded import load_torch, rows_within
+from ragopt.index.torch_kmeans import FLOAT_BYTES, Kmeans, assigned, in_parts, kmeans, scores_budget
+from ragopt.index.torch_loaded import load_torch
+from ragopt.index.torch_memory import RowBudget
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Principal:
     directions: NDArray[np.float64]
 
 
-def principal_directions(rows: Tensor, *, centred: bool, memory_bytes: int) -> Principal:
+def principal_directions(rows: Tensor, *, centred: bool, memory_bytes: int = 0) -> Principal:
     """Find the directions in which rows have most of their squared length.
 
     Products are summed block by block on the device in float32, the sums over blocks and the decomposition in float64.
@@ -47,22 +48,33 @@ def principal_directions(rows: Tensor, *, centred: bool, memory_bytes: int) -> P
         rows: float32 tensor (n, dim).
         centred: subtract the mean first, as FAISS's PCAMatrix does. The space `pca` of ragopt does not: without it the
             map is a rotation, which keeps every inner product.
-        memory_bytes: bound on one block.
+        memory_bytes: bound on one block; 0 asks the device for what is free. Halved, as often as needed, when it runs
+            out of memory.
 
     Returns:
         The directions.
+
+    Raises:
+        InputError: the device has too little memory for a single row.
     """
     n, dim = rows.shape
-    step = rows_within(memory_bytes, dim * FLOAT_BYTES)
-    blocks = [slice(first, first + step) for first in range(0, n, step)]
-    mean = np.zeros(dim)
+    asked = f"a matrix of {dim} x {dim} and one row"
+    budget = RowBudget(rows.device, dim * FLOAT_BYTES, asked, memory_bytes=memory_bytes)
+    mean, moment = np.zeros(dim), np.zeros((dim, dim))
+
+    def summed(block: slice) -> None:
+        mean[:] += rows[block].sum(dim=0).cpu().numpy()
+
     if centred:
-        mean = sum((rows[block].sum(dim=0).cpu().numpy().astype(np.float64) for block in blocks), mean) / n
+        budget.pieces(n, summed)
+        mean /= n
     shift = load_torch("Training on a device").from_numpy(mean.astype(np.float32)).to(rows.device)
-    moment = np.zeros((dim, dim))
-    for block in blocks:
+
+    def multiplied(block: slice) -> None:
         around = rows[block] - shift
-        moment += (around.T @ around).cpu().numpy()
+        moment[:] += (around.T @ around).cpu().numpy()
+
+    budget.pieces(n, multiplied)
     variances, columns = np.linalg.eigh(moment)
     directions = columns.T[::-1]
     strongest = np.abs(directions).argmax(axis=1)
@@ -82,13 +94,14 @@ class Opq:
         first_rounds: rounds of k-means before the first turn; FAISS takes 40.
         rounds: rounds of k-means before each further turn; FAISS takes 4.
         seed: of the first rotation and of the k-means.
-        memory_bytes: bound on what is held at once on the device beside four copies of the rows.
+        memory_bytes: bound on what is held at once on the device beside four copies of the rows; 0 asks the device for
+            what is free.
     """
 
     n_parts: int
     dim_out: int
     seed: int
-    memory_bytes: int
+    memory_bytes: int = 0
     n_iterations: int = 50
     first_rounds: int = 40
     rounds: int = 4
@@ -139,5 +152,6 @@ def _decoded(parts: Tensor, codebooks: Tensor, memory_bytes: int) -> Tensor:
     torch = load_torch("Training on a device")
     n_parts, n, width = parts.shape
     part = torch.arange(n_parts, device=parts.device)[:, None]
-    kept = codebooks[part, nearest(parts, codebooks, spherical=False, memory_bytes=memory_bytes)]
+    best = assigned(parts, codebooks, spherical=False, budget=scores_budget(codebooks, memory_bytes))
+    kept = codebooks[part, best]
     return kept.transpose(0, 1).reshape(n, n_parts * width)

@@ -16,7 +16,9 @@ from ragopt.index.seeding import bound_memory
 from ragopt.index.torch_encoding import TorchMap, residuals
 from ragopt.index.torch_kmeans import Kmeans, in_parts, kmeans
 from ragopt.index.torch_loaded import load_torch
+from ragopt.index.torch_memory import budget_bytes, told_when_full
 from ragopt.index.torch_rotation import Opq, opq_rotation, principal_directions
+from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
     import faiss
@@ -44,7 +46,7 @@ def train_with_torch(
     metric: Metric,
     device: Any,
     seed: int,
-    memory_bytes: int,
+    memory_bytes: int = 0,
 ) -> faiss.Index:
     """Make an empty index and train it on a device; as `train_index`, which does it with FAISS on the CPU.
 
@@ -54,14 +56,15 @@ def train_with_torch(
         metric: cosine expects unit rows.
         device: a torch device or its name.
         seed: of every random start. The same seed gives the same index on the same device.
-        memory_bytes: bound on the scores and blocks held at once on the device, beside the sample and its copies.
+        memory_bytes: bound on the scores and blocks held at once on the device, beside the sample and its copies; 0
+            asks the device for what is free. Halved, as often as needed, when it runs out of memory.
 
     Returns:
         A trained, empty FAISS index that any FAISS opens.
 
     Raises:
         MissingExtra: torch is not installed.
-        InputError: the sample is not finite.
+        InputError: the sample is not finite, or the device has too little memory for it.
         SpecError: as `train_index`.
         ValueError: `torch_trains` does not hold.
     """
@@ -74,19 +77,31 @@ def train_with_torch(
 
 
 def fill_with_torch(
-    index: faiss.Index, sample: NDArray[np.float32], *, device: Any, seed: int, memory_bytes: int
+    index: faiss.Index, sample: NDArray[np.float32], *, device: Any, seed: int, memory_bytes: int = 0
 ) -> None:
     """Train what is not yet trained of an empty product-quantized index: transform, lists, codebooks, rescoring tier.
 
     A transform that is trained and centroids that are there stay as they are, so that several indexes may share them.
     Arguments and errors: see `train_with_torch`.
     """
+    load_torch(f"Training on the device {device}")
+    bound_memory(index)
+    # The codebooks' k-means holds the rows a second time, in parts; an optimized rotation two times more.
+    asked = f"{len(sample)} training vectors of {sample.shape[1]} dimensions, {format_bytes(sample.nbytes)} a copy"
+    with told_when_full(device, asked):
+        _fill(index, sample, device=device, seed=seed, memory_bytes=memory_bytes)
+    index.is_trained = True
+    use_reservoirs(index)
+
+
+def _fill(index: faiss.Index, sample: NDArray[np.float32], *, device: Any, seed: int, memory_bytes: int) -> None:
     import faiss  # noqa: PLC0415 - loaded when first used
 
     torch = load_torch(f"Training on the device {device}")
-    bound_memory(index)
     # A copy: torch warns of arrays that it may not write into.
     rows = torch.tensor(np.asarray(sample, dtype=np.float32), device=device)
+    # With the sample there, so that it is no part of what is free.
+    memory_bytes = budget_bytes(device, memory_bytes)
     if not bool(torch.isfinite(rows).all()):
         raise InputError(
             f"The training sample of {len(rows)} vectors holds values that are not finite",
@@ -106,8 +121,6 @@ def fill_with_torch(
         _fill_codes(tier, rows, seed=seed, memory_bytes=memory_bytes)
     elif tier is not None and not tier.is_trained:
         tier.train(sample)
-    index.is_trained = True
-    use_reservoirs(index)
 
 
 def _fill_transform(transform: Any, rows: Tensor, *, seed: int, memory_bytes: int) -> None:

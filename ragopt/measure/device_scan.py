@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Literal
 
-from ragopt.errors import InputError
-from ragopt.index.torch_loaded import load_torch, rows_within
+from ragopt.index.torch_blocks import MOST_ROWS
+from ragopt.index.torch_loaded import load_torch
+from ragopt.index.torch_memory import RowBudget, told_when_full
 from ragopt.measure.neighbours import not_finite
-from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +24,6 @@ Precision = Literal["fp32", "tf32", "bf16"]
 ROUNDING = {"tf32": 6 * 2**-11, "bf16": 4 * 2**-8}
 """Bound on the error of an inner product over the product of both lengths (Cauchy-Schwarz). tf32 cuts both inputs to 11
 bits, by up to 2 x 2^-11 each; bf16 rounds both and the result to 8 bits, by up to 2^-8 each; the rest is to spare."""
-
-MOST_ROWS = 65_536
-"""Rows of a block at most: 100 MB of 384 dimensions, enough for a device to run at its speed."""
 
 BYTES_PER_SCORE = 16
 """A float32 score, the marks of the rows that may count, and what torch.topk works in: twice the scores (2.13)."""
@@ -45,30 +42,29 @@ class DeviceScan:
             kept: rows kept of each query.
             l2: score by minus the squared distance instead of the inner product.
             device: a torch device or its name.
-            memory_bytes: bound on one block and its scores; halved whenever the device runs out of memory.
+            memory_bytes: bound on one block and its scores; 0 asks the device. Halved whenever it runs out of memory.
             precision: of the first look at a block. What may count is scored again in float32, so that the result is
                 that of `fp32`.
+
+        Raises:
+            InputError: the device has too little memory for the queries.
         """
         self._torch = torch = load_torch(f"Searching on the device {device}")
-        self._queries = torch.tensor(queries, device=device)
         self._kept, self._l2, self._precision = kept, l2, precision
-        self._scores = torch.full((len(queries), 0), 0.0, device=device)
+        with told_when_full(device, f"{len(queries)} queries of {queries.shape[1]} dimensions"):
+            self._queries = torch.tensor(queries, device=device)
+            self._scores = torch.full((len(queries), 0), 0.0, device=device)
+            self._rows = torch.empty((len(queries), 0), dtype=torch.int64, device=device)
         self._pending: Tensor = None
-        self._rows = torch.empty((len(queries), 0), dtype=torch.int64, device=device)
-        bytes_per_row = len(queries) * BYTES_PER_SCORE + queries.shape[1] * 4 * 3
-        self._step = min(MOST_ROWS, rows_within(memory_bytes, bytes_per_row))
-
-    def step(self) -> int:
-        """Rows that a block may have now."""
-        return self._step
+        row_bytes = len(queries) * BYTES_PER_SCORE + queries.shape[1] * 4 * 3
+        asked = f"{len(queries)} queries with {kept} candidates each and one row of the corpus"
+        self.budget = RowBudget(device, row_bytes, asked, memory_bytes=memory_bytes, most_rows=MOST_ROWS)
 
     def look(self, vectors: Tensor) -> None:
         """Queue the scores of a block, to be taken next; without the memory for them, nothing but ask for less."""
-        if len(vectors) <= self._step:
-            try:
-                self._pending = self._first_look(vectors)
-            except self._torch.OutOfMemoryError:
-                self._step = max(1, len(vectors) // 2)
+        n = len(vectors)
+        if n <= self.budget.rows and not self.budget.fits(self._queue, vectors) and n > 1:
+            self.budget.halve(n)
 
     def take(self, first: int, vectors: Tensor) -> None:
         """Keep what is best of a block, in smaller parts when the device runs out of memory.
@@ -80,28 +76,19 @@ class DeviceScan:
         Raises:
             InputError: a score is no number, or a single row does not fit.
         """
-        done = 0
-        while done < len(vectors):
-            part = vectors[done : done + self._step]
-            if self._took(first + done, part):
-                done += len(part)
-                continue
-            if len(part) == 1:
-                raise _too_little(len(self._queries), self._kept)
-            self._step = len(part) // 2
-            if self._queries.device.type == "cuda":
-                self._torch.cuda.empty_cache()
+        self.budget.pieces(len(vectors), lambda part: self._take(first + part.start, vectors[part]))
 
-    def _took(self, first: int, vectors: Tensor) -> bool:
-        """Keep what is best of a few rows; False when the device has too little memory, and nothing has changed."""
+    def _queue(self, vectors: Tensor) -> None:
+        self._pending = self._first_look(vectors)
+
+    def _take(self, first: int, vectors: Tensor) -> None:
+        """Keep what is best of a few rows; when the device has too little memory, nothing changes."""
         # The scores are held here alone, so that they are free before fewer rows are tried.
         scores, self._pending = self._pending, None
-        try:
-            scores = self._first_look(vectors) if scores is None else scores
-            self._scores, self._rows = self._merged(first, vectors, scores)
-        except self._torch.OutOfMemoryError:
-            return False
-        return True
+        # Blocks that were halved after the look have scores of another shape.
+        if scores is None or scores.shape[1] != len(vectors):
+            scores = self._first_look(vectors)
+        self._scores, self._rows = self._merged(first, vectors, scores)
 
     def result(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rows and scores of every query, best first, ties by the lower row; the higher score the better."""
@@ -228,11 +215,3 @@ def _sums_in_float32(torch: Any) -> Iterator[None]:
         yield
     finally:
         products.allow_bf16_reduced_precision_reduction = before
-
-
-def _too_little(n_queries: int, kept: int) -> InputError:
-    return InputError(
-        f"The device has too little memory for {n_queries} queries with {kept} candidates each, "
-        f"{format_bytes(n_queries * kept * 12)} beside one row of the corpus",
-        next_step="Search fewer queries at once, keep fewer candidates, or use the CPU",
-    )

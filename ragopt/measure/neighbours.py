@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
     Vectors = NDArray[np.float32]
+    Knn = Callable[[Vectors, Vectors, int, int], tuple[Vectors, Rows]]
+    """As `faiss.knn`: queries, vectors, k and FAISS's number of a metric to scores and rows, best first."""
 
 MARGIN = 32
 """Candidates kept beyond k, so that float32 rounding and ties at the k-th place cannot push a true neighbour out.
@@ -58,6 +60,7 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
     metric: Metric,
     gather: Callable[[Rows], Vectors],
     n_candidates: int = 0,
+    knn: Knn | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Neighbours:
     """Find the best rows of every query by brute force, one block of the corpus at a time.
@@ -74,6 +77,7 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
         gather: returns float32 (len(rows), dim), the vectors of the given rows.
         n_candidates: rows kept of each query beyond the neighbours themselves, in the order of their float32 scores:
             what the estimate of a compressed search ranks again. Fewer than k + MARGIN change nothing.
+        knn: finds the best rows of one block, `GpuScan` for example; `faiss.knn` when None.
         progress: called with (rows done, n) after each block.
 
     Returns:
@@ -88,7 +92,7 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
     """
     check_asked(queries, k=k, n=n)
     kept, sure = min(max(k + MARGIN, n_candidates), n), min(k + MARGIN, n)
-    rows, scores = _scan(blocks, queries, kept=kept, n=n, metric=metric, progress=progress)
+    rows, scores = _scan(blocks, queries, kept=kept, n=n, metric=metric, knn=knn, progress=progress)
     if metric == "l2":
         scores = -scores
     return with_exact_scores(rows, scores, queries, sure=sure, metric=metric, gather=gather)
@@ -130,17 +134,19 @@ def with_exact_scores(
     return Neighbours(np.hstack([best.ids, rows[:, sure:]]), np.hstack([best.scores, rest]))
 
 
-def _scan(
+def _scan(  # noqa: PLR0913 - those of `exact_neighbours`
     blocks: Iterable[tuple[int, Vectors]],
     queries: Vectors,
     *,
     kept: int,
     n: int,
     metric: Metric,
+    knn: Knn | None,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Rows, Vectors]:
     import faiss  # noqa: PLC0415 - loaded when first used
 
+    knn = knn or faiss.knn
     kind = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
     best: Any = faiss.ResultHeap(len(queries), kept, keep_max=metric != "l2")
     done = 0
@@ -152,7 +158,7 @@ def _scan(
         if done >= kept:
             # Of rows in random order so many of a block are among the best; where that is too few, see below.
             wanted = min(wanted, EXPECTED_SHARE * kept * len(vectors) // done + EXPECTED_MARGIN)
-        _take(best, queries, vectors, first, wanted=wanted, kind=kind)
+        _take(best, queries, (first, vectors), knn, wanted=wanted, kind=kind)
         done += len(vectors)
         if progress is not None:
             progress(done, n)
@@ -165,14 +171,15 @@ def _scan(
     return rows, best.D
 
 
-def _take(best: Any, queries: Vectors, vectors: Vectors, first: int, *, wanted: int, kind: int) -> None:
+def _take(best: Any, queries: Vectors, block: tuple[int, Vectors], knn: Knn, *, wanted: int, kind: int) -> None:
     """Add a block's `wanted` best rows of each query, and all that may count of those queries that ask for more."""
     import faiss  # noqa: PLC0415 - loaded when first used
 
+    first, vectors = block
     most = min(best.k, len(vectors))
     # The first column of a heap is its worst entry, which a row has to beat.
     worst = best.D[:, 0].copy()
-    scores, local = faiss.knn(queries, vectors, wanted, kind)
+    scores, local = knn(queries, vectors, wanted, kind)
     more = scores[:, -1] < worst if kind == faiss.METRIC_L2 else scores[:, -1] > worst
     if (local < 0).any():
         raise not_finite()
@@ -180,7 +187,7 @@ def _take(best: Any, queries: Vectors, vectors: Vectors, first: int, *, wanted: 
     best.add_result_subset(enough, scores[enough], local[enough] + first)
     asked = np.setdiff1d(np.arange(len(queries)), enough)
     if len(asked):
-        scores, local = faiss.knn(queries[asked], vectors, most, kind)
+        scores, local = knn(queries[asked], vectors, most, kind)
         best.add_result_subset(asked, scores, local + first)
 
 
