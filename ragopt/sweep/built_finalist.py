@@ -131,22 +131,28 @@ def _stream_codes(store: ArtifactStore, recipe: Mapping[str, Any], part: Part) -
 def _stream_finalist(
     store: ArtifactStore, recipe: Mapping[str, Any], data: ModelData, trial: Trial, plan: SearchPlan
 ) -> Path:
-    """Write a finalist's file from that of its codes and the shards of its tier."""
-    factory, n = parse_factory(trial.factory, trial.space.dim), data.vectors.n
+    """Write a finalist's file from that of its codes and, if it has a tier, from the shards of that."""
+    factory = parse_factory(trial.factory, trial.space.dim)
 
-    def make(work: Path) -> None:
+    def save(folder: Path, codes: Path, seconds: dict[str, float]) -> None:
+        sizes = checked_file(factory, data.vectors.n, folder / INDEX_FILE, codes / CODES_FILE)
+        save_manifest(folder, data.vectors.n, trial=Trial(trial.space, trial.factory), metric=plan.metric,
+                      index_bytes=sizes, rotation=_rotation(data, trial, plan), seconds=seconds)  # fmt: skip
+
+    def make(folder: Path) -> None:
+        codes = build_codes(store, data, trial, plan)
+        _link_codes(codes, folder)
+        save(folder, codes, _seconds_of(codes))
+
+    def resume(work: Path) -> None:
         tier = StreamedPart(Part(data, Trial(trial.space, factory.refine_text), plan), work)
         if not (work / MANIFEST_FILE).exists():
-            if factory.refine:
-                _check_space(store, work, tier, data, trial, plan)
+            _check_space(store, work, tier, data, trial, plan)
             codes = build_codes(store, data, trial, plan)
-            seconds = _write_tier(codes, tier, factory, work) if factory.refine else _link_codes(codes, work)
-            sizes = checked_file(factory, n, work / INDEX_FILE, codes / CODES_FILE)
-            save_manifest(work, n, trial=Trial(trial.space, trial.factory), metric=plan.metric, index_bytes=sizes,
-                          rotation=_rotation(data, trial, plan), seconds=seconds)  # fmt: skip
+            save(work, codes, _write_tier(codes, tier, factory, work))
         tier.remove()
 
-    return store.resume_or_make(recipe, make)
+    return store.resume_or_make(recipe, resume) if factory.refine else store.get_or_make(recipe, make)
 
 
 def _check_space(
@@ -171,19 +177,17 @@ def _write_tier(codes: Path, tier: StreamedPart, factory: Factory, work: Path) -
     return {name: value + seconds[name] for name, value in _seconds_of(codes).items()}
 
 
-def _link_codes(codes: Path, work: Path) -> dict[str, float]:
-    """Let the file of the codes be the finalist's too; the codes' wall seconds."""
-    target = work / INDEX_FILE
+def _link_codes(codes: Path, folder: Path) -> None:
+    """Let the file of the codes be the finalist's too."""
+    source, target = codes / CODES_FILE, folder / INDEX_FILE
     with storage_errors(target):
-        target.unlink(missing_ok=True)  # of a killed attempt
         try:
-            os.link(codes / CODES_FILE, target)
+            os.link(source, target)
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
-            require_space(work, (codes / CODES_FILE).stat().st_size, f"Copying {codes / CODES_FILE}")
-            shutil.copyfile(codes / CODES_FILE, target)
-    return _seconds_of(codes)
+            require_space(folder, source.stat().st_size, f"Copying {source}")
+            shutil.copyfile(source, target)
 
 
 def _seconds_of(codes: Path) -> dict[str, float]:
