@@ -81,18 +81,19 @@ class Vectors:
             )
         return vectors
 
-    def blocks(self, block_rows: int = 16384) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def blocks(self, block_rows: int = 16384, *, first_row: int = 0) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Read everything once, in order.
 
         Args:
             block_rows: rows per block; the last one may be shorter.
+            first_row: where to begin.
 
         Yields:
             The first row's number and a float32 (rows, dim) block that is the caller's to keep.
         """
         # Plain reads instead of a memory map: mapped pages would count as this process's resident memory.
         with self.path.open("rb", buffering=0) as handle:
-            for first in range(0, self.n, block_rows):
+            for first in range(first_row, self.n, block_rows):
                 rows = min(block_rows, self.n - first)
                 block = np.empty((rows, self.dim), dtype=np.float32)
                 read_exactly(handle.fileno(), block, first * self.dim * BYTES_PER_VALUE, self.path)
