@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragopt.index.codec_size import code_bytes
+from ragopt.index.factory import parse_factory
+from ragopt.index.file_pieces import streams
 from ragopt.index.size import FASTSCAN_BLOCK, ID_BYTES, index_bytes
 
 if TYPE_CHECKING:
@@ -37,8 +39,12 @@ def building_bytes(factory: Factory, n: int, n_train: int) -> int:
 
 
 def in_memory_bytes(factory: Factory, n: int) -> int:
-    """Bytes of the codes of `n` vectors of an index that can only be built in memory; 0 for one that is streamed."""
-    return 0 if streams(factory) else index_bytes(factory, n).file_bytes
+    """Bytes of the codes of `n` vectors of an index that can only be built in memory; 0 for one that is streamed.
+
+    A rescoring tier is streamed whatever stands before it.
+    """
+    base = parse_factory(factory.base_text, factory.dim)
+    return 0 if streams(base) else index_bytes(base, n).file_bytes
 
 
 def opened_bytes(factory: Factory, n: int) -> int:
@@ -53,8 +59,3 @@ def opened_bytes(factory: Factory, n: int) -> int:
     padding = FASTSCAN_BLOCK * max(1, factory.nlist)
     ids = ID_BYTES * n if factory.nlist else 0
     return fixed + (n + padding) * code_bytes(factory.codec, factory.codec_dim) + ids
-
-
-def streams(factory: Factory) -> bool:
-    """Whether an index is built block by block on the disk: not a graph, nor lists of FastScan's blocks."""
-    return not factory.is_graph and not (factory.nlist and factory.codec.is_fast_scan)

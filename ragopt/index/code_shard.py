@@ -15,18 +15,21 @@ from ragopt.index.row_codes import stored_codes
 from ragopt.index.template import leaves, set_ntotal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    Blocks = Iterable[tuple[int, NDArray[np.float32]]]
+    Add = Callable[[Any, Blocks], None]
 
 CODES_FILE, IDS_FILE, SIZES_FILE = "codes.bin", "ids.bin", "list_sizes.npy"
 ID = np.dtype("<i8")
 
 
 def write_shard(
-    folder: Path, trained: NDArray[np.uint8], blocks: Iterable[tuple[int, NDArray[np.float32]]], *, first_row: int
-) -> None:
+    folder: Path, trained: NDArray[np.uint8], blocks: Blocks, *, first_row: int, add: Add = add_blocks
+) -> None:  # fmt: skip
     """Encode some rows and write their codes; with inverted lists, list by list, with the rows' numbers as ids.
 
     Args:
@@ -34,6 +37,7 @@ def write_shard(
         trained: the serialized empty index, uint8; without a rescoring tier, no graph.
         blocks: (first row, float32 (m, dim)) in row order, the same blocks that an index in memory would be given.
         first_row: number of the first of them; a multiple of 32 for codes in FastScan's blocks.
+        add: adds blocks to an index.
 
     Raises:
         StorageError: the disk is full or cannot be written.
@@ -46,7 +50,7 @@ def write_shard(
     if is_lists:  # FAISS numbers what is added from ntotal on
         set_ntotal(index, first_row)
         leaf.ntotal = first_row
-    add_blocks(index, blocks)
+    add(index, blocks)
     with storage_errors(folder):
         if is_lists:
             _write_lists(folder, leaf)

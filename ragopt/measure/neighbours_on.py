@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragopt.measure.device_neighbours import device_neighbours
+from ragopt.measure.faiss_gpu_scan import GpuScan
 from ragopt.measure.neighbours import Neighbours, exact_neighbours
 
 if TYPE_CHECKING:
@@ -36,5 +37,6 @@ def neighbours_on(  # noqa: PLR0913 - those of `exact_neighbours`
     if device.trainer == "torch":
         return device_neighbours(blocks, queries, k=k, n=n, metric=metric, gather=gather, device=device.name,
                                  n_candidates=n_candidates, progress=progress)  # fmt: skip
-    return exact_neighbours(blocks, queries, k=k, n=n, metric=metric, gather=gather, n_candidates=n_candidates,
+    knn = GpuScan(device.number) if device.trainer == "faiss-gpu" else None
+    return exact_neighbours(blocks, queries, k=k, n=n, metric=metric, gather=gather, n_candidates=n_candidates, knn=knn,
                             progress=progress)  # fmt: skip

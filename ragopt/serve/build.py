@@ -24,6 +24,7 @@ from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.parts import FaissParts
 from ragopt.serve.run_material import material_of_run, settings_of_run
 from ragopt.sweep.built_finalist import build_finalist
+from ragopt.sweep.planned_memory import check_building
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +76,7 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     chosen = chosen_trial(run, trial)
     place = out.resolve()
     check_out(place)
+    check_building(run, chosen, max_memory_bytes)
     settings = settings_of_run(run, cache_dir, corpus=corpus, device=device, max_memory_bytes=max_memory_bytes)
     min_recall = lance.least_recall(run) if lance else 0.0
     material = material_of_run(run, chosen, settings, progress)

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ragopt.devices import AUTO, Device, choose_device
+from ragopt.devices import AUTO, CPU, Device, choose_device
 
 if TYPE_CHECKING:
     from ragopt.records import Run
@@ -22,8 +22,9 @@ def device_for_run(run: Run, asked: str = AUTO) -> Device:
         InputError, MissingExtra: as `choose_device`.
     """
     device = choose_device(asked)
-    swept = run.info.get("device")
-    if swept is None or swept["trainer"] == device.trainer:
+    # Before run.json kept its device, FAISS trained every run.
+    swept = run.info.get("device") or CPU.as_json()
+    if swept["trainer"] == device.trainer:
         return device
     if swept["trainer"] == "faiss":
         return replace(device, trainer="faiss", why=f"{device.why}; FAISS trains on the CPU, as for the run")

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import canonical_json, require_space, storage_errors, write_atomically
 from ragopt.embed.sample import training_sample
-from ragopt.index.build import add_blocks, faiss_metric, with_refine
+from ragopt.index.build import faiss_metric, with_refine
 from ragopt.index.factory import parse_factory
 from ragopt.index.joined_file import checked_file, write_joined, write_refined
 from ragopt.index.saved import INDEX_FILE, MANIFEST_FILE, save_index, save_manifest
 from ragopt.index.serialized import checked_bytes
 from ragopt.index.size import index_bytes
+from ragopt.index.trained import adder_on
 from ragopt.records import Trial
 from ragopt.sweep.built_parts import Part, built_recipe
 from ragopt.sweep.model_stage import ModelData, rotation_of
@@ -199,7 +200,7 @@ def _filled(part: Part) -> tuple[Any, dict[str, float]]:
     """Train an index and add the whole corpus, block by block; wall seconds of `train` and `build`."""
     index, train_seconds = part.trained()
     began = time.perf_counter()
-    add_blocks(index, part.blocks(0, part.n))
+    adder_on(part.plan.device, part.factory)(index, part.blocks(0, part.n))
     return index, {"train": train_seconds, "build": time.perf_counter() - began}
 
 

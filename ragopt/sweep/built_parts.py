@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import project
-from ragopt.index.build import SharedPca, train_index
+from ragopt.index.build import SharedPca
 from ragopt.index.factory import parse_factory
+from ragopt.index.trained import train_on, trainer_recipe
 from ragopt.sweep.model_stage import ModelData, fitted_on, rotation_of
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SearchPlan
 
@@ -40,6 +41,7 @@ def built_recipe(data: ModelData, trial: Trial, plan: SearchPlan) -> dict[str, A
         "seed": plan.seed,
         "train_rows": CONFIRM_TRAIN_ROWS,
         "faiss": faiss.__version__,
+        **trainer_recipe(parse_factory(trial.factory, trial.space.dim), plan.device),
     }
 
 
@@ -70,8 +72,8 @@ class Part:
         self.rotation = rotation_of(self.data, self.trial.space, sample)
         projected = self._projected(sample)
         began = time.perf_counter()
-        index = train_index(self.factory, projected, metric=self.plan.metric, seed=self.plan.seed,
-                            pca=SharedPca(projected))  # fmt: skip
+        index = train_on(self.plan.device, self.factory, projected, metric=self.plan.metric, seed=self.plan.seed,
+                         pca=SharedPca(projected))  # fmt: skip
         return index, time.perf_counter() - began
 
     def blocks(self, first_row: int, stop_row: int) -> Iterator[tuple[int, NDArray[np.float32]]]:

@@ -58,11 +58,12 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
         RagoptError: with what failed and the next step.
     """
     check_early(settings)
+    device = choose_device(settings.device)
     if settings.max_memory_bytes is not None and (planned := ready_memory(settings)):
         planned.check()
     with storage_errors(settings.out):
         settings.out.mkdir(parents=True, exist_ok=True)
-    store, device = ArtifactStore(settings.cache_dir), choose_device(settings.device)
+    store = ArtifactStore(settings.cache_dir)
     progress.notice(f"device: {device.printed()}")
     timed = Timed(progress)
     with PeakMemory() as peak:

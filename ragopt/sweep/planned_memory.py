@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.embed.ready_sources import open_source
+from ragopt.errors import InputError
 from ragopt.index.factory import parse_factory
 from ragopt.sweep.candidate_depth import candidates_of
 from ragopt.sweep.grid import grid_for
-from ragopt.sweep.memory_plan import MemoryPlan, Shape, plan_memory
+from ragopt.sweep.memory_plan import MemoryPlan, Shape, plan_memory, refused
 from ragopt.sweep.settings import READY_MODEL
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ragopt.records import Run, Trial
     from ragopt.sweep.model_stage import ModelData
     from ragopt.sweep.settings import SearchPlan, SweepSettings
 
@@ -71,6 +73,24 @@ def with_memory(plan: SearchPlan, memory: MemoryPlan) -> SearchPlan:
     """Let a search plan keep a memory plan."""
     return replace(plan, n_select_workers=memory.n_select, n_build_workers=memory.n_build,
                    max_memory_bytes=memory.max_bytes)  # fmt: skip
+
+
+def check_building(run: Run, trial: Trial, max_bytes: int | None) -> None:
+    """Refuse to build a trial of a run where the limit on memory has no room for it, before anything is read.
+
+    Raises:
+        InputError: with what it takes.
+    """
+    if max_bytes is None:
+        return
+    model = next(one for one in run.info["models"] if one["name"] == trial.space.model)
+    queries = run.info["queries"]
+    shape = Shape(int(model["n_vectors"]), int(model["dim"]), 0, int(queries["n_confirm"] or queries["n_select"]), 0)
+    factory = parse_factory(trial.factory, trial.space.dim)
+    reason = refused(factory, shape, max_bytes)
+    if reason:
+        raise InputError(reason, next_step="Give more --max-memory, or name another trial with --trial")
+    plan_memory(shape, [factory], max_bytes).check()
 
 
 def broken_promise(max_bytes: int | None, anonymous_bytes: int, resident_bytes: int) -> str:

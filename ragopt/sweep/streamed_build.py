@@ -20,6 +20,7 @@ from ragopt.index.code_shard import write_shard
 from ragopt.index.codec_size import code_bytes
 from ragopt.index.file_pieces import streams
 from ragopt.index.size import ID_BYTES, index_bytes
+from ragopt.index.trained import adder_on
 from ragopt.sweep.built_parts import ADD_ROWS, Part
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ SHARD_BYTES, SHARD_ROWS = 16 << 20, 8 * ADD_ROWS
 
 def most_in_memory(plan: SearchPlan) -> int:
     """Bytes of codes up to which an index is built in memory."""
-    given: int | None = getattr(plan, "max_memory_bytes", None)
+    given = plan.max_memory_bytes
     return IN_MEMORY_BYTES if given is None else min(IN_MEMORY_BYTES, given // MEMORY_SHARE)
 
 
@@ -133,7 +134,8 @@ class StreamedPart:
     def _shard(self, trained: NDArray[np.uint8], first: int, stop: int) -> Callable[[Path], None]:
         def fill(folder: Path) -> None:
             began = time.perf_counter()
-            write_shard(folder, trained, self.part.blocks(first, stop), first_row=first)
+            add = adder_on(self.part.plan.device, self.part.factory)
+            write_shard(folder, trained, self.part.blocks(first, stop), first_row=first, add=add)
             _keep_seconds(folder, time.perf_counter() - began)
 
         return fill
