@@ -52,6 +52,26 @@ def test_parquet(tmp_path, kind, fixed):
     assert np.array_equal(everything(ready(tmp_path, tmp_path / "v.parquet", metric="ip")), MATRIX)
 
 
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+@pytest.mark.parametrize("batch_rows", [1000, 100_000])
+def test_arrow(tmp_path, compression, batch_rows):
+    """An Arrow IPC file gives its rows, in batches of any size; what was compressed is not taken for mapped pages."""
+    table = pa.table({"vec": lists(MATRIX)})
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    path = str(tmp_path / "v.arrow")
+    with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, table.schema, options=options) as writer:
+        writer.write_table(table, max_chunksize=batch_rows)
+    for _ in range(2):  # a damaged heap shows later
+        assert np.array_equal(everything(ready(tmp_path, tmp_path / "v.arrow", metric="ip")), MATRIX)
+
+
+def test_a_damaged_arrow_file_is_named(tmp_path):
+    """Bytes that are no Arrow file are an error with the file's name."""
+    (tmp_path / "v.arrow").write_bytes(b"ARROW1, or not")
+    with pytest.raises(InputError, match=r"Cannot read .*v\.arrow"):
+        ready(tmp_path, tmp_path / "v.arrow")
+
+
 def test_lance(tmp_path):
     """A Lance folder of several appends is read in insertion order."""
     table = None

@@ -22,9 +22,12 @@ def four_cores(monkeypatch):
 
 
 def test_the_exact_pass_holds_a_block_its_best_all_kept_rows_and_what_is_scored_again():
-    """330 MB of libraries, two blocks of 24 MiB, 1,000 x 1,000 x 40 B, 2,000 x 44 B and twice 64 MiB: 554.6 MB."""
+    """330 MB of libraries, two blocks of 24 MiB, 1,000 x 4,194 x 52 B, 2,000 x 32 x 12 B and three times 16 MiB.
+
+    4,194 candidates are what all doublings come to: 2^22 scores over 1,000 queries.
+    """
     stages = dict(plan_memory(MILLION, [PQ], None).stages)
-    assert stages["exact neighbours"] == 330 * MB + 2 * 24 * 2**20 + 40 * MB + 88_000 + 128 * 2**20
+    assert stages["exact neighbours"] == 330 * MB + 2 * 24 * 2**20 + 4_194_000 * 52 + 768_000 + 48 * 2**20
 
 
 def test_exact_search_maps_few_vectors_and_reads_many_in_blocks():

@@ -8,14 +8,12 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from ragopt.embed.mapped_pages import advise_dont_need
 from ragopt.errors import RagoptError
 
 STATUS_FILE = Path("/proc/self/status")
 
 CLEAR_FILE, MAPS_FILE = Path("/proc/self/clear_refs"), Path("/proc/self/maps")
-
-MADV_DONTNEED = 4
-"""Of madvise(2) on Linux (include/uapi/asm-generic/mman-common.h)."""
 
 SAMPLE_SECONDS = 0.05
 """Short beside the building of an index, long beside the reading of one small file of the kernel."""
@@ -72,15 +70,14 @@ def release_mapped_pages(folder: Path) -> None:
     """
     try:
         lines = MAPS_FILE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        advise = ctypes.CDLL(None, use_errno=True).madvise
-    except (OSError, AttributeError):
+    except OSError:
         return
     root = f"{folder.resolve()}/"
     for line in lines:
         span, rights, _offset, _device, _inode, *name = line.split(maxsplit=5)
         if rights.startswith("r-") and name and name[0].startswith(root):
-            first, last = (int(end, 16) for end in span.split("-"))
-            advise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), MADV_DONTNEED)
+            start, stop = (int(end, 16) for end in span.split("-"))
+            advise_dont_need(start, stop)
 
 
 def _peak_resident_bytes() -> int:

@@ -33,8 +33,8 @@ EXPECTED_SHARE, EXPECTED_MARGIN = 2, 64
 """A block is asked for so many times the rows that it would hold by chance among the best, and some more: five standard
 deviations of a share of 100 rows. FAISS takes four times as long for 2,000 results of 16,384 rows as for 100."""
 
-RESCORE_BYTES = 64 * MIB
-"""Bound on the float64 candidates held at once: small beside the 1.5 GB that a sweep may use."""
+RESCORE_BYTES = 16 * MIB
+"""Bound on the float64 candidates held at once; the rows that they are gathered from take up to twice as much more."""
 
 
 @dataclass(frozen=True, slots=True)

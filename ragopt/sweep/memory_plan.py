@@ -15,6 +15,7 @@ from ragopt.errors import InputError
 from ragopt.index.build_memory import building_bytes, opened_bytes
 from ragopt.index.codec_size import code_bytes
 from ragopt.measure.neighbours import MARGIN, RESCORE_BYTES
+from ragopt.sweep.query_sample import MOST_SCORES
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SELECT_TRAIN_ROWS
 from ragopt.sweep.workers import n_workers
 from ragopt.units import MIB, format_bytes
@@ -52,6 +53,11 @@ class Shape:
     n_select: int
     n_confirm: int
     n_candidates: int
+
+    @property
+    def most_candidates(self) -> int:
+        """Of each selection query, after all doublings that sharpen an estimate (`Selection.converge`)."""
+        return min(self.n, max(self.n_candidates, MOST_SCORES // max(1, self.n_select)))
 
     @property
     def row_bytes(self) -> int:
@@ -171,10 +177,16 @@ def _most_workers(cores: int, max_bytes: int | None, needs: Callable[[int], int]
 def _exact(shape: Shape) -> int:
     """A block, its best rows, all kept rows, and a part of them scored again in float64."""
     n_queries = max(shape.n_select, shape.n_confirm)
-    kept = min(max(shape.n_candidates, MARGIN + 1), shape.n)
+    kept = max(shape.most_candidates, min(MARGIN + 1, shape.n))
     block = max(EXACT_BLOCK_BYTES, 1024 * shape.row_bytes)
-    # The heap and a block's best are 12 bytes an entry each; they come out sorted as ids and float64 scores.
-    return LIBRARY_BYTES + 2 * block + shape.n_select * kept * (12 + 12 + 16) + n_queries * 44 + 2 * RESCORE_BYTES
+    # The heap and a block's best are 12 bytes an entry each; they come out sorted as ids and float64 scores, joined.
+    return (
+        LIBRARY_BYTES
+        + 2 * block
+        + shape.n_select * kept * (12 + 12 + 16 + 12)
+        + n_queries * 12 * MARGIN
+        + 3 * RESCORE_BYTES
+    )
 
 
 def _sample(shape: Shape, rows: int) -> int:
@@ -186,7 +198,7 @@ def _select(shape: Shape, factories: Sequence[Factory], workers: int) -> int:
     from ragopt.sweep.gathered import MEMORY_BYTES, MOST_HELD  # noqa: PLC0415 - beside its use
 
     rows = min(shape.n, SELECT_TRAIN_ROWS)
-    scores = shape.n_select * shape.n_candidates
+    scores = shape.n_select * shape.most_candidates
     distinct = min(shape.n, scores)
     one = max((building_bytes(factory, 0, rows) + _codes(factory, distinct) for factory in factories), default=0)
     # A worker holds a block of candidates twice, every score, where it was probed, and its order.
