@@ -28,7 +28,7 @@ from clustered_vectors import write_clustered
 from ragopt.artifacts import ArtifactStore
 from ragopt.bill.price_book import PriceBook
 from ragopt.choose import Limits
-from ragopt.measure.memory import PeakAnonymous, anonymous_bytes
+from ragopt.measure.memory import PeakMemory, anonymous_bytes
 from ragopt.sweep.grid import grid_for
 from ragopt.sweep.material import gather_material
 from ragopt.sweep.pricing import Pricing, workload_of
@@ -69,7 +69,7 @@ def estimate_one(folder: Path) -> dict[str, Any]:
         selection = Selection(store, data, plan, pricing, settings.limits, material, Silent())
         trials = grid_for(settings, data.model, data.vectors.dim, data.vectors.n)
         before, began = anonymous_bytes(), time.perf_counter()
-        with PeakAnonymous() as peak:
+        with PeakMemory() as peak:
             selection.estimate_all(trials)
         seconds = time.perf_counter() - began
         training = sum(
@@ -84,8 +84,8 @@ def estimate_one(folder: Path) -> dict[str, Any]:
             "read_and_exact_seconds": round(exact_seconds, 2),
             "estimate_seconds": round(seconds, 2),
             "of_it_training_cpu_seconds": round(training, 2),
-            "peak_anonymous_bytes": peak.peak_bytes,
-            "grown_bytes": peak.peak_bytes - before,
+            "peak_anonymous_bytes": peak.anonymous_bytes,
+            "grown_bytes": peak.anonymous_bytes - before,
         }
 
 

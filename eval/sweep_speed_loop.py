@@ -27,7 +27,7 @@ from ragopt.embed.spaces import fit_rotation, project
 from ragopt.embed.stored_rows import unit_rows
 from ragopt.index.blas_training import blas_training
 from ragopt.index.build import set_search, use_reservoirs
-from ragopt.measure.memory import PeakAnonymous
+from ragopt.measure.memory import PeakMemory
 from ragopt.measure.neighbours import exact_neighbours, recall_vs_exact
 from ragopt.records import Space, Trial
 
@@ -191,7 +191,7 @@ def run_loop(job: dict[str, Any]) -> dict[str, Any]:
     """
     clock = Clock()
     began, cpu = time.perf_counter(), time.process_time()
-    with PeakAnonymous() as peak:
+    with PeakMemory() as peak:
         with clock.of("load"):
             vectors, queries = load(job["vectors"]), load(job["queries"])[job["rows"]]
         with clock.of("exact"):
@@ -210,7 +210,7 @@ def run_loop(job: dict[str, Any]) -> dict[str, Any]:
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - cpu,
         "seconds_by_part": clock.seconds,
-        "peak_anonymous_bytes": peak.peak_bytes,
+        "peak_anonymous_bytes": peak.anonymous_bytes,
         "n_threads": faiss.omp_get_max_threads(),
         "load_average": os.getloadavg()[0],
         "factories": measured,

@@ -17,6 +17,7 @@ from ragopt.bill.projection import MonthBill, bill_by_month
 from ragopt.bill.whole_bill import WholeBill, bill_everywhere, whole_tornado
 from ragopt.bill.workload_file import read_values, read_workload_file
 from ragopt.choose import Limits, Objective
+from ragopt.devices import AUTO
 from ragopt.errors import InputError
 from ragopt.finished_run import Run as FinishedRun
 from ragopt.records import Recommendation, Run, Trial
@@ -264,6 +265,8 @@ def build(  # noqa: PLR0913 - what, where, and from which files
     target: Engine = "faiss",
     lance_index: LanceType | None = None,
     min_recall: float | None = None,
+    device: str = AUTO,
+    max_memory_bytes: int | None = None,
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Built:
@@ -282,6 +285,8 @@ def build(  # noqa: PLR0913 - what, where, and from which files
             other.
         lance_index: kind of that index; None is IVF_PQ.
         min_recall: that the lower bound of its recall_vs_exact@k has to reach; None takes the run's limit.
+        device: where to embed, to look for exact neighbours and to train: `auto`, `cpu`, `cuda:1`, ...
+        max_memory_bytes: most memory to take; None is no limit.
         cache_dir: artifact store of the run; None takes the default one.
         progress: told of every phase; None is silent.
 
@@ -308,6 +313,8 @@ def build(  # noqa: PLR0913 - what, where, and from which files
         corpus=None if corpus is None else str(corpus),
         with_vectors=with_vectors,
         lance=lance_target(target, lance_index, min_recall),
+        device=device,
+        max_memory_bytes=max_memory_bytes,
     )
 
 
@@ -319,6 +326,7 @@ def check(  # noqa: PLR0913 - what is checked, with which queries, documents, mo
     embed_again: bool = False,
     embedder: Embedder | None = None,
     model: str | None = None,
+    device: str = AUTO,
     prices: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Checked:
@@ -333,6 +341,7 @@ def check(  # noqa: PLR0913 - what is checked, with which queries, documents, mo
             keeps codes only.
         embedder: as in `ragopt.open`.
         model: where the model lies now; None takes the name that the folder keeps.
+        device: where the model runs.
         prices: a file of prices that replace others.
         progress: told of every phase; None is silent.
 
@@ -363,6 +372,7 @@ def check(  # noqa: PLR0913 - what is checked, with which queries, documents, mo
         embed_again=embed_again,
         embedder=embedder,
         model=model,
+        device=device,
     )
     return check_folder(Path(folder), given, progress or Silent())
 

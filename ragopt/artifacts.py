@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragopt.errors import ArtifactError, StorageError
+from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -127,6 +129,76 @@ def write_atomically(path: Path, data: bytes | memoryview | str) -> None:
         put()
 
 
+def whole_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Make a folder with all that `fill(path)` writes into it, flushed, or none at all.
+
+    What a killed attempt left beside it is thrown away, so that the caller must be its only writer.
+
+    Raises:
+        StorageError: the disk is full or cannot be written.
+    """
+    temporary = folder.with_name(f"{folder.name}.tmp")
+    with storage_errors(folder):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        fill(temporary)
+        _flush_files(temporary)
+        temporary.rename(folder)
+        fsync_folder(folder.parent)
+
+
+def require_space(folder: Path, needed_bytes: int, what: str) -> None:
+    """Compare what is going to be written with what is free, before costly work starts.
+
+    Args:
+        folder: where to write; it need not be there yet.
+        needed_bytes: of all files together, those that are removed later included.
+        what: the work, for the message.
+
+    Raises:
+        StorageError: the disk has less.
+    """
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    with storage_errors(folder):
+        free_bytes = shutil.disk_usage(there).free
+    if free_bytes < needed_bytes:
+        raise StorageError(
+            f"{what} writes {format_bytes(needed_bytes)} to {folder}, where {format_bytes(free_bytes)} are free",
+            allowed=f"at least {needed_bytes:,} free bytes",
+            next_step="Free some space or choose another disk with --cache-dir; finished steps are kept",
+        )
+
+
+def _flush_files(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            fsync_file(path)
+    fsync_folder(folder)
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold a folder alone; a second process waits. The lock dies with its process, whatever killed it.
+
+    Raises:
+        StorageError: the file system has no locks.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            raise StorageError(
+                f"Cannot lock {folder}: {os.strerror(error.errno)}",
+                next_step="Choose a folder on a local disk with --cache-dir",
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
 class ArtifactStore:
     """A folder of finished results, shared by runs; each is found by the recipe that made it."""
 
@@ -176,6 +248,35 @@ class ArtifactStore:
                 shutil.rmtree(temporary, ignore_errors=True)
         return final
 
+    def resume_or_make(self, recipe: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """Return the artifact's folder, calling `make(folder)` to fill it when it is not there yet, or not wholly.
+
+        Args:
+            recipe: what makes the artifact: `kind` and everything that its content depends on.
+            make: fills a folder that may hold what an earlier call left, however that ended; it sorts out what is
+                whole. No other process writes there meanwhile: a second one waits, and then finds the artifact.
+
+        Returns:
+            The finished folder; never change anything in it.
+
+        Raises:
+            StorageError: the disk is full or cannot be written, or its file system has no locks.
+            ArtifactError: a finished artifact under this key has another recipe.
+        """
+        final, work = self.path_of(recipe), self.work_path_of(recipe)
+        if self.has(recipe):
+            self._check(final, recipe)
+            return final
+        with storage_errors(work):
+            work.mkdir(parents=True, exist_ok=True)
+        with only_writer(work):
+            if self.has(recipe):  # another process finished it while this one waited
+                with contextlib.suppress(OSError):
+                    work.rmdir()
+                return final
+            make(work)
+            return self.finish(recipe)
+
     def finish(self, recipe: Mapping[str, Any]) -> Path:
         """Turn the resumable folder of this recipe into the finished artifact."""
         final = self.path_of(recipe)
@@ -186,10 +287,7 @@ class ArtifactStore:
     @staticmethod
     def _seal(folder: Path, final: Path, recipe: Mapping[str, Any]) -> None:
         write_atomically(folder / RECIPE_FILE, canonical_json(recipe))
-        for path in folder.rglob("*"):
-            if path.is_file():
-                fsync_file(path)
-        fsync_folder(folder)
+        _flush_files(folder)
         try:
             folder.rename(final)
         except OSError as error:

@@ -11,6 +11,7 @@ from ragopt.bill.workload_file import read_values, read_workload_file
 from ragopt.cache.advise import Choices
 from ragopt.cache.log_fields import ROLES, LogFields
 from ragopt.cache.semantic_review import check_review_file
+from ragopt.devices import AUTO
 from ragopt.errors import InputError
 from ragopt.finished_run import Run as FinishedRun
 from ragopt.sweep.advising import (
@@ -47,6 +48,7 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
     model: str | None = None,
     dim: int | None = None,
     choices: Choices | None = None,
+    device: str = AUTO,
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> CacheAdvice:
@@ -68,6 +70,7 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
         model: embeds the texts of labels and log; None takes the run's.
         dim: of the query vectors; None takes the run's model's.
         choices: TTLs, budget of false hits, seed.
+        device: where that model runs, and where `judgements` look for neighbours.
         cache_dir: artifact store of the run, for `judgements`; None takes the default one.
         progress: told of every phase; None is silent.
 
@@ -81,13 +84,13 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
     finished = run if run is None or not isinstance(run, str | Path) else read_run(Path(run))
     given = read_workload_file(Path(workload)) if isinstance(workload, str | Path) else read_values(workload or {})
     told, names = progress or Silent(), fields or LogFields()
-    labelled = _labelled(finished, labels, model, cache_dir, told, judgements=judgements)
+    labelled = _labelled(finished, labels, (model, device), cache_dir, told, judgements=judgements)
     named = frozenset(role for role in ROLES if getattr(names, role) != getattr(LogFields(), role))
     file = LogFile(Path(log), names, named, None if chunks is None else Path(chunks), sampled_by_key)
     told.phase("log", f"Reading {log}")
     read = file.read(keep_texts=labelled is not None or review is not None)
     if review is not None:
-        embedder = _embedder(finished, model)
+        embedder = _embedder(finished, model, device)
         if embedder is None:
             raise InputError("--review needs a model to tell similar questions",
                              next_step="Name it with --model, or --run")  # fmt: skip
@@ -119,27 +122,29 @@ def _check(
 
 
 def _labelled(
-    run: Run | None, labels: str | Path | None, model: str | None, cache_dir: str | Path | None, progress: Progress,
+    run: Run | None, labels: str | Path | None, model: tuple[str | None, str], cache_dir: str | Path | None,
+    progress: Progress,
     *, judgements: bool,
 ) -> Labelled | None:  # fmt: skip
     if judgements and run is not None:
         from ragopt.serve.judged_neighbours import labels_of_run  # noqa: PLC0415 - loaded when first used
 
-        return labels_of_run(run, default_cache_dir() if cache_dir is None else Path(cache_dir), progress)
+        return labels_of_run(run, default_cache_dir() if cache_dir is None else Path(cache_dir), progress,
+                             device=model[1])  # fmt: skip
     if labels is None:
         return None
     from ragopt.cache.semantic_pairs import read_labelled_pairs  # noqa: PLC0415 - loads numpy
 
-    embedder = _embedder(run, model)
+    embedder = _embedder(run, *model)
     pairs = read_labelled_pairs(
         Path(labels), embed=None if embedder is None else lambda texts: unit_vectors(embedder, list(texts))
     )
     return Labelled(pairs.scores, pairs.wrong, "answer", f"{len(pairs.scores):,} pairs of {labels}", embedder)
 
 
-def _embedder(run: Run | None, model: str | None) -> Embedder | None:
+def _embedder(run: Run | None, model: str | None, device: str) -> Embedder | None:
     """The model that was named, else the run's; None without either."""
     from ragopt.embed.open_embedder import open_embedder  # noqa: PLC0415 - loaded when first used
 
     name = model or (run.recommendation.trial.space.model if run else None)
-    return open_embedder(name) if name else None
+    return open_embedder(name, device=device) if name else None

@@ -7,6 +7,7 @@ machine without an accelerator never waits for torch.
 from __future__ import annotations
 
 import ctypes
+import importlib.metadata
 import importlib.util
 import platform
 import re
@@ -20,12 +21,15 @@ from ragopt.errors import InputError, MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Trainer = Literal["faiss", "torch"]
+Trainer = Literal["faiss", "torch", "faiss-gpu"]
 
 AUTO, CPU_NAME, CUDA_NAME, MPS_NAME = "auto", "cpu", "cuda", "mps"
 
 ALLOWED = re.compile(r"auto|cpu|mps|cuda(?::[0-9]{1,3})?", re.ASCII)
 ALLOWED_WORDS = "auto, cpu, cuda, cuda:1 or mps"
+
+FAISS_GPU_WHEELS = ("faiss-gpu", "faiss-gpu-cuvs")
+"""Wheels of FAISS 1.15 with code for CUDA, under the same module name as `faiss-cpu`."""
 
 ROCM_DEVICE = Path("/dev/kfd")
 """The character device of AMD's compute driver (Linux kernel, amdkfd)."""
@@ -54,7 +58,7 @@ class Device:
         asked: as it was typed. name: as torch writes it: `cpu`, `cuda:0` or `mps`.
         label: the device in its maker's words; empty for the CPU.
         why: the reason of the choice, in words.
-        trainer: what trains and encodes product quantizers there.
+        trainer: what trains product quantizers and looks for exact neighbours there.
     """
 
     asked: str = CPU_NAME
@@ -62,6 +66,11 @@ class Device:
     label: str = ""
     why: str = "asked for"
     trainer: Trainer = "faiss"
+
+    @property
+    def number(self) -> int:
+        """Of a CUDA device, as CUDA counts; 0 for others."""
+        return int(self.name.partition(":")[2] or 0)
 
     @property
     def is_cpu(self) -> bool:
@@ -104,17 +113,24 @@ def _chosen_freely() -> Device:
     if driver is None:
         return Device(AUTO, why="no accelerator is there")
     if importlib.util.find_spec("torch") is None:
+        if faiss_gpus():
+            return _on_faiss(AUTO, 0, "the first GPU that the installed FAISS can use")
         return Device(AUTO, why=f"{driver.what} is there, but torch is not installed: pip install 'ragopt[gpu]'")
     import torch  # noqa: PLC0415 - loaded when first used
 
     present = _present(torch)
     if not present:
+        if faiss_gpus():
+            return _on_faiss(AUTO, 0, f"the first GPU that the installed FAISS can use; {unusable(torch, driver)}")
         return Device(AUTO, why=unusable(torch, driver))
     return _on(torch, AUTO, present[0], "the first accelerator that torch can use")
 
 
 def _chosen_by_name(asked: str) -> Device:
+    number = int(asked.partition(":")[2] or 0)
     if importlib.util.find_spec("torch") is None:
+        if asked != MPS_NAME and number < faiss_gpus():
+            return _on_faiss(asked, number, "asked for")
         raise MissingExtra.for_extra(f"--device {asked}", "gpu")
     import torch  # noqa: PLC0415 - loaded when first used
 
@@ -146,8 +162,39 @@ def _present(torch: Any) -> list[str]:
 
 
 def _on(torch: Any, asked: str, name: str, why: str) -> Device:
-    label = torch.cuda.get_device_name(name) if name.startswith(CUDA_NAME) else "Apple GPU"
-    return Device(asked, name, label, why, "torch")
+    if not name.startswith(CUDA_NAME):
+        return Device(asked, name, "Apple GPU", why, "torch")
+    by_faiss = int(name.partition(":")[2]) < faiss_gpus()
+    return Device(asked, name, torch.cuda.get_device_name(name), why, "faiss-gpu" if by_faiss else "torch")
+
+
+def _on_faiss(asked: str, number: int, why: str) -> Device:
+    return Device(asked, f"{CUDA_NAME}:{number}", "", why, "faiss-gpu")
+
+
+def faiss_gpus() -> int:
+    """GPUs that the installed FAISS can use; 0 for `faiss-cpu`, and for `faiss-gpu` on a machine without one.
+
+    FAISS is imported only where a wheel of it for GPUs is installed.
+    """
+    if not any(_is_installed(name) for name in FAISS_GPU_WHEELS):
+        return 0
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    if not hasattr(faiss, "StandardGpuResources") or "GPU" not in faiss.get_compile_options().split():
+        return 0
+    try:
+        return int(faiss.get_num_gpus())
+    except RuntimeError:  # a driver that is too old, or that lost its device
+        return 0
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def accelerator_driver() -> Driver | None:

@@ -1,5 +1,6 @@
 """Units and their printed forms: bytes, months, money."""
 
+import re
 from decimal import ROUND_HALF_UP, Decimal
 
 GB = 10**9
@@ -24,6 +25,22 @@ def format_bytes(size_bytes: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+BYTE_UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": GB, "TB": 10**12, "KiB": 2**10, "MiB": MIB,
+              "GiB": GIB, "TiB": 2**40}  # fmt: skip
+
+
+def read_bytes(text: str) -> int | None:
+    """Read a size with its unit, decimal or binary; None where it is no size.
+
+    >>> [read_bytes(text) for text in ("2GB", "1.5 GiB", "800 MB", "1000", "2 gigs", "-1GB")]
+    [2000000000, 1610612736, 800000000, 1000, None, None]
+    """
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]*)", text.strip(), re.ASCII)
+    if match is None or match[2] not in BYTE_UNITS:
+        return None
+    return int(Decimal(match[1]) * BYTE_UNITS[match[2]])
 
 
 def to_cents(usd: Decimal) -> Decimal:

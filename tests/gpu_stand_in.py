@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import faiss
 import numpy as np
 
+from ragopt import devices
+
 NO_MEMORY = "Error: 'err == cudaSuccess' failed: StandardGpuResources: alloc fail type TemporaryMemoryBuffer"
 
 
@@ -41,6 +43,7 @@ def stand_in(monkeypatch, *, n_gpus):
         asked.searched.append((device, len(vectors), k, metric))
         return faiss.knn(np.ascontiguousarray(queries), np.ascontiguousarray(vectors), k, metric)
 
+    monkeypatch.setattr(devices, "_is_installed", lambda name: name == "faiss-gpu")
     for name, made in {
         "StandardGpuResources": types.SimpleNamespace,
         "GpuIndexFlatConfig": types.SimpleNamespace,

@@ -10,6 +10,7 @@ import pytest
 from ragopt import devices
 from ragopt.devices import CPU, Device, Driver, choose_device
 from ragopt.errors import InputError, MissingExtra
+from tests.gpu_stand_in import stand_in
 from tests.helpers import run_python
 
 GPU = Driver(2, "a GPU with CUDA 12.4")
@@ -97,6 +98,42 @@ def test_a_named_device_is_taken_or_refused_with_what_is_there(machine):
     machine(None, None)
     with pytest.raises(MissingExtra, match=r"ragopt\[gpu\]"):
         choose_device("cuda")
+
+
+def test_a_faiss_for_gpus_is_used_where_it_sees_one(machine, monkeypatch):
+    """Installed in place of faiss-cpu it trains, with torch or without; a GPU that it does not see is torch's."""
+    stand_in(monkeypatch, n_gpus=1)
+    machine(GPU, None)
+    assert choose_device("auto") == Device(
+        "auto", "cuda:0", "", "the first GPU that the installed FAISS can use", "faiss-gpu"
+    )
+    assert choose_device("cuda").trainer == "faiss-gpu"
+    with pytest.raises(MissingExtra):
+        choose_device("cuda:1")
+    with pytest.raises(MissingExtra):
+        choose_device("mps")
+    machine(GPU, fake_torch(2))
+    assert (choose_device("cuda:0").trainer, choose_device("cuda:1").trainer) == ("faiss-gpu", "torch")
+    machine(GPU, fake_torch(cuda=None))
+    assert choose_device("auto").why == (
+        "the first GPU that the installed FAISS can use; a GPU with CUDA 12.4 is there, but torch 2.13.0 is built for "
+        "the CPU only and cannot use it"
+    )
+
+
+def test_a_faiss_without_gpus_is_not_imported_to_find_out():
+    """Where no wheel of FAISS for GPUs is installed the answer is 0 without loading FAISS."""
+    code = """
+    import sys
+    from ragopt import devices
+    print(devices.faiss_gpus(), "faiss" in sys.modules)
+    """
+    assert run_python(code).stdout.strip() == "0 False"
+
+
+def test_the_number_of_a_device():
+    """Only CUDA counts its devices."""
+    assert [Device(name=name).number for name in ("cpu", "mps", "cuda:0", "cuda:3")] == [0, 0, 0, 3]
 
 
 @pytest.mark.parametrize("text", ["gpu", "cuda:", "cuda:-1", "cpu:0", "", "CUDA", "cuda:1234", "cuda:\u0661"])

@@ -7,7 +7,7 @@ import pytest
 
 from ragopt.errors import InputError
 from ragopt.measure.latency import batch_means_interval, one_thread, time_searches
-from ragopt.measure.memory import PeakAnonymous, anonymous_bytes, release_free_memory
+from ragopt.measure.memory import PeakMemory, anonymous_bytes, release_free_memory
 
 
 def test_every_query_is_searched_once_on_one_thread():
@@ -75,11 +75,11 @@ def test_peak_sees_memory_that_is_gone_again():
     gc.collect()
     release_free_memory()
     start = anonymous_bytes()
-    with PeakAnonymous() as peak:
+    with PeakMemory() as peak:
         block = np.ones(5_000_000)
         time.sleep(0.2)
         del block
-    assert peak.peak_bytes - start > 35e6
+    assert peak.anonymous_bytes - start > 35e6
 
 
 def test_mapped_files_do_not_count(tmp_path):
@@ -93,7 +93,7 @@ def test_mapped_files_do_not_count(tmp_path):
 
 def test_peak_survives_an_error():
     """The thread ends when the block fails."""
-    peak = PeakAnonymous()
+    peak = PeakMemory()
     with pytest.raises(ZeroDivisionError), peak:
         raise ZeroDivisionError
     assert peak._thread is not None

@@ -6,18 +6,21 @@ import numpy as np
 import pytest
 
 from ragopt.artifacts import ArtifactStore
+from ragopt.embed import store as store_module
 from ragopt.embed.ready import open_ready_vectors
 from ragopt.errors import IndexFormatError
 from ragopt.index.build import set_search
 from ragopt.index.candidate_scores import scores_at
 from ragopt.index.inner import refined_parts
 from ragopt.index.saved import open_index
+from ragopt.measure.latency import ENOUGH_TIMED
 from ragopt.measure.neighbours import recall_vs_exact
 from ragopt.records import Space, Trial
-from ragopt.sweep import confirm_stage
+from ragopt.sweep import confirm_stage, exact_search
 from ragopt.sweep.built_finalist import build_finalist
 from ragopt.sweep.confirm_stage import confirm
 from ragopt.sweep.corpus_stage import QuerySplit
+from ragopt.sweep.exact_search import measure_exact
 from ragopt.sweep.groups import groups_of
 from ragopt.sweep.model_stage import complete
 from ragopt.sweep.settings import SearchPlan
@@ -46,8 +49,8 @@ def prepared(tmp_path_factory):
     asked = drawn[N:] / np.linalg.norm(drawn[N:], axis=1, keepdims=True)
     rows = np.arange(len(asked))
     split = QuerySplit(rows[:N_SELECT], rows[N_SELECT:], holdout=True, fit=rows[:0])
-    data = complete(store, model="m", device="cpu", vectors=vectors, queries=asked, all_rows=rows, split=split, k=K,
-                    n_candidates=500, metric="cosine", report=silent)  # fmt: skip
+    data = complete(store, model="m", model_device="cpu", vectors=vectors, queries=asked, all_rows=rows,
+                    split=split, k=K, n_candidates=500, metric="cosine", report=silent)  # fmt: skip
     return store, data
 
 
@@ -105,6 +108,23 @@ def test_exact_search_is_measured_on_the_stored_vectors(prepared):
     assert not any("Flat" in path.read_text() for path in (store.root / "built").rglob("manifest.json"))
 
 
+def test_exact_search_over_blocks_finds_what_it_finds_over_mapped_vectors(prepared, monkeypatch):
+    """A corpus that is not mapped is scanned block by block: the same rows, scores and bytes, and a time of its own."""
+    _, data = prepared
+    flat = Trial(FULL, "Flat")
+    mapped = measure_exact(data, flat, PLAN)
+    monkeypatch.setattr(store_module, "MOST_MAPPED_BYTES", 0)
+    monkeypatch.setattr(exact_search, "BLOCK_BYTES", 700 * 4 * DIM)  # four whole blocks and one of 200 rows
+    monkeypatch.setattr(store_module.Vectors, "mapped", None)
+    blocks = measure_exact(data, flat, PLAN)
+    np.testing.assert_array_equal(blocks.found, mapped.found)
+    np.testing.assert_allclose(blocks.scores, mapped.scores, rtol=1e-6)
+    assert blocks.index_bytes == mapped.index_bytes
+    assert blocks.timing.latency.n_queries == ENOUGH_TIMED
+    assert blocks.timing.latency.p50 > 0
+    assert blocks.qps_all_cores > 0
+
+
 def test_a_shared_scan_that_is_not_the_index_is_refused(prepared, tmp_path, monkeypatch):
     """Were the shared scan to find other vectors than the index itself, no figure would come of it."""
     _, data = prepared
@@ -140,7 +160,7 @@ def test_cold_reads_come_after_all_timings_of_an_index(prepared, tmp_path, monke
     """Dropping the tier from RAM would slow the timed searches of the next depth of the same index."""
     _, data = prepared
     steps = []
-    for name in ("_timing", "tier_reads"):
+    for name in ("timed_searches", "tier_reads"):
         honest = getattr(confirm_stage, name)
 
         def step(*given, name=name, honest=honest, **more):
@@ -149,7 +169,7 @@ def test_cold_reads_come_after_all_timings_of_an_index(prepared, tmp_path, monke
 
         monkeypatch.setattr(confirm_stage, name, step)
     confirm(ArtifactStore(tmp_path), data, SHARING[:3], PLAN, silent)
-    assert steps == ["_timing"] * 3 + ["tier_reads"] * 3
+    assert steps == ["timed_searches"] * 3 + ["tier_reads"] * 3
 
 
 def test_scores_at_are_those_that_a_search_gives(prepared):

@@ -58,8 +58,9 @@ def prepare(folder, draw, *, n=N, n_select=N_SELECT):
     asked /= np.linalg.norm(asked, axis=1, keepdims=True)
     rows = np.arange(len(asked))
     split = QuerySplit(rows[:n_select], rows[:n_select], holdout=False, fit=rows[n_select:])
-    data = complete(store, model="m", device="cpu", vectors=vectors, queries=asked, all_rows=rows, split=split, k=K,
-                    n_candidates=min(500, n), metric="cosine", report=lambda _done, _total: None)  # fmt: skip
+    data = complete(store, model="m", model_device="cpu", vectors=vectors, queries=asked, all_rows=rows,
+                    split=split, k=K, n_candidates=min(500, n), metric="cosine",
+                    report=lambda _done, _total: None)  # fmt: skip
     return store, data, vectors.rows(np.arange(n)), split
 
 
@@ -339,8 +340,8 @@ def test_a_trial_that_fails_in_a_later_round_is_unsuitable(tmp_path):
     asked /= np.linalg.norm(asked, axis=1, keepdims=True)
     rows = np.arange(n_select)
     split = QuerySplit(rows, rows, holdout=False, fit=rows[:0])
-    data = complete(store, model="m", device="cpu", vectors=stored, queries=asked, all_rows=rows, split=split, k=K,
-                    n_candidates=500, metric="cosine", report=lambda _done, _total: None)  # fmt: skip
+    data = complete(store, model="m", model_device="cpu", vectors=stored, queries=asked, all_rows=rows,
+                    split=split, k=K, n_candidates=500, metric="cosine", report=lambda _done, _total: None)  # fmt: skip
     selection = a_selection((store, data, None, split), min_recall=0.01)
     trial = Trial(Space("m", 16, "trunc"), "IVF4,SQ8", "nprobe=4")
     selection.run([trial], "m")

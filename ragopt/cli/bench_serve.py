@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ragopt.cli.options import device_option
+
 NOTHING_FITS = 3
 """Exit code, as that of `ragopt sweep` when no trial meets the limits."""
 
@@ -41,6 +43,7 @@ NOTHING_FITS = 3
     show_default=True,
     help="To measure each batch size, alone and with callers; more where --p99-limit-ms needs it.",
 )
+@device_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order of the questions.")
 @click.option(
     "--chart",
@@ -59,6 +62,7 @@ def command(
     concurrency: int,
     max_wait_ms: float,
     seconds: float,
+    device: str,
     seed: int,
     chart_file: Path | None,
     *,
@@ -88,7 +92,7 @@ def command(
 
     if chart_file is not None:
         check_suffix(chart_file)
-    index = open_index(folder)
+    index = open_index(folder, device=device)
     questions = questions_for(index, queries_file)
     with TerminalProgress(quiet=quiet) as progress:
         bench = bench_serve(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragopt.cli.options import device_option, memory_option
 from ragopt.serve.lance_index import LANCE_TYPES
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
               help="Index of --target lancedb. Default: IVF_PQ.")  # fmt: skip
 @click.option("--min-recall", type=float, default=None, help="Least recall_vs_exact@k, lower end of its interval, of "
               "--target lancedb. Default: RUN's limit.")  # fmt: skip
+@device_option
+@memory_option
 @click.option("--cache-dir", type=click.Path(path_type=Path), default=None, help="Artifacts of RUN. Default: as sweep.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was built and measured as JSON, and nothing else.")

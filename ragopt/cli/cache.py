@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from ragopt.cli.options import CountType, given_workload, workload_options
+from ragopt.cli.options import CountType, device_option, given_workload, workload_options
+from ragopt.devices import AUTO
 
 DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -141,6 +142,7 @@ def _field_options(function: Any) -> Any:
     help="Write similar questions of LOG here for a person to label: the --labels of the next call.",
 )
 @click.option("--model", default=None, help="Embeds the texts of labels and log. Default: RUN's.")
+@device_option
 @click.option(
     "--max-false-hit-rate",
     type=float,
@@ -233,6 +235,7 @@ def _advice(log: Path, options: dict[str, Any], progress: Any) -> Any:
         "judgements",
         "review",
         "model",
+        "device",
         "dim",
         "cache_dir",
     )
@@ -256,7 +259,8 @@ OF_A_LOG = {
     "run": "--run", "save": "--save", "chunks": "--chunks", "prompt_fields": "--prompt",
     "block_tokens": "--block-tokens",
     "empty_history": "--empty-history", "sampled_by_key": "--sampled-by-key", "labels": "--labels",
-    "judgements": "--judgements", "review": "--review", "model": "--model", "answer_ttl": "--answer-ttl",
+    "judgements": "--judgements", "review": "--review", "model": "--model", "device": "--device",
+    "answer_ttl": "--answer-ttl",
     "least_prefix_tokens": "--least-prefix-tokens", "dim": "--dim", "cache_dir": "--cache-dir",
 }  # fmt: skip
 """Options that speak of a log, and are refused without one."""
@@ -273,7 +277,7 @@ def _model(options: dict[str, Any]) -> None:
     from ragopt.report.piped import print_trimmed  # noqa: PLC0415 - loaded when first used
 
     given = given_workload(options)
-    idle = [option for name, option in OF_A_LOG.items() if options[name] not in (None, False, "", ())]
+    idle = [option for name, option in OF_A_LOG.items() if options[name] not in (None, False, "", (), AUTO)]
     if idle:
         raise click.UsageError(f"{idle[0]} says nothing without LOG.")
     if "n_vectors" not in given:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ragopt.bill.counts import ALLOWED, read_number
+from ragopt.units import read_bytes
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -40,6 +41,19 @@ class CountType(click.ParamType[int]):
         if number != number.to_integral_value():
             self.fail(f"{value!r} is not a whole number.", param, ctx)
         return int(number)
+
+
+class BytesType(click.ParamType[int]):
+    """A size with its unit: 2GB is 2 x 10^9 bytes, 2GiB 2 x 2^30."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a size above 0, or fail as a usage error."""
+        size = read_bytes(str(value))
+        if not size:
+            self.fail(f"{str(value)[:40]!r} is no size above 0: write it like 800MB, 2GB or 1.5GiB.", param, ctx)
+        return size
 
 
 def _apply(decorators: list[Decorator], function: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,6 +127,20 @@ def given_workload(options: dict[str, Any]) -> dict[str, Any]:
     for name, value in flags.items():
         check_value(FIELDS[name], value)
     return {**given, **read_settings(options["settings"]), **flags}
+
+
+def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the option that says where to compute; the command gets it as `device`."""
+    return click.option("--device", default="auto", show_default=True,
+                        help="Where to embed, to find exact neighbours and to train: auto, cpu, cuda, cuda:1 or mps. "
+                        "auto takes an accelerator where torch can use one.")(function)  # fmt: skip
+
+
+def memory_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the option that bounds memory; the command gets it as `max_memory_bytes`."""
+    return click.option("--max-memory", "max_memory_bytes", type=BytesType(), default=None, metavar="SIZE",
+                        help="Most memory to take, 2GB for example: fewer workers and smaller blocks, never other "
+                        "results; what cannot be kept is refused beforehand.")(function)  # fmt: skip
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

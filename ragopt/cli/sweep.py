@@ -9,10 +9,20 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ragopt.cli.options import given_workload, json_option, limit_options, workload_options
+from ragopt.cli.options import (
+    device_option,
+    given_workload,
+    json_option,
+    limit_options,
+    memory_option,
+    workload_options,
+)
 from ragopt.cli.show import show_run
 
-NOT_FOR_READY = ("models", "device", "queries", "no_chunk", "chunk_tokens", "chunk_overlap", "id_column",
+CANNOT_BE_KEPT = 1
+"""Exit code of a dry run whose --max-memory is too small, as that of the sweep itself."""
+
+NOT_FOR_READY = ("models", "queries", "no_chunk", "chunk_tokens", "chunk_overlap", "id_column",
                  "title_column", "text_column")  # fmt: skip
 """Options that say nothing about vectors that are embedded already: refused beside --vectors, not ignored."""
 
@@ -34,7 +44,8 @@ NOT_FOR_READY = ("models", "device", "queries", "no_chunk", "chunk_tokens", "chu
     show_default=True,
     help="Embedding model: wordllama, a sentence-transformers name or folder, or openai:NAME. Repeatable.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@device_option
+@memory_option
 @click.option("--queries", help="Queries: .jsonl (BEIR), .parquet or .txt, one a line. Default: the corpus's own.")
 @click.option("--qrels", help="Judgements: BEIR .tsv or TREC qrels.")
 @click.option("--chunk-tokens", type=int, default=256, show_default=True, help="Most tokens in a chunk.")
@@ -120,8 +131,9 @@ def command(**options: Any) -> int:
                 progress.notice(f"warning: {warning}")
         info = run.info
         progress.notice(
-            f"Run folder: {run.folder} ({sum(info['seconds'].values()):.0f} s, peak anonymous memory "
-            f"{format_bytes(info['peak_anonymous_bytes'])})"
+            f"Run folder: {run.folder} ({sum(info['seconds'].values()):.0f} s, peak memory "
+            f"{format_bytes(info['peak_anonymous_bytes'])} anonymous, "
+            f"{format_bytes(info['peak_resident_bytes'])} resident)"
         )
     return show_run(run, as_json=options["as_json"])
 
@@ -133,7 +145,7 @@ def _show_plan(settings: Any, *, as_json: bool) -> int:
     check_early(settings)
     plan = plan_sweep(settings)
     click.echo(json.dumps(plan.as_json(), indent=2) if as_json else "\n".join(plan.printed()))
-    return 0
+    return 0 if plan.memory is None or plan.memory.is_kept else CANNOT_BE_KEPT
 
 
 def _settings(options: dict[str, Any]) -> Any:
@@ -144,7 +156,8 @@ def _settings(options: dict[str, Any]) -> Any:
     from ragopt.sweep.settings import SweepSettings  # noqa: PLC0415 - loaded when first used
 
     same = ("corpus", "out", "models", "device", "queries", "qrels", "metric", "k", "n_queries", "confirm_queries",
-            "finalists", "grid", "descend", "max_rescored", "objective", "cost_model", "seed")  # fmt: skip
+            "finalists", "grid", "descend", "max_rescored", "objective", "cost_model",
+            "seed", "max_memory_bytes")  # fmt: skip
     tokens = None if options["no_chunk"] else options["chunk_tokens"]
     return SweepSettings(
         **{name: options[name] for name in same},
@@ -170,7 +183,6 @@ def _ready(options: dict[str, Any]) -> Any:
             raise click.UsageError(f"--{given[0].replace('_', '-')} needs --{needed.replace('_', '-')} beside it.")
     for name in (
         "models",
-        "device",
         "queries",
         "no_chunk",
         "chunk_tokens",

@@ -87,11 +87,30 @@ def _npy_source(path: Path) -> ReadySource:
             next_step="Save it again with numpy.save(path, vectors.astype('float32'))",
         )
 
-    def blocks() -> Iterator[NDArray[Any]]:
-        for first in range(0, len(matrix), READ_ROWS):
-            yield matrix[first : first + READ_ROWS]
+    n, dim = matrix.shape
+    if not matrix.flags.c_contiguous:
+        # Column by column (order="F"): no row lies in one piece, so its parts are gathered from mapped pages.
+        return ReadySource(path, "", n, dim, lambda: (matrix[first : first + READ_ROWS] for first in starts(n)))
+    of_file = (path, int(matrix.offset), matrix.dtype)
+    return ReadySource(path, "", n, dim, lambda: _npy_rows(*of_file, n, dim))
 
-    return ReadySource(path, "", len(matrix), matrix.shape[1], blocks)
+
+def starts(n: int) -> range:
+    """First rows of the blocks that `n` rows are read in."""
+    return range(0, n, READ_ROWS)
+
+
+def _npy_rows(path: Path, offset: int, dtype: np.dtype[Any], n: int, dim: int) -> Iterator[NDArray[Any]]:
+    """Read rows in order with plain reads: mapped pages would count as this process's resident memory."""
+    with path.open("rb", buffering=0) as handle:
+        handle.seek(offset)
+        for first in starts(n):
+            rows = min(READ_ROWS, n - first)
+            block = np.fromfile(handle, dtype, rows * dim)
+            if len(block) < rows * dim:
+                raise InputError(f"{path} ends in row {first + len(block) // dim} of {n}",
+                                 next_step="It changed while it was read: run again")  # fmt: skip
+            yield block.reshape(rows, dim)
 
 
 def _parquet_source(path: Path, column: str | None) -> ReadySource:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ragopt.embed.row_file import read_exactly, read_rows
 from ragopt.embed.stored_rows import stored_rows
 from ragopt.embed.vector_file import BYTES_PER_VALUE, INFO_FILE, VECTORS_FILE, Progress, write_vectors
 from ragopt.errors import ArtifactError, InputError
+from ragopt.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from ragopt.artifacts import ArtifactStore
     from ragopt.embed.embedder import Embedder, Role
     from ragopt.records import Metric
+
+MOST_MAPPED_BYTES = 256 * MIB
+"""Vectors of up to so many bytes are mapped into memory, which is the fastest; of larger files the pages that were
+touched would count as this process's memory until the kernel wants them back, so those are read."""
 
 BLOCK_ROWS = 4096
 """What a kill may lose: 6 MB of 384 dimensions, a second of wordllama, minutes of a transformer on a CPU."""
@@ -75,22 +81,33 @@ class Vectors:
             )
         return vectors
 
-    def blocks(self, block_rows: int = 16384) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def blocks(self, block_rows: int = 16384, *, first_row: int = 0) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Read everything once, in order.
 
         Args:
             block_rows: rows per block; the last one may be shorter.
+            first_row: where to begin.
 
         Yields:
             The first row's number and a float32 (rows, dim) block that is the caller's to keep.
         """
         # Plain reads instead of a memory map: mapped pages would count as this process's resident memory.
         with self.path.open("rb", buffering=0) as handle:
-            for first in range(0, self.n, block_rows):
+            for first in range(first_row, self.n, block_rows):
                 rows = min(block_rows, self.n - first)
                 block = np.empty((rows, self.dim), dtype=np.float32)
-                _read_exactly(handle.fileno(), block, first * self.dim * BYTES_PER_VALUE, self.path)
+                read_exactly(handle.fileno(), block, first * self.dim * BYTES_PER_VALUE, self.path)
                 yield first, block
+                del block  # before the next one is made: a caller that keeps none never holds two
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all vectors may be mapped at once."""
+        return self.n * self.dim * BYTES_PER_VALUE <= MOST_MAPPED_BYTES
+
+    def reader(self) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+        """Give a function that returns the vectors of some rows, float32 (m, dim): mapped if small, else read."""
+        return functools.partial(np.take, self.mapped(), axis=0) if self.is_small else self.rows
 
     def mapped(self) -> NDArray[np.float32]:
         """Map all vectors as one read-only float32 (n, dim) array, which FAISS scans without a copy."""
@@ -112,27 +129,9 @@ class Vectors:
         if wanted.size and (wanted[0] < 0 or wanted[-1] >= self.n):
             outside = wanted[0] if wanted[0] < 0 else wanted[-1]
             raise IndexError(f"Row {outside} lies outside 0 to {self.n - 1}")
-        found = np.empty((wanted.size, self.dim), dtype=np.float32)
-        run_starts = np.flatnonzero(np.diff(wanted, prepend=-2) != 1)
-        run_ends = np.append(run_starts, wanted.size)[1:]
         with self.path.open("rb", buffering=0) as handle:
-            for start, end in zip(run_starts.tolist(), run_ends.tolist(), strict=True):
-                offset = int(wanted[start]) * self.dim * BYTES_PER_VALUE
-                _read_exactly(handle.fileno(), found[start:end], offset, self.path)
+            found = read_rows(handle.fileno(), self.dim, wanted, self.path)
         return found[place.reshape(-1)]
-
-
-def _read_exactly(descriptor: int, into: NDArray[np.float32], offset: int, path: Path) -> None:
-    view = into.data.cast("B")
-    while view.nbytes:
-        # One call moves at most 2 GiB on Linux (read(2)), so a short read is ordinary.
-        got = os.preadv(descriptor, [view], offset)
-        if got == 0:
-            raise ArtifactError(
-                f"The stored vectors {path} end too early", next_step=f"Delete that folder: rm -r {path.parent}"
-            )
-        view = view[got:]
-        offset += got
 
 
 def vectors_recipe(

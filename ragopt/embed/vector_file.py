@@ -6,9 +6,6 @@ their SHA-256, replaced atomically after each block). On resume a longer file is
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -20,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragopt.artifacts import canonical_json, storage_errors, write_atomically
-from ragopt.errors import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,18 +53,7 @@ def write_vectors(
     Raises:
         StorageError: the disk is full, read-only or cannot lock files.
     """
-    work = store.work_path_of(recipe)
-    if store.has(recipe):
-        return store.path_of(recipe)
-    with storage_errors(work):
-        work.mkdir(parents=True, exist_ok=True)
-    with _only_writer(work):
-        if store.has(recipe):  # another process finished it while this one waited
-            with contextlib.suppress(OSError):
-                work.rmdir()
-            return store.path_of(recipe)
-        _append_blocks(work, dim, blocks_from)
-        return store.finish(recipe)
+    return store.resume_or_make(recipe, lambda work: _append_blocks(work, dim, blocks_from))
 
 
 def _append_blocks(work: Path, dim: int, blocks_from: Blocks) -> None:
@@ -82,14 +67,15 @@ def _append_blocks(work: Path, dim: int, blocks_from: Blocks) -> None:
         for block in blocks_from(rows):
             data = np.ascontiguousarray(block, dtype="<f4")
             with storage_errors(path):
-                _write_all(handle, data)
+                write_all(handle, data)
                 os.fsync(handle.fileno())
             digest.update(data.data)
             rows += len(data)
             write_atomically(work / INFO_FILE, canonical_json({"n": rows, "dim": dim, "sha256": digest.hexdigest()}))
 
 
-def _write_all(handle: io.FileIO, data: NDArray[np.float32]) -> None:
+def write_all(handle: io.FileIO, data: NDArray[np.float32]) -> None:
+    """Write a whole array at the end of an unbuffered file."""
     view = data.data.cast("B")
     while view.nbytes:  # one call may write less, at most 2 GiB on Linux (write(2))
         view = view[handle.write(view) :]
@@ -117,22 +103,3 @@ def _hash_of_start(path: Path, length: int) -> Any:
             digest.update(piece)
             length -= len(piece)
     return digest
-
-
-@contextlib.contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder alone; a second process waits. The lock dies with its process, whatever killed it."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-                raise
-            raise StorageError(
-                f"Cannot lock {folder}: {os.strerror(error.errno)}",
-                next_step="Choose a folder on a local disk with --cache-dir",
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)

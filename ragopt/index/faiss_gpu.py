@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from ragopt.devices import faiss_gpus
 from ragopt.errors import InputError
 from ragopt.index.build import check_sample, empty_index, use_reservoirs
 from ragopt.index.inner import first_transform, inner_index, refined_parts
@@ -28,18 +29,6 @@ if TYPE_CHECKING:
 
 FULL_WORDS = ("alloc fail", "out of memory")
 """What FAISS's GPU code says of a full device (in libfaiss.so of faiss-gpu 1.15.1), and what CUDA says."""
-
-
-def faiss_gpus() -> int:
-    """GPUs that the installed FAISS can use; 0 for `faiss-cpu`, and for `faiss-gpu` on a machine without one."""
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    if not hasattr(faiss, "StandardGpuResources") or "GPU" not in faiss.get_compile_options().split():
-        return 0
-    try:
-        return int(faiss.get_num_gpus())
-    except RuntimeError:  # a driver that is too old, or that lost its device
-        return 0
 
 
 def faiss_gpu_trains(factory: Factory) -> bool:

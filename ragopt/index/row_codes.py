@@ -43,7 +43,7 @@ def index_of_rows(index: Any, rows: NDArray[np.int64]) -> Any:
 
 def flat_codes(index: Any, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     """A copy of the codes of some rows of a FAISS IndexFlatCodes, uint8 (m, code_size)."""
-    return _stored(index).reshape(index.ntotal, index.code_size)[rows]
+    return stored_codes(index).reshape(index.ntotal, index.code_size)[rows]
 
 
 def set_codes(index: Any, codes: NDArray[np.uint8]) -> None:
@@ -58,7 +58,7 @@ def set_codes(index: Any, codes: NDArray[np.uint8]) -> None:
     index.ntotal = len(codes)
 
 
-def _stored(index: Any) -> NDArray[np.uint8]:
+def stored_codes(index: Any) -> NDArray[np.uint8]:
     """The bytes of all codes; valid as long as the index is."""
     import faiss  # noqa: PLC0415 - loaded when first used
 
@@ -76,7 +76,7 @@ def _fast_scan_of_rows(index: Any, rows: NDArray[np.int64]) -> Any:
 
     small: Any = faiss.IndexPQFastScan(index.d, index.pq.M, index.pq.nbits, index.metric_type, BLOCK)
     small.pq, small.implem, small.is_trained = index.pq, index.implem, True
-    codes = packed(unpacked(_stored(index), index.M2 // 2, rows))
+    codes = packed(unpacked(stored_codes(index), index.M2 // 2, rows))
     small.codes.resize(codes.size)
     if codes.size:
         faiss.memcpy(small.codes.get(), faiss.swig_ptr(codes), codes.nbytes)

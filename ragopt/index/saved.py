@@ -111,10 +111,38 @@ def save_index(  # noqa: PLR0913 - the parts of one manifest
         StorageError: the disk is full.
         IndexFormatError: `index_bytes` is of another index.
     """
+    _write_faiss(index, folder / INDEX_FILE, index_bytes.file_bytes)
+    save_manifest(folder, int(index.ntotal), trial=trial, metric=metric, index_bytes=index_bytes, rotation=rotation,
+                  seconds=seconds)  # fmt: skip
+
+
+def save_manifest(  # noqa: PLR0913 - the parts of one manifest
+    folder: Path,
+    n: int,
+    *,
+    trial: Trial,
+    metric: Metric,
+    index_bytes: IndexBytes,
+    rotation: Rotation | None,
+    seconds: Mapping[str, float],
+) -> None:
+    """Write rotation and manifest of an index whose file lies in the folder already; the manifest comes last.
+
+    Args:
+        folder: with `INDEX_FILE` in it.
+        n: vectors in the index.
+        trial: see `save_index`, here and below.
+        metric: of its vectors.
+        index_bytes: from `checked_file`.
+        rotation: needed for a `pca` space.
+        seconds: wall time of `train` and `build`.
+
+    Raises:
+        StorageError: the disk is full.
+    """
     import faiss  # noqa: PLC0415 - loaded when first used
     import numpy as np  # noqa: PLC0415 - loaded when first used
 
-    _write_faiss(index, folder / INDEX_FILE, index_bytes.file_bytes)
     if rotation is not None:
         with storage_errors(folder / ROTATION_FILE):
             np.savez(folder / ROTATION_FILE, matrix=rotation.matrix, explained=rotation.explained)
@@ -123,7 +151,7 @@ def save_index(  # noqa: PLR0913 - the parts of one manifest
         "schema": SCHEMA,
         "trial": str(trial),
         "metric": metric,
-        "n": int(index.ntotal),
+        "n": n,
         "index_bytes": asdict(index_bytes),
         "faiss": faiss.__version__,
         "seconds": dict(seconds),

@@ -106,10 +106,11 @@ def time_searches(
             if i + 1 >= ENOUGH_TIMED and wall_ns[: i + 1].sum() > most_seconds * 1e9:
                 n_timed = i + 1
                 break
-    return _summary(wall_ns[:n_timed] / 1e6, cpu_ns[:n_timed] / 1e6)
+    return timing_of(wall_ns[:n_timed] / 1e6, cpu_ns[:n_timed] / 1e6)
 
 
-def _summary(wall_ms: NDArray[np.float64], cpu_ms: NDArray[np.float64]) -> SearchTiming:
+def timing_of(wall_ms: NDArray[np.float64], cpu_ms: NDArray[np.float64]) -> SearchTiming:
+    """Percentiles and means of searches, in milliseconds each, float64 (n,) in the order of measurement; n >= 2."""
     p50, p95, p99 = (float(value) for value in np.percentile(wall_ms, [50, 95, 99]))
     low, high = batch_means_interval(cpu_ms)
     return SearchTiming(

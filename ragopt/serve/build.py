@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.artifacts import ArtifactStore, fsync_folder, storage_errors
+from ragopt.devices import AUTO
 from ragopt.errors import InputError
 from ragopt.serve import layout
 from ragopt.serve.cache_argument import with_cache_settings
@@ -23,6 +24,7 @@ from ragopt.serve.manifest_reading import read_manifest
 from ragopt.serve.parts import FaissParts
 from ragopt.serve.run_material import material_of_run, settings_of_run
 from ragopt.sweep.built_finalist import build_finalist
+from ragopt.sweep.planned_memory import check_building
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +47,8 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     with_vectors: bool = False,
     lance: LanceTarget | None = None,
     cache: CacheSettings | None = None,
+    device: str = AUTO,
+    max_memory_bytes: int | None = None,
 ) -> Built:
     """Build a trial of a run over its whole corpus, and measure the folder before anybody can open it.
 
@@ -60,6 +64,8 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
         with_vectors: whether the table holds the full vectors too, 4 bytes times the model's dimension each.
         lance: builds LanceDB's own index over the full vectors of the trial's model, which the table then holds.
         cache: sizes that ``ragopt.open(DIR, cache="recommended")`` takes; None keeps none.
+        device: where exact neighbours are looked for, texts embedded and the index trained.
+        max_memory_bytes: most memory to take; None is no limit.
 
     Raises:
         InputError: no such trial, another corpus than the run's, `out` holds something else, or no index of LanceDB is
@@ -70,7 +76,8 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     chosen = chosen_trial(run, trial)
     place = out.resolve()
     check_out(place)
-    settings = settings_of_run(run, cache_dir, corpus=corpus)
+    check_building(run, chosen, max_memory_bytes)
+    settings = settings_of_run(run, cache_dir, corpus=corpus, device=device, max_memory_bytes=max_memory_bytes)
     min_recall = lance.least_recall(run) if lance else 0.0
     material = material_of_run(run, chosen, settings, progress)
     report = progress.phase("build", f"Building {lance.index_type if lance else chosen}")

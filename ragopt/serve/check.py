@@ -63,7 +63,7 @@ def check_folder(folder: Path, given: ToCheck, progress: Progress) -> Checked:
     report = progress.phase("files", f"Checking the files of {folder}")
     try:
         refuse_unmeasurable(read_manifest(folder), given)  # hashing all files takes minutes
-        index = open_index(folder, verify="full", model=given.model)
+        index = open_index(folder, verify="full", model=given.model, device=given.device)
     except IndexFormatError as error:
         return _unreadable(folder, error)
     report(1, 1)

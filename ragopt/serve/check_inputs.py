@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ragopt.corpus.documents import read_documents
 from ragopt.corpus.queries import read_queries
 from ragopt.corpus.records import ReadOptions
+from ragopt.devices import AUTO
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.serve.new_rows import check_ids
 
@@ -49,7 +50,7 @@ class ToCheck:
         questions: new queries, as text. queries_name: where they come from.
         documents: new documents, or a source of them that is read by the columns of the run's corpus.
         embed_again: whether texts of the table are embedded to find exact neighbours, where no vectors are kept.
-        embedder: as in `ragopt.open`. model: likewise.
+        embedder: as in `ragopt.open`. model, device: likewise.
         book: prices of today. prices: a file of prices that replace all others; None for none.
     """
 
@@ -61,6 +62,7 @@ class ToCheck:
     embed_again: bool = False
     embedder: Embedder | None = None
     model: str | None = None
+    device: str = AUTO
 
     @property
     def documents_name(self) -> str:

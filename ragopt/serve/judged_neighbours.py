@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragopt.cache.semantic_judged import served_neighbour_loss
+from ragopt.devices import AUTO
 from ragopt.errors import InputError
 from ragopt.measure.judged import documents_of
 from ragopt.serve.run_material import material_of_run, settings_of_run
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ragopt.sweep.progress import Progress
 
 
-def labels_of_run(run: Run, cache_dir: Path, progress: Progress) -> Labelled:
+def labels_of_run(run: Run, cache_dir: Path, progress: Progress, *, device: str = AUTO) -> Labelled:
     """Serve each confirmation query of a run the exact results of its nearest earlier one, and judge them by its own.
 
     They certify a cache of search results: whether an answer fits another question, judgements of documents do not say.
@@ -30,7 +31,7 @@ def labels_of_run(run: Run, cache_dir: Path, progress: Progress) -> Labelled:
         RagoptError: as in a sweep.
     """
     trial = run.recommendation.trial
-    material = material_of_run(run, trial, settings_of_run(run, cache_dir), progress)
+    material = material_of_run(run, trial, settings_of_run(run, cache_dir, device=device), progress)
     if not material.qrels:
         raise InputError(f"The run in {run.folder} has no judgements", allowed="a run swept with qrels",
                          next_step="Give pairs labelled by a person: --labels FILE")  # fmt: skip

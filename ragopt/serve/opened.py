@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args, overload
 
+from ragopt.devices import AUTO
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.errors import InputError
 from ragopt.serve.asked import asked_queries, embedded_questions
@@ -42,6 +43,7 @@ def open_index(
     verify: Verify = "full",
     embedder: Embedder | None = None,
     model: str | None = None,
+    device: str = AUTO,
     cache: CacheArgument = None,
 ) -> Index:
     """Open a folder that `ragopt build` wrote.
@@ -53,6 +55,7 @@ def open_index(
             file may give other results, or end the process within Lance.
         embedder: turns questions into vectors; None opens the model that the manifest names when first needed.
         model: where that model lies now, a folder for example; None takes the manifest's name.
+        device: where that model runs: `auto`, `cpu`, `cuda:1`, ...; see `ragopt.devices.choose_device`.
         cache: what is put in front of searches: sizes of one's own; `recommended` for those that the folder was built
             with; None for nothing. The sizes stay what they are when the folder is replaced.
 
@@ -67,7 +70,7 @@ def open_index(
     check_cache_argument(cache)
     # Absolute: files are read later too, when the process may work in another folder.
     snapshot = open_snapshot(Path(folder).absolute(), verify)
-    return Index(snapshot, embedder=embedder, model=model, caches=caches_of(cache, snapshot))
+    return Index(snapshot, embedder=embedder, model=model, device=device, caches=caches_of(cache, snapshot))
 
 
 class Index:
@@ -82,11 +85,12 @@ class Index:
         *,
         embedder: Embedder | None = None,
         model: str | None = None,
+        device: str = AUTO,
         caches: Caches | None = None,
     ) -> None:
         """Serve an opened version; use `open_index`."""
         self._snapshot = snapshot
-        self._embedder, self._model = embedder, model
+        self._embedder, self._model, self._device = embedder, model, device
         self._embedder_lock, self._serve_lock, self._write_lock = threading.Lock(), threading.RLock(), threading.RLock()
         self._writer: Writer | None = None
         if embedder is not None:
@@ -217,7 +221,7 @@ class Index:
                         "This index was built from ready vectors: it cannot embed text",
                         next_step="Search with vectors, or name the model: ragopt.open(DIR, embedder=...)",
                     )
-                opened = open_embedder(self._model or self.manifest.parsed_trial.space.model)
+                opened = open_embedder(self._model or self.manifest.parsed_trial.space.model, device=self._device)
                 check_embedder(opened, self.manifest)
                 self._embedder = opened
             return self._embedder

@@ -12,16 +12,17 @@ from ragopt.artifacts import ArtifactStore
 from ragopt.choose import Limits
 from ragopt.corpus.records import ReadOptions
 from ragopt.corpus.splitting import ChunkOptions
+from ragopt.devices import AUTO
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.errors import ArtifactError, InputError
 from ragopt.measure.judged import Judge
+from ragopt.serve.run_device import device_for_run
 from ragopt.sweep.corpus_stage import Corpus, load_corpus, split_queries, usable_rows
 from ragopt.sweep.judging import Judging
 from ragopt.sweep.kept_run import results_of_a_search
-from ragopt.sweep.material import READY_MODEL
 from ragopt.sweep.model_stage import ModelData, embed_corpus, embed_queries, find_exact, open_ready
 from ragopt.sweep.run_folder import DAMAGE, RUN_FILE
-from ragopt.sweep.settings import ReadyVectors, SearchPlan, SweepSettings
+from ragopt.sweep.settings import READY_MODEL, ReadyVectors, SearchPlan, SweepSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,13 +71,17 @@ class RunMaterial:
         )
 
 
-def settings_of_run(run: Run, cache_dir: Path, *, corpus: str | None = None) -> SweepSettings:
+def settings_of_run(
+    run: Run, cache_dir: Path, *, corpus: str | None = None, device: str = AUTO, max_memory_bytes: int | None = None
+) -> SweepSettings:  # fmt: skip
     """Read a run's settings back from ``run.json``.
 
     Args:
         run: finished.
         cache_dir: where its artifacts lie.
         corpus: where the corpus lies now; None where the run found it.
+        device: to work on here, whatever the run was made on.
+        max_memory_bytes: to keep here, likewise; None is no limit.
 
     Raises:
         ArtifactError: the arguments in ``run.json`` are damaged.
@@ -90,7 +95,9 @@ def settings_of_run(run: Run, cache_dir: Path, *, corpus: str | None = None) -> 
         values["models"] = tuple(values["models"])
         values["read"], values["chunk"] = ReadOptions(**values["read"]), ChunkOptions(**values["chunk"])
         values["ready"] = ReadyVectors(**values["ready"]) if values["ready"] else None
-        settings = SweepSettings(**values, limits=Limits(), cache_dir=cache_dir)
+        settings = SweepSettings(
+            **{**values, "device": device, "max_memory_bytes": max_memory_bytes}, limits=Limits(), cache_dir=cache_dir
+        )
     except DAMAGE as error:
         raise ArtifactError(f"The run in {run.folder} is damaged: the arguments of {RUN_FILE}: {error}",
                             next_step="Sweep again") from error  # fmt: skip
@@ -104,11 +111,18 @@ def material_of_run(run: Run, trial: Trial, settings: SweepSettings, progress: P
         InputError: the corpus is not the one that was swept, or a file of the run is gone.
         RagoptError: as in a sweep.
     """
-    store = ArtifactStore(settings.cache_dir)
-    return _ready(run, settings, store, progress) if settings.ready else _texts(run, trial, settings, store, progress)
+    store, device = ArtifactStore(settings.cache_dir), device_for_run(run, settings.device)
+    progress.notice(f"device: {device.printed()}")
+    plan = SearchPlan(settings.metric, settings.k, results_of_a_search(run), settings.seed, device,
+                      max_memory_bytes=settings.max_memory_bytes)  # fmt: skip
+    if settings.ready:
+        return _ready(run, settings, store, progress, plan)
+    return _texts(run, trial, settings, store, progress, plan)
 
 
-def _texts(run: Run, trial: Trial, settings: SweepSettings, store: ArtifactStore, progress: Progress) -> RunMaterial:
+def _texts(
+    run: Run, trial: Trial, settings: SweepSettings, store: ArtifactStore, progress: Progress, plan: SearchPlan
+) -> RunMaterial:  # fmt: skip
     first = open_embedder(settings.models[0], device=settings.device)
     corpus = load_corpus(settings, store, tokenizer=first.tokenizer, tokenizer_name=first.name,
                          progress=progress.phase("corpus", f"Reading {settings.corpus}"))  # fmt: skip
@@ -124,14 +138,16 @@ def _texts(run: Run, trial: Trial, settings: SweepSettings, store: ArtifactStore
     )
     confirm = queries[np.searchsorted(rows, split.confirm)]
     fit = queries[np.searchsorted(rows, split.fit)]
-    data = _data(store, settings, embedder, vectors, confirm, fit)
+    data = _data(store, plan, embedder, vectors, confirm, fit)
     questions = [corpus.queries.texts[row] for row in split.confirm.tolist()]
     query_ids = [corpus.queries.ids[row] for row in split.confirm.tolist()]
-    return RunMaterial(settings, _plan(run, settings), data, corpus, (), embedder, questions, query_ids,
+    return RunMaterial(settings, plan, data, corpus, (), embedder, questions, query_ids,
                        corpus.queries.qrels)  # fmt: skip
 
 
-def _ready(run: Run, settings: SweepSettings, store: ArtifactStore, progress: Progress) -> RunMaterial:
+def _ready(
+    run: Run, settings: SweepSettings, store: ArtifactStore, progress: Progress, plan: SearchPlan
+) -> RunMaterial:  # fmt: skip
     if settings.ready is None:
         raise ValueError("no ready vectors")
     opened = open_ready(
@@ -144,22 +160,18 @@ def _ready(run: Run, settings: SweepSettings, store: ArtifactStore, progress: Pr
 
         qrels = read_qrels(Path(settings.qrels))
     split = split_queries(usable_rows(tuple(opened.query_ids), qrels), settings)
-    data = _data(store, settings, None, opened.vectors, opened.queries.rows(split.confirm),
+    data = _data(store, plan, None, opened.vectors, opened.queries.rows(split.confirm),
                  opened.queries.rows(split.fit))  # fmt: skip
     query_ids = [opened.query_ids[row] for row in split.confirm.tolist()]
-    return RunMaterial(settings, _plan(run, settings), data, None, opened.vector_ids, None, (), query_ids, qrels)
+    return RunMaterial(settings, plan, data, None, opened.vector_ids, None, (), query_ids, qrels)
 
 
 def _data(
-    store: ArtifactStore, settings: SweepSettings, embedder: Embedder | None, vectors: Any, confirm: Any, fit: Any
+    store: ArtifactStore, plan: SearchPlan, embedder: Embedder | None, vectors: Any, confirm: Any, fit: Any
 ) -> ModelData:
-    exact, candidates = find_exact(store, vectors, confirm, k=settings.k, metric=settings.metric)
+    exact, candidates = find_exact(store, vectors, confirm, k=plan.k, metric=plan.metric, device=plan.device)
     model, device = (embedder.name, embedder.device) if embedder else (READY_MODEL, "ready")
     return ModelData(model, device, vectors, confirm, confirm, exact, exact, candidates, fit)
-
-
-def _plan(run: Run, settings: SweepSettings) -> SearchPlan:
-    return SearchPlan(settings.metric, settings.k, results_of_a_search(run), settings.seed)
 
 
 def _check_same(run: Run, fingerprint: str, source: str) -> None:

@@ -9,15 +9,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ragopt.artifacts import canonical_json, key_of, write_atomically
 from ragopt.embed.sample import training_sample
 from ragopt.embed.spaces import project
-from ragopt.index.build import SharedPca, faiss_metric, train_index
+from ragopt.index.build import SharedPca, faiss_metric
 from ragopt.index.candidates import Candidates
 from ragopt.index.coarse import SharedCoarse
 from ragopt.index.inner import below_pca, transform_fingerprint
+from ragopt.index.trained import train_on, trainer_recipe
 from ragopt.measure.latency import use_threads
 from ragopt.measure.memory import release_free_memory
 from ragopt.sweep.gathered import MEMORY_BYTES, GatheredStore
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ragopt.artifacts import ArtifactStore
@@ -166,13 +166,13 @@ class Bench:
         candidates, stored = self.candidates(sample, n_candidates), self.data.vectors
         if self.space.reduction == "none" and not transform and 4 * candidates.n_distinct * stored.dim > MEMORY_BYTES:
             # As they are stored: a copy for every codec costs less than to gather them all.
-            return functools.partial(np.take, stored.mapped(), axis=0)
+            return stored.reader()
         name = (str(self.space), sample.key, n_candidates, transform)
-        blocks, mapped = [block.rows for block in candidates.blocks], stored.mapped()
+        blocks, take = [block.rows for block in candidates.blocks], stored.reader()
 
         def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
             with use_threads(n_workers()):  # the others wait for these vectors
-                return into(self.project(mapped[rows]))
+                return into(self.project(take(rows)))
 
         return self._gathered.get(name, blocks, dim or self.space.dim, read).read
 
@@ -192,6 +192,7 @@ class Bench:
             "seed": self.plan.seed,
             "train_rows": SELECT_TRAIN_ROWS,
             "faiss": faiss.__version__,
+            **trainer_recipe(factory, self.plan.device),
         }
 
     def codec(self, factory: Factory) -> TrainedCodec:
@@ -207,8 +208,8 @@ class Bench:
         def make(folder: Path) -> None:
             sample = self._sample()
             began = time.perf_counter()
-            index = train_index(factory, sample, metric=self.plan.metric, seed=self.plan.seed, pca=self._pca,
-                                coarse=self._coarse)  # fmt: skip
+            index = train_on(self.plan.device, factory, sample, metric=self.plan.metric, seed=self.plan.seed,
+                             pca=self._pca, coarse=self._coarse)  # fmt: skip
             seconds = time.perf_counter() - began
             faiss.write_index(index, str(folder / "codec.faiss"))
             write_atomically(folder / "figures.json", canonical_json({"train_seconds": seconds}))

@@ -12,19 +12,18 @@ import numpy as np
 from ragopt.choose import is_exact
 from ragopt.embed.spaces import project
 from ragopt.errors import IndexFormatError, InputError, SpecError
-from ragopt.index.build import faiss_metric, set_search
+from ragopt.index.build import set_search
 from ragopt.index.factory import parse_factory
 from ragopt.index.inner import refined_parts
 from ragopt.index.saved import SavedIndex, open_index
-from ragopt.index.size import index_bytes
-from ragopt.measure.latency import one_thread, time_searches
-from ragopt.measure.neighbours import Neighbours, recall_vs_exact
+from ragopt.measure.latency import one_thread
+from ragopt.measure.memory import release_mapped_pages
 from ragopt.measure.tier_reads import tier_reads
 from ragopt.sweep.built_finalist import build_codes, build_finalist, built_recipe
+from ragopt.sweep.exact_search import MOST_DIFFERENT, gap_rows, measure_exact, timed_searches
 from ragopt.sweep.groups import groups_of, shortlist_depth
 from ragopt.sweep.measured import Measured, check_found, read_measured, write_measured
 from ragopt.sweep.model_stage import ModelData, Report, queries_fingerprint
-from ragopt.sweep.query_sample import racing_order
 from ragopt.sweep.shared_scan import SharedScan, can_share
 from ragopt.sweep.workers import worker_pool
 
@@ -35,38 +34,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragopt.artifacts import ArtifactStore
-    from ragopt.measure.latency import SearchTiming
     from ragopt.records import LatencyMs, Space, Trial
     from ragopt.sweep.groups import Group
     from ragopt.sweep.settings import SearchPlan
 
     Build = Callable[[ArtifactStore, ModelData, Trial, SearchPlan], Path]
 
-N_TIMED, N_WARMUP = 500, 10
-"""Queries timed per finalist, and those before them that are not: of 500, five lie beyond p99."""
-
-MOST_TIMING_SECONDS = 1.5
-"""Timing of one finalist ends after this, and after a hundred queries at the least: slow searches vary less."""
-
-N_GAP, MANY_VECTORS = 256, 200_000
-"""Selection queries that are searched again in an index of many vectors, so that an estimate stands beside the
-measurement on the same queries: the first of the racing order. Over 256 queries the gap is known to half a point,
-over 1,000 to a quarter (squad-100k, 2026-11-25)."""
-
 QPS_SECONDS, FEWEST_QPS = 0.5, 64
 """Throughput on all cores is taken from one batch of as many queries as half a second serves, 64 at the least: small
 batches of fast searches would spend their time on waking threads."""
 
-BLAS_VALUES = 128_000
-"""From so many values, queries x dimensions, FAISS compares with BLAS (distance_compute_blas_threshold, FAISS 1.15.1):
-256 queries of 384 dimensions took twelve times as long as 512 (1,000,000 vectors, 2026-11-25)."""
-
 N_COLD = 20
 """Queries timed with the rescoring tier on the disk: each reads up to 1,000 pages one after the other (100 ms on the
 virtual disk of 2026-11)."""
-
-MOST_DIFFERENT = 0.001
-"""Share of results in which searches of the same queries may differ: vectors of equal score."""
 
 
 def confirm(
@@ -97,7 +77,7 @@ def confirm(
     missing = [trial for trial in trials if not store.has(recipes[trial])]
     done = len(trials) - len(missing)
     report(done, len(trials))
-    with worker_pool() as pool:
+    with worker_pool(plan.n_build_workers) as pool:
         # Built side by side, measured one after the other: a neighbour at work would spoil the latencies.
         to_build = [trial for trial in missing if not is_exact(trial)]
         for build, trials_of in (
@@ -115,6 +95,8 @@ def confirm(
 
             store.get_or_make(recipes[one.trial], make)
             done += 1
+        if plan.max_memory_bytes is not None:
+            release_mapped_pages(store.root)  # of its index files; no other thread is at work here
         report(done, len(trials))
     return [one for trial in trials for one in read_measured(store.path_of(recipes[trial]))]
 
@@ -143,12 +125,6 @@ def _first_of(trials: Sequence[Trial], *, codes_only: bool = False) -> list[Tria
 def _on_one_thread(build: Build, store: ArtifactStore, data: ModelData, plan: SearchPlan, trial: Trial) -> None:
     with one_thread():
         build(store, data, trial, plan)
-
-
-def gap_rows(data: ModelData, plan: SearchPlan) -> NDArray[np.int64]:
-    """Which selection queries the built indexes are searched with: all, or the first `N_GAP` of a large corpus's."""
-    order = racing_order(len(data.select_queries), seed=plan.seed)
-    return order if data.vectors.n <= MANY_VECTORS else order[:N_GAP]
 
 
 class _BuiltGroup:
@@ -199,7 +175,7 @@ class _BuiltGroup:
         check_found(trial, found, data.vectors.n)
         check_found(trial, select_found, data.vectors.n)
         qps = _checked_qps(saved.index, trial, queries, found)
-        timing = _timing(lambda query: saved.index.search(_into(saved, query), plan.n_results), data)
+        timing = timed_searches(lambda query: saved.index.search(_into(saved, query), plan.n_results), data)
         scores, seconds = (-distances if saved.metric == "l2" else distances), saved.manifest["seconds"]
         return Measured(trial, found, scores, saved.index_bytes, timing, qps, seconds["train"], seconds["build"],
                         select_found)  # fmt: skip
@@ -245,44 +221,3 @@ def _checked_qps(index: Any, trial: Trial, queries: NDArray[np.float32], found: 
             next_step="Leave this factory out with --grid and report it",
         )
     return n / seconds
-
-
-def _timing(search_one: Callable[[Any], object], data: ModelData) -> SearchTiming:
-    timed = data.confirm_queries[: N_TIMED + N_WARMUP]
-    return time_searches(search_one, timed, warmup=min(N_WARMUP, len(timed) // 10), most_seconds=MOST_TIMING_SECONDS)
-
-
-def measure_exact(data: ModelData, trial: Trial, plan: SearchPlan) -> Measured:
-    """Measure exact search over the stored vectors, with the kernel that FAISS's Flat index runs.
-
-    Exact search finds the exact neighbours, which are known: a part of the queries shows that it does, and how fast.
-
-    Raises:
-        IndexFormatError: it finds other vectors.
-    """
-    import faiss  # noqa: PLC0415 - loaded when first used
-
-    vectors, queries, exact = data.vectors.mapped(), data.confirm_queries, data.confirm_exact
-    part = min(-(-BLAS_VALUES // vectors.shape[1]), len(queries))
-
-    def search(rows: NDArray[np.float32]) -> Any:
-        return faiss.knn(rows, vectors, plan.n_results, faiss_metric(plan.metric))
-
-    began = time.perf_counter()
-    distances, found = search(queries[:part])
-    qps = part / (time.perf_counter() - began)
-    check_found(trial, found, data.vectors.n)
-    recall = recall_vs_exact(found, Neighbours(exact.ids[:part], exact.scores[:part]), k=plan.k).mean()
-    if recall < 1 - MOST_DIFFERENT:
-        raise IndexFormatError(
-            f"{trial}: exact search finds {recall:.4f} of the exact neighbours",
-            allowed=f"{1 - MOST_DIFFERENT}, for rounding at the last place",
-            next_step="Delete the cache folder, or name another one with --cache-dir, and sweep again",
-        )
-    timing = _timing(search, data)
-    scores, rest = (-distances if plan.metric == "l2" else distances), slice(plan.n_results)
-    found = np.vstack([found, exact.ids[part:, rest]])
-    scores = np.vstack([scores, exact.scores[part:, rest].astype(np.float32)])
-    sizes = index_bytes(parse_factory(trial.factory, trial.space.dim), data.vectors.n)
-    gap = data.select_exact.ids[gap_rows(data, plan)][:, rest]
-    return Measured(trial, found, scores, sizes, timing, qps, 0.0, 0.0, gap)

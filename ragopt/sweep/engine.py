@@ -12,9 +12,10 @@ from ragopt.bill.old_prices import old_price_warnings
 from ragopt.bill.price_book import PriceBook
 from ragopt.bill.retrieved import results_per_query
 from ragopt.bill.service import embedding_lines, shared_charges
+from ragopt.devices import choose_device
 from ragopt.errors import InputError
 from ragopt.measure.intervals import best_lower_bound
-from ragopt.measure.memory import PeakAnonymous
+from ragopt.measure.memory import PeakMemory
 from ragopt.records import Run
 from ragopt.sweep.decision_bill import with_bill
 from ragopt.sweep.descend import Descent
@@ -22,6 +23,7 @@ from ragopt.sweep.finalists import Confirmation, choose_finalists
 from ragopt.sweep.grid import grid_for
 from ragopt.sweep.joint_stage import JointCheck, check_joint, joint_trials
 from ragopt.sweep.material import gather_material
+from ragopt.sweep.planned_memory import broken_promise, memory_of_models, ready_memory, with_memory
 from ragopt.sweep.priced_models import priced_models
 from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.progress import Timed
@@ -34,6 +36,7 @@ from ragopt.sweep.selecting import Selection
 from ragopt.sweep.settings import SearchPlan
 
 if TYPE_CHECKING:
+    from ragopt.devices import Device
     from ragopt.records import Recommendation, Trial, TrialResult
     from ragopt.sweep.material import Material
     from ragopt.sweep.model_stage import ModelData
@@ -55,26 +58,33 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
         RagoptError: with what failed and the next step.
     """
     check_early(settings)
+    device = choose_device(settings.device)
+    if settings.max_memory_bytes is not None and (planned := ready_memory(settings)):
+        planned.check()
     with storage_errors(settings.out):
         settings.out.mkdir(parents=True, exist_ok=True)
     store = ArtifactStore(settings.cache_dir)
+    progress.notice(f"device: {device.printed()}")
     timed = Timed(progress)
-    with PeakAnonymous() as peak:
-        material = gather_material(settings, store, timed)
-        sweep = _Sweep(settings, store, timed, material)
+    with PeakMemory() as peak:
+        material = gather_material(settings, store, timed, device)
+        sweep = _Sweep(settings, store, timed, material, device)
         results = sweep.measure()
     lines = [line for result in results for bill in result.bills.values() for line in bill.lines]
     warnings = [*sweep.warnings(), *old_price_warnings(lines, sweep.pricing.today)]
     info = describe_run(settings, material, results, sweep.pricing.workload, warnings)
     info |= {"n_results": sweep.plan.n_results, "priced_models": dict(sweep.pricing.embedding),
              "workload_given": sorted(sweep.pricing.given), "billed_on": sweep.pricing.today.isoformat(),
-             "own_prices": own_prices(sweep.book)}  # fmt: skip
+             "own_prices": own_prices(sweep.book), "device": device.as_json()}  # fmt: skip
     select_rows = sweep.select_rows()
     info["queries"] |= {"select_rows": select_rows, "qrels_fingerprint": qrels_fingerprint(material.qrels)}
     info["joint_checks"] = {model: [asdict(check) for check in found] for model, found in sweep.joint_checks.items()}
     recommendation = recommend_from(results, settings.limits, objective=settings.objective, info=info)
     info["forecast_check"] = sweep.forecast_check(recommendation)
-    info |= {"seconds": timed.seconds(), "peak_anonymous_bytes": peak.peak_bytes}
+    if broken := broken_promise(settings.max_memory_bytes, peak.anonymous_bytes, peak.resident_bytes):
+        info["warnings"] = [*info["warnings"], broken]
+    info |= {"seconds": timed.seconds(), "peak_anonymous_bytes": peak.anonymous_bytes,
+             "peak_resident_bytes": peak.resident_bytes}  # fmt: skip
     if recommendation.status == "ok":
         results = [
             replace(result, status="recommended") if result.trial == recommendation.trial else result
@@ -109,7 +119,9 @@ def check_early(settings: SweepSettings) -> None:
 class _Sweep:
     """The measuring half of a sweep: race every trial, confirm the best."""
 
-    def __init__(self, settings: SweepSettings, store: ArtifactStore, progress: Progress, material: Material) -> None:
+    def __init__(
+        self, settings: SweepSettings, store: ArtifactStore, progress: Progress, material: Material, device: Device
+    ) -> None:  # fmt: skip
         self.settings, self.store, self.progress, self.material = settings, store, progress, material
         if settings.limits.min_ndcg_ratio is not None and not material.qrels:
             raise InputError(
@@ -121,7 +133,11 @@ class _Sweep:
         n = material.models[0].vectors.n
         measured = {"n_vectors": n, "k": settings.k, **material.measured_workload}
         workload = workload_of(settings.workload, n, measured)
-        self.plan = SearchPlan(settings.metric, settings.k, settings.n_results(n), settings.seed)
+        memory = memory_of_models(settings, material.models)
+        memory.check()
+        self.plan = with_memory(
+            SearchPlan(settings.metric, settings.k, settings.n_results(n), settings.seed, device), memory
+        )
         priced, self._unpriced = priced_models([data.model for data in material.models], self.book)
         self.pricing = Pricing(workload, self.book, settings.cost_model, n, self.plan.n_results,
                                priced, frozenset({**measured, **settings.workload}))  # fmt: skip

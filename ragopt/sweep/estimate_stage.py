@@ -20,6 +20,7 @@ from ragopt.measure.shortlist import Places, best_rescored, narrow, ranks, rows_
 from ragopt.sweep.codec_scoring import Scored, ScoringJob, kept_depth, searched_at_depth
 from ragopt.sweep.graph_stage import estimate_graph
 from ragopt.sweep.groups import PROBING_SEARCH, Group, groups_of, search_value, shortlist_depth
+from ragopt.sweep.memory_plan import Shape, refused
 from ragopt.sweep.query_sample import candidates_wanted
 from ragopt.sweep.settings import SELECT_TRAIN_ROWS
 from ragopt.sweep.work_cost import TYPICAL_RATE, Work
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ragopt.index.factory import Factory
     from ragopt.records import Trial
     from ragopt.sweep.bench import Bench, TrainedCodec
     from ragopt.sweep.codec_timing import CodecTiming
@@ -150,7 +152,7 @@ def estimate(
     """
     groups = groups_of(trials)
     outcome: Outcome = {}
-    with worker_pool() as pool:
+    with worker_pool(bench.plan.n_select_workers) as pool:
         for space in dict.fromkeys(group.space for group in groups):
             members = _costliest_first([group for group in groups if group.space == space])
             bench.enter(space)
@@ -198,6 +200,7 @@ class _Work:
         self.timed, self.least = timed, least_candidates
 
     def group(self, group: Group) -> Mapping[Trial, Estimate | str]:
+        self.refuse_too_large(group.base)
         if group.base.is_graph:
             return estimate_graph(self.bench, group, self.sample)
         plan, n = self.bench.plan, self.bench.data.vectors.n
@@ -224,6 +227,15 @@ class _Work:
             except (SpecError, InputError) as error:
                 found[trial] = str(error)  # its rescoring tier cannot be trained: others of the same codes can
         return found
+
+    def refuse_too_large(self, factory: Factory) -> None:
+        """Raise SpecError for a factory whose index the limit on memory has no room for."""
+        data = self.bench.data
+        shape = Shape(data.vectors.n, data.vectors.dim, len(data.select_queries), len(data.confirm_queries),
+                      data.candidates.shape[1])  # fmt: skip
+        reason = refused(factory, shape, self.bench.plan.max_memory_bytes)
+        if reason:
+            raise SpecError(reason, next_step="Give more --max-memory")
 
     def _depth(self, trial: Trial, n_candidates: int) -> int:
         return min(shortlist_depth(trial, self.bench.plan.n_results), n_candidates)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ragopt.choose import Limits, Objective, decide, is_exact
 from ragopt.measure.neighbours import Neighbours, recall_vs_exact
-from ragopt.sweep.confirm_stage import confirm, gap_rows
+from ragopt.sweep.confirm_stage import confirm
+from ragopt.sweep.exact_search import gap_rows
 from ragopt.sweep.results import confirmed_result, measured_result
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragopt.artifacts import storage_errors
+from ragopt.embed.row_file import read_rows
+from ragopt.embed.vector_file import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -31,26 +34,23 @@ class Gathered:
     """Vectors of distinct corpus rows.
 
     Attributes:
-        rows: int64 (m,) ascending. vectors: float32 (m, dim) of those rows; never to be changed.
+        rows: int64 (m,) ascending.
+        take: gives the vectors, float32, at ascending places among the rows; never to be changed.
     """
 
     rows: NDArray[np.int64]
-    vectors: NDArray[np.float32]
+    take: ReadRows
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Give the vectors of ascending rows that were gathered: without a copy where they lie side by side."""
-        places = np.searchsorted(self.rows, rows)
-        first, last = int(places[0]), int(places[-1])
-        if last - first + 1 == len(rows):
-            return self.vectors[first : last + 1]
-        return self.vectors[places]
+        """Give the vectors of ascending rows that were gathered."""
+        return self.take(np.searchsorted(self.rows, rows))
 
 
 class GatheredStore:
     """Gatherings by name, the latest few of them; safe for several threads.
 
-    Large ones lie in a file without a name, mapped into memory: codecs read it in order at the speed of memory, its
-    pages are the kernel's to take back, and nothing of it outlives the process.
+    Large ones lie in a file without a name, from which codecs read blocks in order, and nothing of which outlives the
+    process. It is not mapped: all that was touched would count as this process's resident memory.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,13 +86,18 @@ class GatheredStore:
     def _gather(self, blocks: Sequence[NDArray[np.int64]], dim: int, read: ReadRows) -> Gathered:
         ascending = sorted(blocks, key=lambda block: int(block[0]))
         rows = np.concatenate(ascending)
-        shape = (len(rows), dim)
         if 4 * len(rows) * dim <= MEMORY_BYTES:
-            return Gathered(rows, np.concatenate([read(block) for block in ascending]))
+            return Gathered(rows, functools.partial(_taken, np.concatenate([read(block) for block in ascending])))
         with storage_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._folder) as file:
-                for block in ascending:
-                    file.write(np.ascontiguousarray(read(block), dtype=np.float32).data)
-                file.flush()
-                return Gathered(rows, np.asarray(np.memmap(file, dtype=np.float32, mode="r", shape=shape)))
+            # Closed with the last reference to what reads from it.
+            file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
+            for block in ascending:
+                write_all(file, np.ascontiguousarray(read(block), dtype=np.float32))
+        return Gathered(rows, lambda places: read_rows(file.fileno(), dim, places, self._folder))
+
+
+def _taken(vectors: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Vectors at ascending places: without a copy where they lie side by side."""
+    first, last = int(places[0]), int(places[-1]) + 1
+    return vectors[first:last] if last - first == len(places) else vectors[places]

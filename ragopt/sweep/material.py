@@ -10,13 +10,13 @@ from ragopt.corpus.token_counts import key_bytes, mean_tokens, metadata_bytes, s
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.errors import InputError
 from ragopt.measure.judged import Judge
+from ragopt.sweep.candidate_depth import candidates_of
 from ragopt.sweep.corpus_stage import Corpus, QuerySplit, load_corpus, split_queries, usable_rows
-from ragopt.sweep.descend import most_factor
-from ragopt.sweep.grid import grid_for, read_grid
-from ragopt.sweep.groups import shortlist_depth
+from ragopt.sweep.grid import read_grid
 from ragopt.sweep.judging import Judging
 from ragopt.sweep.model_stage import ModelData, complete, embed_corpus, embed_queries, open_ready
-from ragopt.sweep.query_sample import MOST_SCORES, candidates_wanted
+from ragopt.sweep.planned_memory import memory_of
+from ragopt.sweep.settings import READY_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,16 +27,9 @@ if TYPE_CHECKING:
 
     from ragopt.artifacts import ArtifactStore
     from ragopt.bill.workload_fields import Value
-    from ragopt.embed.store import Vectors
+    from ragopt.devices import Device
     from ragopt.sweep.progress import Progress
     from ragopt.sweep.settings import SweepSettings
-
-SPARSE = 20
-"""Candidates are doubled beforehand where they are less than a twentieth of the corpus: with more, hardly any estimate
-of the sweeps of 2026-11 had not converged."""
-
-READY_MODEL = "vectors"
-"""Printed model of vectors that the user has embedded: ragopt does not know by what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +67,18 @@ class Material:
         )
 
 
-def gather_material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
-    """Read, embed and search exactly, or read all of that back.
+def gather_material(settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device) -> Material:
+    """Read, embed and search exactly on a device, or read all of that back.
 
     Raises:
         RagoptError: anything wrong with corpus, queries, judgements or models.
     """
     if settings.ready:
-        return _ready_material(settings, store, progress)
-    return _material(settings, store, progress)
+        return _ready_material(settings, store, progress, device)
+    return _material(settings, store, progress, device)
 
 
-def candidates_of(settings: SweepSettings, model: str, vectors: Vectors, n_queries: int) -> int:
-    """Candidates per query to find in the one exact pass: all that the sweep of a model is going to ask for.
-
-    Those of the deepest trial of its grid or of the search below it; twice as many as the grid's where its estimates
-    may have to be sharpened: where they do not see most of the corpus.
-    """
-    n, n_results = vectors.n, settings.n_results(vectors.n)
-    deepest = max(shortlist_depth(trial, n_results) for trial in grid_for(settings, model, vectors.dim, n))
-    wanted = candidates_wanted(deepest, k=settings.k, n_vectors=n)
-    if 2 * wanted * n_queries <= MOST_SCORES and SPARSE * wanted < n:
-        wanted *= 2
-    if settings.descends:
-        below = n_results * most_factor(n, n_results, settings.max_rescored)
-        wanted = max(wanted, candidates_wanted(below, k=settings.k, n_vectors=n))
-    return wanted
-
-
-def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
+def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device) -> Material:
     embedders = [open_embedder(model, device=settings.device) for model in settings.models]
     names = [embedder.name for embedder in embedders]
     for name in names:
@@ -128,6 +104,9 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress)
     )
     split = split_queries(usable_rows(corpus.queries.ids, corpus.queries.qrels), settings)
     rows = split.rows
+    for embedder in embedders:  # before anything is embedded
+        memory_of(settings, embedder.name, summary.n_chunks, embedder.dim, len(split.select),
+                  len(split.confirm)).check()  # fmt: skip
     models = []
     for embedder in embedders:
         progress.notice(f"Embedding with {embedder.name} ({embedder.dim} dimensions) on {embedder.device}")
@@ -138,10 +117,10 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress)
             store, corpus.queries, rows, embedder, settings.metric, progress.phase("queries", "Embedding queries")
         )
         report = progress.phase("exact", "Exact neighbours")
-        n_candidates = candidates_of(settings, embedder.name, vectors, len(split.select))
+        n_candidates = candidates_of(settings, embedder.name, vectors.n, vectors.dim, len(split.select))
         models.append(
-            complete(store, model=embedder.name, device=embedder.device, vectors=vectors, queries=queries,
-                     all_rows=rows, split=split, k=settings.k,
+            complete(store, model=embedder.name, model_device=embedder.device, device=device, vectors=vectors,
+                     queries=queries, all_rows=rows, split=split, k=settings.k,
                      n_candidates=n_candidates, metric=settings.metric, report=report)
         )  # fmt: skip
     return Material(
@@ -183,7 +162,9 @@ def _about_corpus(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _ready_material(settings: SweepSettings, store: ArtifactStore, progress: Progress) -> Material:
+def _ready_material(
+    settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device
+) -> Material:  # fmt: skip
     from ragopt.corpus.qrels import read_qrels  # noqa: PLC0415 - loaded when first used
     from ragopt.corpus.queries import Queries, check_qrels  # noqa: PLC0415 - loaded when first used
 
@@ -197,9 +178,11 @@ def _ready_material(settings: SweepSettings, store: ArtifactStore, progress: Pro
     split = split_queries(usable_rows(query_ids, qrels), settings)
     rows = split.rows
     data = complete(
-        store, model=READY_MODEL, device="ready", vectors=opened.vectors, queries=opened.queries.rows(rows),
+        store, model=READY_MODEL, model_device="ready", device=device, vectors=opened.vectors,
+        queries=opened.queries.rows(rows),
         all_rows=rows, split=split, k=settings.k,
-        n_candidates=candidates_of(settings, READY_MODEL, opened.vectors, len(split.select)), metric=settings.metric,
+        n_candidates=candidates_of(settings, READY_MODEL, opened.vectors.n, opened.vectors.dim, len(split.select)),
+        metric=settings.metric,
         report=progress.phase("exact", "Exact neighbours"),
     )  # fmt: skip
     n = opened.vectors.n

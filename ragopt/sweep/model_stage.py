@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragopt.devices import CPU
 from ragopt.embed.open_embedder import WORDLLAMA
 from ragopt.embed.ready import open_ready_vectors, read_ids
 from ragopt.embed.spaces import Rotation, fit_joint_rotation, fit_rotation
 from ragopt.embed.store import BLOCK_ROWS, Vectors, embed_to_store, vectors_recipe
 from ragopt.errors import InputError
-from ragopt.measure.neighbours import MARGIN, Neighbours, exact_neighbours
+from ragopt.measure.neighbours import MARGIN, Neighbours
+from ragopt.measure.neighbours_on import neighbours_on
 from ragopt.sweep.corpus_stage import FEWEST_FIT_QUERIES, Corpus, QuerySplit, texts_fingerprint
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from ragopt.artifacts import ArtifactStore
     from ragopt.corpus.queries import Queries
+    from ragopt.devices import Device
     from ragopt.embed.embedder import Embedder
     from ragopt.records import Metric, Space
     from ragopt.sweep.settings import ReadyVectors
@@ -118,9 +121,12 @@ def find_exact(  # noqa: PLR0913 - everything that the neighbours depend on
     k: int,
     metric: Metric,
     n_candidates: int = 0,
+    device: Device = CPU,
     report: Report = lambda _done, _total: None,
 ) -> tuple[Neighbours, NDArray[np.int32]]:  # fmt: skip
     """Find each query's exact neighbours, and candidates behind them, in one streamed pass, or read them back.
+
+    The device is no part of the artifact's recipe: the neighbours are the same.
 
     Returns:
         The k + MARGIN best with their scores, and int32 (n_queries, K) rows of all candidates.
@@ -132,8 +138,8 @@ def find_exact(  # noqa: PLR0913 - everything that the neighbours depend on
     block_rows = max(1024, EXACT_BLOCK_BYTES // (4 * vectors.dim))
 
     def make(folder: Path) -> None:
-        found = exact_neighbours(vectors.blocks(block_rows), queries, k=k, n=vectors.n, metric=metric,
-                                 gather=vectors.rows, n_candidates=n_candidates, progress=report)  # fmt: skip
+        found = neighbours_on(device, vectors.blocks(block_rows), queries, k=k, n=vectors.n, metric=metric,
+                              gather=vectors.rows, n_candidates=n_candidates, progress=report)  # fmt: skip
         near = slice(k + MARGIN)
         np.savez(folder / "neighbours.npz", ids=found.ids[:, near], scores=found.scores[:, near],
                  candidates=found.ids.astype(np.int32))  # fmt: skip
@@ -192,7 +198,7 @@ def complete(  # noqa: PLR0913 - the parts of one record
     store: ArtifactStore,
     *,
     model: str,
-    device: str,
+    model_device: str,
     vectors: Vectors,
     queries: NDArray[np.float32],
     all_rows: NDArray[np.int64],
@@ -201,13 +207,14 @@ def complete(  # noqa: PLR0913 - the parts of one record
     n_candidates: int,
     metric: Metric,
     report: Report,
+    device: Device = CPU,
 ) -> ModelData:
     """Find exact neighbours for both sets of queries, for the selection queries with their candidates.
 
     Args:
         store: artifact store.
         model: printed name.
-        device: where the model ran.
+        model_device: where the model ran.
         vectors: of the corpus.
         queries: float32 (len(all_rows), dim).
         all_rows: sorted row numbers of the chosen queries, union of all sets.
@@ -216,15 +223,16 @@ def complete(  # noqa: PLR0913 - the parts of one record
         n_candidates: candidates of each selection query.
         metric: of the vectors.
         report: progress.
+        device: where the neighbours are looked for.
     """
     select, confirm = (queries[np.searchsorted(all_rows, rows)] for rows in (split.select, split.confirm))
     select_exact, candidates = find_exact(
-        store, vectors, select, k=k, metric=metric, n_candidates=n_candidates, report=report
+        store, vectors, select, k=k, metric=metric, n_candidates=n_candidates, device=device, report=report
     )
     confirm_exact = select_exact
     if not split.holdout:
         confirm = select
     else:
-        confirm_exact, _ = find_exact(store, vectors, confirm, k=k, metric=metric, report=report)
+        confirm_exact, _ = find_exact(store, vectors, confirm, k=k, metric=metric, device=device, report=report)
     fit = queries[np.searchsorted(all_rows, split.fit)]
-    return ModelData(model, device, vectors, select, confirm, select_exact, confirm_exact, candidates, fit)
+    return ModelData(model, model_device, vectors, select, confirm, select_exact, confirm_exact, candidates, fit)

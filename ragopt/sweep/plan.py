@@ -10,27 +10,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ragopt.artifacts import ArtifactStore, key_of
+from ragopt.devices import choose_device
 from ragopt.errors import RagoptError
-from ragopt.measure.neighbours import MARGIN
 from ragopt.sweep.bench import Bench
 from ragopt.sweep.codec_scoring import kept_depth, searched_at_depth, shortlist_recipe
-from ragopt.sweep.gathered import MEMORY_BYTES, MOST_HELD
 from ragopt.sweep.grid import grid_for
 from ragopt.sweep.groups import groups_of
 from ragopt.sweep.material import gather_material
+from ragopt.sweep.memory_plan import LIBRARY_BYTES
+from ragopt.sweep.planned_memory import memory_of_models, ready_memory
 from ragopt.sweep.progress import Silent
 from ragopt.sweep.query_sample import QuerySample, candidates_wanted, racing_order
 from ragopt.sweep.race import rounds_of
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SELECT_TRAIN_ROWS, SearchPlan
-from ragopt.sweep.work_cost import Work, base_memory_bytes, matmul_rate
+from ragopt.sweep.work_cost import Work, matmul_rate
 from ragopt.sweep.workers import n_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from ragopt.devices import Device
     from ragopt.records import Trial
     from ragopt.sweep.groups import Group
+    from ragopt.sweep.memory_plan import MemoryPlan
     from ragopt.sweep.model_stage import ModelData
     from ragopt.sweep.settings import SweepSettings
 
@@ -80,7 +83,8 @@ class Plan:
         n_trials, n_spaces, n_factories: of all models together; None when the corpus has to be read first.
         lines: per kind of work, in the order in which it is done.
         first_missing: kind of the first artifact that material lacks; empty when vectors and neighbours are there.
-        seconds: about the whole time of what can be foreseen. memory_bytes: about the peak of anonymous memory.
+        seconds: about the whole time of what can be foreseen.
+        memory: of every stage; None while the corpus is not read.
     """
 
     n_trials: int | None
@@ -89,7 +93,12 @@ class Plan:
     lines: tuple[PlanLine, ...]
     first_missing: str
     seconds: float
-    memory_bytes: int
+    memory: MemoryPlan | None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Most resident memory: of what is known, at least that of the libraries."""
+        return LIBRARY_BYTES if self.memory is None else self.memory.peak_bytes
 
     def printed(self) -> tuple[str, ...]:
         """The plan in lines for people."""
@@ -102,6 +111,8 @@ class Plan:
         ]
         if self.first_missing:
             lines.append(f"first missing: {self.first_missing}; what follows it cannot be foreseen")
+        if self.memory is not None:
+            lines += self.memory.printed()
         total = f"about {self.seconds:,.0f} s and {self.memory_bytes / 1e6:,.0f} MB of memory on this machine"
         return (*lines, total if not self.first_missing else f"at least {total}")
 
@@ -118,6 +129,10 @@ class Plan:
             "first_missing": self.first_missing,
             "seconds": self.seconds,
             "memory_bytes": self.memory_bytes,
+            "memory_bytes_by_stage": dict(self.memory.stages) if self.memory else {},
+            "memory_refused": list(self.memory.refused) if self.memory else [],
+            "max_memory_kept": self.memory.is_kept if self.memory else None,
+            "max_memory_bytes": self.memory.max_bytes if self.memory else None,
         }
 
 
@@ -127,21 +142,19 @@ def plan_sweep(settings: SweepSettings) -> Plan:
     Raises:
         RagoptError: anything that would stop the sweep before it measures.
     """
-    store = ReadOnlyStore(settings.cache_dir)
+    store, device = ReadOnlyStore(settings.cache_dir), choose_device(settings.device)
     try:
-        material = gather_material(settings, store, Silent())
+        material = gather_material(settings, store, Silent(), device)
     except NotMadeYet as missing:
-        return Plan(None, None, None, (), missing.failed, 0.0, base_memory_bytes())
+        return Plan(None, None, None, (), missing.failed, 0.0, ready_memory(settings))
     work = Work(matmul_rate())
     lines: list[PlanLine] = []
     trials: list[Trial] = []
-    memory = base_memory_bytes()
     for data in material.models:
         grid = grid_for(settings, data.model, data.vectors.dim, data.vectors.n)
         trials += grid
-        planned = _ModelPlan(settings, store, data, work)
+        planned = _ModelPlan(settings, store, data, work, device)
         lines += planned.lines(groups_of(grid))
-        memory = max(memory, planned.memory_bytes(groups_of(grid)))
     return Plan(
         len(trials),
         len({trial.space for trial in trials}),
@@ -149,17 +162,19 @@ def plan_sweep(settings: SweepSettings) -> Plan:
         tuple(lines),
         "",
         sum(line.seconds for line in lines),
-        memory,
+        memory_of_models(settings, material.models),
     )
 
 
 class _ModelPlan:
     """Counts and costs of one model's work."""
 
-    def __init__(self, settings: SweepSettings, store: ArtifactStore, data: ModelData, work: Work) -> None:
+    def __init__(
+        self, settings: SweepSettings, store: ArtifactStore, data: ModelData, work: Work, device: Device
+    ) -> None:  # fmt: skip
         self.settings, self.store, self.data, self.work = settings, store, data, work
         n = data.vectors.n
-        self.plan = SearchPlan(settings.metric, settings.k, settings.n_results(n), settings.seed)
+        self.plan = SearchPlan(settings.metric, settings.k, settings.n_results(n), settings.seed, device)
         self.bench = Bench(store, data, self.plan)
         self.rounds = rounds_of(len(data.select_queries))
 
@@ -196,16 +211,6 @@ class _ModelPlan:
         n, n_queries = self.data.vectors.n, len(self.data.confirm_queries) + len(self.data.select_queries)
         one = self.work.training(group.base, min(n, CONFIRM_TRAIN_ROWS)) + self.work.encoding(group.base, n)
         return self.settings.finalists * (one + self.work.searching(group.base, n, n_queries))
-
-    def memory_bytes(self, groups: Sequence[Group]) -> int:
-        """About the peak: sample, kept candidates, and two codecs' scores at once."""
-        n, dim = self.data.vectors.n, self.data.vectors.dim
-        wanted = max(self._candidates(group) for group in groups)
-        per_query = max(wanted, self.plan.k + MARGIN)
-        scores = len(self.data.select_queries) * per_query
-        sample = 2 * 4 * dim * min(n, CONFIRM_TRAIN_ROWS)
-        gathered = min(MOST_HELD * MEMORY_BYTES, 4 * dim * n)
-        return base_memory_bytes() + sample + gathered + scores * (4 + 4 + 4 + 12 + 2 * 4)
 
 
 def _line(what: str, found: Sequence[tuple[bool, float]]) -> PlanLine:

@@ -84,6 +84,11 @@ NUMBER = Kind("a number", is_number)
 TEXTS = Kind("a list of texts", lambda value: _is_list(value, _is_text))
 SECONDS = Kind("a table of seconds", lambda value: _is_table(value, is_number))
 MODELS = Kind("a list of tables with name, dim, device, n_vectors and exact", lambda value: _is_list(value, _is_model))
+DEVICE_FIELDS = ("asked", "name", "label", "why", "trainer")
+DEVICE = Kind(
+    f"a table of the texts {', '.join(DEVICE_FIELDS)}",
+    lambda value: isinstance(value, dict) and all(_is_text(value.get(name)) for name in DEVICE_FIELDS),
+)
 WORKLOAD = Kind("a table of a workload's fields with n_vectors",
                 lambda value: isinstance(value, dict) and value.get("n_vectors") is not None)  # fmt: skip
 FIELDS_GIVEN = Kind("a table of a workload's fields", lambda value: _is_table(value) and set(value) <= set(FIELDS))
@@ -135,6 +140,9 @@ OPTIONAL = {
     "arguments.ready": _or_null(TABLE),
     "arguments.workload": FIELDS_GIVEN,
     "everywhere": TABLE,
+    "device": DEVICE,
+    "peak_resident_bytes": COUNT,
+    "arguments.max_memory_bytes": _or_null(FROM_1),
     "cache": TABLE,
 }
 """By place: what may be missing, and is checked where it is there."""

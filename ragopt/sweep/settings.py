@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ragopt.choose import Limits, Objective
 from ragopt.corpus.records import ReadOptions
 from ragopt.corpus.splitting import ChunkOptions
+from ragopt.devices import CPU, Device
 from ragopt.errors import InputError
 from ragopt.records import Metric
 
@@ -39,6 +40,10 @@ FEWEST_HOLDOUT_QUERIES = 100
 """Fewer queries than this left over are no confirmation: their interval is wider than most limits."""
 
 
+READY_MODEL = "vectors"
+"""Printed model of vectors that the user has embedded: ragopt does not know by what."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadyVectors:
     """Vectors that the user has embedded already."""
@@ -59,12 +64,20 @@ class SearchPlan:
         k: neighbours that recall_vs_exact counts.
         n_results: results that every search asks for; at least k.
         seed: of samples and k-means.
+        device: where exact neighbours are looked for and indexes trained.
+        n_select_workers, n_build_workers: side by side at most while codecs are estimated, and while indexes are
+            built; 0 is one per core.
+        max_memory_bytes: limit that the plan keeps; None is none.
     """
 
     metric: Metric
     k: int
     n_results: int
     seed: int
+    device: Device = CPU
+    n_select_workers: int = 0
+    n_build_workers: int = 0
+    max_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,7 @@ class SweepSettings:
         corpus: `python-docs`, a folder or a file; None when `ready` is given.
         ready: vectors that are embedded already; None when `corpus` is given.
         models: embedding models, swept side by side.
+        device: `auto` or a device by name, see `ragopt.devices.choose_device`.
         queries, qrels: files; None takes what the corpus brings, else known-item queries are made from it.
         n_queries: most queries to select with; `confirm_queries`: most others to measure finalists with.
         finalists: most trials to build for confirmation, the exact baseline not counted.
@@ -83,6 +97,7 @@ class SweepSettings:
         max_rescored: most vectors that one search may rescore in that search.
         workload: fields of `ragopt.bill.workload.Workload` that were given; the others are measured or its defaults.
         prices: a file of prices that replace others.
+        max_memory_bytes: most memory that the sweep may take; None is no limit.
         out: run folder. cache_dir: artifact store.
     """
 
@@ -108,6 +123,7 @@ class SweepSettings:
     cost_model: CostModel = "measured"
     workload: Mapping[str, Value] = field(default_factory=dict)
     prices: Path | None = None
+    max_memory_bytes: int | None = None
     out: Path = Path("ragopt-run")
     cache_dir: Path = Path("ragopt-cache")
 
@@ -140,6 +156,9 @@ class SweepSettings:
             if not low <= value <= MOST:
                 raise InputError(f"{option} {value} is too {'small' if value < low else 'large'}",
                                  allowed=f"{low} to {MOST}", next_step=f"Correct {option}")  # fmt: skip
+        if self.max_memory_bytes is not None and self.max_memory_bytes < 1:
+            raise InputError(f"--max-memory {self.max_memory_bytes} is no size", allowed="1 byte or more",
+                             next_step="Write it like 2GB")  # fmt: skip
         for option, text, allowed in (
             ("--metric", self.metric, get_args(Metric)),
             ("--objective", self.objective, get_args(Objective)),

@@ -35,9 +35,6 @@ NS_PER_CANDIDATE = 150
 TYPICAL_RATE = 4e10
 """Multiply-adds a second of one thread of that machine: operations are divided by it where no clock may enter."""
 
-BASE_MEMORY_BYTES = 260 * 10**6
-"""Python with numpy, scipy, pyarrow, lancedb and FAISS loaded, before any vectors (same machine)."""
-
 
 def matmul_rate() -> float:
     """Multiply-adds a second of one thread in a float32 matrix product: the median of five on all, divided by them."""
@@ -48,11 +45,6 @@ def matmul_rate() -> float:
         _ = matrix @ matrix
         seconds.append(time.perf_counter() - began)
     return float(SIDE**3 / np.median(seconds) / n_workers())
-
-
-def base_memory_bytes() -> int:
-    """Anonymous memory before any vectors."""
-    return BASE_MEMORY_BYTES
 
 
 @dataclass(frozen=True, slots=True)

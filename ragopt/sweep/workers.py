@@ -22,9 +22,13 @@ def n_workers() -> int:
 
 
 @contextlib.contextmanager
-def worker_pool() -> Iterator[ThreadPoolExecutor]:
-    """Give one thread per core; what has not begun is cancelled when the block is left by an error or Ctrl-C."""
-    pool = ThreadPoolExecutor(n_workers())
+def worker_pool(most: int = 0) -> Iterator[ThreadPoolExecutor]:
+    """Give one thread per core; what has not begun is cancelled when the block is left by an error or Ctrl-C.
+
+    Args:
+        most: threads at most, where memory leaves room for no more; 0 is no limit.
+    """
+    pool = ThreadPoolExecutor(min(n_workers(), most or n_workers()))
     try:
         yield pool
     finally:

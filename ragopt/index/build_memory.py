@@ -1,0 +1,61 @@
+"""How much memory building and opening an index takes, beside the vectors that it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragopt.index.codec_size import code_bytes
+from ragopt.index.factory import parse_factory
+from ragopt.index.file_pieces import streams
+from ragopt.index.size import FASTSCAN_BLOCK, ID_BYTES, index_bytes
+
+if TYPE_CHECKING:
+    from ragopt.index.factory import Factory
+
+OF_SAMPLE = {"IVF": 1.5, "PCA": 0.75, "PCAR": 0.75, "OPQ": 5.5, "RR": 0.25}
+"""Anonymous memory that training and adding took at most, as a multiple of the training sample, a seventh and more
+added: lists 1.23 (residuals of every row), a PCA 0.48, OPQ 4.75 (16,384 x 384 float32, FAISS 1.15.1, one thread,
+2026-11-26)."""
+
+ADDITIVE_OF_SAMPLE = 27.0
+"""RQ4x8 took 23.7 samples: its beam holds five codes of every row, each with its residual (same measurement)."""
+
+LEAST_OF_SAMPLE = 0.25
+"""PQ, SQ and RaBitQ took at most 0.14 samples (same measurement)."""
+
+
+def building_bytes(factory: Factory, n: int, n_train: int) -> int:
+    """Most bytes that training an index, and adding `n` vectors to it block by block, take beside those vectors.
+
+    Codes are counted where they stay in memory, as `in_memory_bytes` says; the others are written block by block.
+    """
+    sample = 4 * factory.dim * n_train
+    times = OF_SAMPLE.get(factory.transform.kind, LEAST_OF_SAMPLE) if factory.transform else LEAST_OF_SAMPLE
+    if factory.nlist:
+        times = max(times, OF_SAMPLE["IVF"])
+    if factory.codec.is_additive:
+        times = max(times, ADDITIVE_OF_SAMPLE)
+    return round(sample * times) + index_bytes(factory, 0).file_bytes + in_memory_bytes(factory, n)
+
+
+def in_memory_bytes(factory: Factory, n: int) -> int:
+    """Bytes of the codes of `n` vectors of an index that can only be built in memory; 0 for one that is streamed.
+
+    A rescoring tier is streamed whatever stands before it.
+    """
+    base = parse_factory(factory.base_text, factory.dim)
+    return 0 if streams(base) else index_bytes(base, n).file_bytes
+
+
+def opened_bytes(factory: Factory, n: int) -> int:
+    """Bytes that an opened index of `n` vectors holds itself; what is mapped is the kernel's to take back.
+
+    FAISS 1.15.1 reads the blocks of FastScan into memory whatever the flag.
+    """
+    fixed = index_bytes(factory, 0).ram_fixed_bytes
+    if not factory.codec.is_fast_scan:
+        return fixed
+    # Every list's last block is half empty on average.
+    padding = FASTSCAN_BLOCK * max(1, factory.nlist)
+    ids = ID_BYTES * n if factory.nlist else 0
+    return fixed + (n + padding) * code_bytes(factory.codec, factory.codec_dim) + ids

@@ -1,0 +1,216 @@
+"""How much memory each stage of a sweep takes at most, and how many workers --max-memory leaves room for.
+
+What is planned is resident memory: what this process allocates, and the pages of files that it maps. Every figure is a
+sum of the arrays that a stage holds at once, or was measured and says so. The plan is kept by choosing fewer workers
+and smaller blocks, never other training rows, candidates or queries: results are those of a sweep without a limit, but
+for what cannot be built or held at all, which is refused with its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ragopt.errors import InputError
+from ragopt.index.build_memory import building_bytes, opened_bytes
+from ragopt.index.codec_size import code_bytes
+from ragopt.measure.neighbours import MARGIN, RESCORE_BYTES
+from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SELECT_TRAIN_ROWS
+from ragopt.sweep.workers import n_workers
+from ragopt.units import MIB, format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ragopt.index.factory import Factory
+
+LIBRARY_BYTES = 330 * 10**6
+"""Resident memory of Python with numpy, scipy, pyarrow, lancedb and FAISS loaded: 180 to 215 MB of its own and 67 to
+120 MB of mapped libraries, before and behind the stages of a sweep (2 shared AMD EPYC cores, Linux, 2026-11-26)."""
+
+DRAWING_BYTES = 120 * 10**6
+"""More while the report is drawn: Vega in vl-convert took 45 to 90 MB (same machine)."""
+
+MB, STEP_BYTES = 10**6, 100 * 10**6
+"""A limit that fits is told to the next hundred MB."""
+
+BLOCK_ROWS, EXACT_BLOCK_BYTES, FLAT_BLOCK_BYTES = 16_384, 24 * MIB, 128 * MIB
+"""Of blocks of vectors (`Vectors.blocks`), of the exact pass (`model_stage`), of measuring exact search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the memory of a sweep depends on.
+
+    Attributes:
+        n: vectors. dim: of the model.
+        n_select, n_confirm: queries. n_candidates: per selection query.
+    """
+
+    n: int
+    dim: int
+    n_select: int
+    n_confirm: int
+    n_candidates: int
+
+    @property
+    def row_bytes(self) -> int:
+        """Of one float32 vector."""
+        return 4 * self.dim
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """What a sweep may hold.
+
+    Attributes:
+        max_bytes: of `--max-memory`; None is no limit.
+        n_select, n_build: workers side by side while codecs are estimated, and while finalists are built.
+        stages: name and most resident bytes of every stage.
+        refused: why factories are left out, one reason each.
+        shape: of what is planned for.
+        fits_mb: a limit that can be kept, in MB, where `max_bytes` cannot.
+    """
+
+    max_bytes: int | None
+    n_select: int
+    n_build: int
+    stages: tuple[tuple[str, int], ...] = ()
+    refused: tuple[str, ...] = ()
+    shape: Shape | None = None
+    fits_mb: int = 0
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most resident bytes of any stage."""
+        return max((size for _, size in self.stages), default=LIBRARY_BYTES)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every stage fits the limit."""
+        return self.max_bytes is None or self.peak_bytes <= self.max_bytes
+
+    def printed(self) -> tuple[str, ...]:
+        """The plan in lines for people."""
+        lines = [f"{name}: at most {format_bytes(size)} of resident memory" for name, size in self.stages]
+        if self.max_bytes is None:
+            return tuple(lines)
+        if self.refused and self.is_kept:
+            lines.append(f"{len(self.refused):,} of the factories left out, the first: {self.refused[0]}")
+        limit, workers = format_bytes(self.max_bytes), f"{self.n_select} workers select, {self.n_build} build"
+        kept = f"is kept: {workers}" if self.is_kept else f"cannot be kept: {self.fits_mb}MB would fit"
+        return (*lines, f"--max-memory {limit} {kept}")
+
+    def check(self) -> None:
+        """Raise InputError where the limit cannot be kept: which stage takes more, and what would fit."""
+        if self.is_kept:
+            return
+        name, size = max(self.stages, key=lambda stage: stage[1])
+        shape = self.shape
+        with_what = "" if shape is None else (
+            f" with {shape.n:,} vectors of {shape.dim} dimensions and {shape.n_select:,} queries"
+        )  # fmt: skip
+        raise InputError(
+            f"--max-memory {format_bytes(self.max_bytes or 0)} cannot be kept: {name} may take {format_bytes(size)}"
+            f"{with_what} on one worker",
+            allowed=f"{self.fits_mb}MB or more",
+            next_step="Give more memory or fewer --n-queries; --dry-run shows every stage",
+        )
+
+
+def plan_memory(shape: Shape, factories: Sequence[Factory], max_bytes: int | None) -> MemoryPlan:
+    """Plan the memory of a sweep of one model.
+
+    Args:
+        shape: of the corpus and the queries.
+        factories: of its trials; those that cannot be built within the limit are left out of the plan, since
+            `refused` leaves them out of the sweep.
+        max_bytes: limit on resident memory; None plans one worker per core.
+
+    Returns:
+        The plan; `check` says whether it keeps the limit.
+    """
+    plan = _planned(shape, factories, max_bytes)
+    fits = plan
+    while not fits.is_kept:
+        # A larger limit lets more factories in, which may take more again.
+        fits = _planned(shape, factories, -(-fits.peak_bytes // STEP_BYTES) * STEP_BYTES)
+    return plan if plan.is_kept else replace(plan, fits_mb=(fits.max_bytes or 0) // MB)
+
+
+def _planned(shape: Shape, factories: Sequence[Factory], max_bytes: int | None) -> MemoryPlan:
+    cores = n_workers()
+    fixed = [("exact neighbours", _exact(shape)), ("exact search measured", _flat(shape)),
+             ("report", LIBRARY_BYTES + DRAWING_BYTES)]  # fmt: skip
+    kept = [one for one in factories if not refused(one, shape, max_bytes)]
+    n_select = _most_workers(cores, max_bytes, lambda workers: _select(shape, kept, workers))
+    n_build = _most_workers(cores, max_bytes, lambda workers: _build(shape, kept, workers))
+    stages = (*fixed[:1], ("estimates", _select(shape, kept, n_select)), ("finalists", _build(shape, kept, n_build)),
+              *fixed[1:])  # fmt: skip
+    left_out = tuple(filter(None, (refused(one, shape, max_bytes) for one in factories)))
+    return MemoryPlan(max_bytes, n_select, n_build, stages, left_out, shape)
+
+
+def refused(factory: Factory, shape: Shape, max_bytes: int | None) -> str:
+    """Why a factory cannot be built and opened within the limit; empty where it can, or without a limit."""
+    if max_bytes is None:
+        return ""
+    needs = _build(shape, [factory], 1)
+    if needs <= max_bytes:
+        return ""
+    return (f"{factory} takes {format_bytes(needs)} of memory to build or search over {shape.n:,} vectors, "
+            f"--max-memory allows {format_bytes(max_bytes)}")  # fmt: skip
+
+
+def _most_workers(cores: int, max_bytes: int | None, needs: Callable[[int], int]) -> int:
+    if max_bytes is None:
+        return cores
+    return next((workers for workers in range(cores, 1, -1) if needs(workers) <= max_bytes), 1)
+
+
+def _exact(shape: Shape) -> int:
+    """A block, its best rows, all kept rows, and a part of them scored again in float64."""
+    n_queries = max(shape.n_select, shape.n_confirm)
+    kept = min(max(shape.n_candidates, MARGIN + 1), shape.n)
+    block = max(EXACT_BLOCK_BYTES, 1024 * shape.row_bytes)
+    # The heap and a block's best are 12 bytes an entry each; they come out sorted as ids and float64 scores.
+    return LIBRARY_BYTES + 2 * block + shape.n_select * kept * (12 + 12 + 16) + n_queries * 44 + 2 * RESCORE_BYTES
+
+
+def _sample(shape: Shape, rows: int) -> int:
+    """The training sample as it is stored, and in the space that is indexed."""
+    return 2 * min(rows, shape.n) * shape.row_bytes
+
+
+def _select(shape: Shape, factories: Sequence[Factory], workers: int) -> int:
+    from ragopt.sweep.gathered import MEMORY_BYTES, MOST_HELD  # noqa: PLC0415 - beside its use
+
+    rows = min(shape.n, SELECT_TRAIN_ROWS)
+    scores = shape.n_select * shape.n_candidates
+    distinct = min(shape.n, scores)
+    one = max((building_bytes(factory, 0, rows) + _codes(factory, distinct) for factory in factories), default=0)
+    # A worker holds a block of candidates twice, every score, where it was probed, and its order.
+    per_worker = one + 2 * BLOCK_ROWS * shape.row_bytes + scores * (4 + 4 + 8)
+    kept = MOST_HELD * min(MEMORY_BYTES, shape.n * shape.row_bytes) + scores * (4 + 4 + 12)
+    return LIBRARY_BYTES + _sample(shape, rows) + kept + workers * per_worker
+
+
+def _codes(factory: Factory, n: int) -> int:
+    """Codes of the candidates of codecs that search them all at once."""
+    return n * code_bytes(factory.codec, factory.codec_dim) if factory.codec.is_fast_scan else 0
+
+
+def _build(shape: Shape, factories: Sequence[Factory], workers: int) -> int:
+    rows = min(shape.n, CONFIRM_TRAIN_ROWS)
+    sizes = sorted((building_bytes(factory, shape.n, rows) for factory in factories), reverse=True)
+    per_worker = _sample(shape, rows) + 2 * BLOCK_ROWS * shape.row_bytes
+    opened = max((opened_bytes(factory, shape.n) for factory in factories), default=0)
+    return LIBRARY_BYTES + max(sum(sizes[:workers]) + workers * per_worker, opened)
+
+
+def _flat(shape: Shape) -> int:
+    """Exact search is measured over mapped vectors where they are few, block by block where they are many."""
+    from ragopt.embed.store import MOST_MAPPED_BYTES  # noqa: PLC0415 - beside its use
+
+    size = shape.n * shape.row_bytes
+    return LIBRARY_BYTES + (size if size <= MOST_MAPPED_BYTES else max(FLAT_BLOCK_BYTES, shape.row_bytes))

@@ -1,0 +1,104 @@
+"""The memory plan of a sweep's settings: as soon as the size of a corpus is known, before it is embedded or copied."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragopt.embed.ready_sources import open_source
+from ragopt.errors import InputError
+from ragopt.index.factory import parse_factory
+from ragopt.sweep.candidate_depth import candidates_of
+from ragopt.sweep.grid import grid_for
+from ragopt.sweep.memory_plan import MemoryPlan, Shape, plan_memory, refused
+from ragopt.sweep.settings import READY_MODEL
+from ragopt.units import format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ragopt.records import Run, Trial
+    from ragopt.sweep.model_stage import ModelData
+    from ragopt.sweep.settings import SearchPlan, SweepSettings
+
+
+def memory_of(
+    settings: SweepSettings, model: str, n: int, dim: int, n_select: int, n_confirm: int
+) -> MemoryPlan:  # fmt: skip
+    """Plan the memory of one model's sweep.
+
+    Args:
+        settings: with the limit.
+        model: printed name.
+        n: vectors of the corpus.
+        dim: of the model.
+        n_select: queries that select.
+        n_confirm: queries that confirm.
+    """
+    candidates = candidates_of(settings, model, n, dim, n_select)
+    factories = {(trial.factory, trial.space.dim) for trial in grid_for(settings, model, dim, n)}
+    shape = Shape(n, dim, n_select, n_confirm, candidates)
+    return plan_memory(shape, [parse_factory(*one) for one in sorted(factories)], settings.max_memory_bytes)
+
+
+def ready_memory(settings: SweepSettings) -> MemoryPlan | None:
+    """Plan the memory of ready vectors by the headers of their files; None for a corpus of texts.
+
+    Raises:
+        InputError: a file that cannot be used.
+    """
+    if settings.ready is None:
+        return None
+    vectors = open_source(Path(settings.ready.vectors).expanduser(), settings.ready.column)
+    queries = open_source(Path(settings.ready.query_vectors).expanduser(), settings.ready.column)
+    # Judgements may leave some queries out: with all of them the plan is for more than there are.
+    n_select = min(queries.n, settings.n_queries)
+    n_confirm = min(queries.n - n_select, settings.confirm_queries)
+    return memory_of(settings, READY_MODEL, vectors.n, vectors.dim, n_select, n_confirm)
+
+
+def memory_of_models(settings: SweepSettings, models: Sequence[ModelData]) -> MemoryPlan:
+    """The plan of all models of a sweep: the most that any takes, the fewest workers that any leaves room for."""
+    plans = [
+        memory_of(settings, data.model, data.vectors.n, data.vectors.dim,
+                  len(data.select_queries), len(data.confirm_queries))
+        for data in models
+    ]  # fmt: skip
+    largest = max(plans, key=lambda plan: plan.peak_bytes)
+    return replace(largest, n_select=min(plan.n_select for plan in plans), n_build=min(plan.n_build for plan in plans))
+
+
+def with_memory(plan: SearchPlan, memory: MemoryPlan) -> SearchPlan:
+    """Let a search plan keep a memory plan."""
+    return replace(plan, n_select_workers=memory.n_select, n_build_workers=memory.n_build,
+                   max_memory_bytes=memory.max_bytes)  # fmt: skip
+
+
+def check_building(run: Run, trial: Trial, max_bytes: int | None) -> None:
+    """Refuse to build a trial of a run where the limit on memory has no room for it, before anything is read.
+
+    Raises:
+        InputError: with what it takes.
+    """
+    if max_bytes is None:
+        return
+    model = next(one for one in run.info["models"] if one["name"] == trial.space.model)
+    queries = run.info["queries"]
+    shape = Shape(int(model["n_vectors"]), int(model["dim"]), 0, int(queries["n_confirm"] or queries["n_select"]), 0)
+    factory = parse_factory(trial.factory, trial.space.dim)
+    reason = refused(factory, shape, max_bytes)
+    if reason:
+        raise InputError(reason, next_step="Give more --max-memory, or name another trial with --trial")
+    plan_memory(shape, [factory], max_bytes).check()
+
+
+def broken_promise(max_bytes: int | None, anonymous_bytes: int, resident_bytes: int) -> str:
+    """Say that a sweep took more memory than it was allowed; empty where it did not."""
+    if max_bytes is None or resident_bytes <= max_bytes:
+        return ""
+    return (
+        f"--max-memory {format_bytes(max_bytes)} was not kept: {format_bytes(resident_bytes)} were resident, "
+        f"{format_bytes(anonymous_bytes)} of them anonymous, the rest pages of mapped files, which the system may take "
+        "back."
+    )

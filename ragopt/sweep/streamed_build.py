@@ -1,0 +1,174 @@
+"""A part of a built index made shard by shard, so that codes are not in memory and a kill loses one shard at most.
+
+Everything lies in one folder of the artifact that is being made, which `ArtifactStore.resume_or_make` locks: the
+trained index and one folder per shard, each whole or not there. They are removed when the artifact itself is written.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ragopt.artifacts import canonical_json, fsync_file, fsync_folder, storage_errors, whole_folder
+from ragopt.embed.spaces import Rotation
+from ragopt.index.code_shard import write_shard
+from ragopt.index.codec_size import code_bytes
+from ragopt.index.file_pieces import streams
+from ragopt.index.size import ID_BYTES, index_bytes
+from ragopt.index.trained import adder_on
+from ragopt.sweep.built_parts import ADD_ROWS, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from ragopt.index.factory import Factory
+    from ragopt.sweep.settings import SearchPlan
+
+PIECES = "pieces"
+WHOLE_FILE = "whole.faiss"
+TRAINED_FOLDER, TRAINED_FILE, ROTATION_FILE, SECONDS_FILE = "trained", "trained.faiss", "rotation.npz", "seconds.json"
+
+IN_MEMORY_BYTES = 64 << 20
+"""Codes up to here are built in memory: less than the 100 MB of a training sample of 65,536 x 384, which is in memory
+before them in either case, and a second's work to lose for codes that take the longest."""
+
+MEMORY_SHARE = 4
+"""Memory that may be used over codes built in it: a vector that grows is held with twice its size beside it."""
+
+SHARD_BYTES, SHARD_ROWS = 16 << 20, 8 * ADD_ROWS
+"""Most that a shard has: a quarter of what is built in memory, and what 4 seconds encode (PQ48np, one core)."""
+
+
+def most_in_memory(plan: SearchPlan) -> int:
+    """Bytes of codes up to which an index is built in memory."""
+    given = plan.max_memory_bytes
+    return IN_MEMORY_BYTES if given is None else min(IN_MEMORY_BYTES, given // MEMORY_SHARE)
+
+
+def codes_bytes(factory: Factory, n: int) -> int:
+    """Bytes of an index that grow with its vectors: codes, ids and the rescoring tier."""
+    return index_bytes(factory, n).file_bytes - index_bytes(factory, 0).file_bytes
+
+
+def is_streamed(factory: Factory, n: int, plan: SearchPlan) -> bool:
+    """Whether an index, or at least its rescoring tier, is built without its codes in memory."""
+    can = streams(factory) or factory.refine is not None
+    return can and codes_bytes(factory, n) > most_in_memory(plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """What a part's file is written from.
+
+    Attributes:
+        trained: the serialized empty index, uint8.
+        folders: one per shard, in row order.
+        seconds: wall time of `train` and `build`, this time or an earlier one.
+    """
+
+    trained: NDArray[np.uint8]
+    folders: tuple[Path, ...]
+    seconds: dict[str, float]
+
+
+class StreamedPart:
+    """A part of an index, codes or tier, made in the folder of an artifact that is not finished."""
+
+    def __init__(self, part: Part, work: Path) -> None:
+        """Use `work`, which need not be there yet and which no other process writes to."""
+        self.part, self.pieces = part, work / PIECES
+
+    def missing_bytes(self) -> int:
+        """Bytes of the shards that are still to be made."""
+        factory = self.part.factory
+        row = code_bytes(factory.codec, factory.codec_dim) + (ID_BYTES if factory.nlist else 0)
+        return sum(row * (stop - first) for first, stop, folder in self._ranges() if not folder.is_dir())
+
+    def make(self) -> Shards:
+        """Train and encode whatever is not there yet.
+
+        Raises:
+            StorageError: the disk is full or cannot be written; what is whole is kept.
+        """
+        trained = self._trained()
+        for first, stop, folder in self._ranges():
+            if not folder.is_dir():
+                whole_folder(folder, self._shard(trained, first, stop))
+        folders = tuple(folder for _, _, folder in self._ranges())
+        seconds = {"train": _seconds(self.pieces / TRAINED_FOLDER), "build": sum(map(_seconds, folders))}
+        return Shards(trained, folders, seconds)
+
+    def write(self, target: Path, fill: Callable[[BinaryIO], None]) -> float:
+        """Write a file as a whole or not at all; wall seconds of that."""
+        began, temporary = time.perf_counter(), self.pieces / WHOLE_FILE
+        with storage_errors(target):
+            with temporary.open("wb") as out:
+                fill(out)
+            fsync_file(temporary)
+            temporary.rename(target)
+            fsync_folder(target.parent)
+        return time.perf_counter() - began
+
+    def remove(self) -> None:
+        """Remove shards and training, if there are any: what they were made for is written."""
+        if self.pieces.is_dir():
+            with storage_errors(self.pieces):
+                shutil.rmtree(self.pieces)
+
+    def _ranges(self) -> list[tuple[int, int, Path]]:
+        each = shard_rows(self.part.factory)
+        return [
+            (first, min(first + each, self.part.n), self.pieces / f"{first:012d}-{each}")
+            for first in range(0, self.part.n, each)
+        ]
+
+    def _shard(self, trained: NDArray[np.uint8], first: int, stop: int) -> Callable[[Path], None]:
+        def fill(folder: Path) -> None:
+            began = time.perf_counter()
+            add = adder_on(self.part.plan.device, self.part.factory)
+            write_shard(folder, trained, self.part.blocks(first, stop), first_row=first, add=add)
+            _keep_seconds(folder, time.perf_counter() - began)
+
+        return fill
+
+    def _trained(self) -> NDArray[np.uint8]:
+        folder = self.pieces / TRAINED_FOLDER
+        if not folder.is_dir():
+            whole_folder(folder, self._train)
+        if (folder / ROTATION_FILE).exists():
+            with np.load(folder / ROTATION_FILE, allow_pickle=False) as stored:
+                self.part.rotation = Rotation(stored["matrix"], stored["explained"])
+        return np.fromfile(folder / TRAINED_FILE, np.uint8)
+
+    def _train(self, folder: Path) -> None:
+        import faiss  # noqa: PLC0415 - loaded when first used
+
+        index, seconds = self.part.trained()
+        rotation = self.part.rotation
+        faiss.serialize_index(index).tofile(folder / TRAINED_FILE)
+        if rotation is not None:
+            np.savez(folder / ROTATION_FILE, matrix=rotation.matrix, explained=rotation.explained)
+        _keep_seconds(folder, seconds)
+
+
+def shard_rows(factory: Factory) -> int:
+    """Rows of a shard: a multiple of the rows that are encoded at once."""
+    row = code_bytes(factory.codec, factory.codec_dim) + (ID_BYTES if factory.nlist else 0)
+    return max(ADD_ROWS, min(SHARD_ROWS, SHARD_BYTES // row // ADD_ROWS * ADD_ROWS))
+
+
+def _keep_seconds(folder: Path, seconds: float) -> None:
+    (folder / SECONDS_FILE).write_text(canonical_json(seconds), encoding="utf-8")
+
+
+def _seconds(folder: Path) -> float:
+    return float(json.loads((folder / SECONDS_FILE).read_text(encoding="utf-8")))

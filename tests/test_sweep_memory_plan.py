@@ -1,0 +1,92 @@
+"""What --max-memory plans: stages by hand, workers that fit, what is left out, and the words of a refusal."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from ragopt.errors import InputError
+from ragopt.index.factory import parse_factory
+from ragopt.sweep import memory_plan
+from ragopt.sweep.memory_plan import LIBRARY_BYTES, MemoryPlan, Shape, plan_memory, refused
+from ragopt.sweep.planned_memory import broken_promise
+
+MILLION = Shape(1_000_000, 384, 1000, 2000, 1000)
+PQ, HNSW, IVF = (parse_factory(text, 384) for text in ("PQ48np", "HNSW32,SQ8", "IVF1024,PQ48np"))
+MB = 10**6
+
+
+@pytest.fixture(autouse=True)
+def four_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(4)))
+
+
+def test_the_exact_pass_holds_a_block_its_best_all_kept_rows_and_what_is_scored_again():
+    """330 MB of libraries, two blocks of 24 MiB, 1,000 x 1,000 x 40 B, 2,000 x 44 B and twice 64 MiB: 554.6 MB."""
+    stages = dict(plan_memory(MILLION, [PQ], None).stages)
+    assert stages["exact neighbours"] == 330 * MB + 2 * 24 * 2**20 + 40 * MB + 88_000 + 128 * 2**20
+
+
+def test_exact_search_maps_few_vectors_and_reads_many_in_blocks():
+    """1,000 x 384 float32 are mapped whole; a million are scanned 128 MiB at a time."""
+    few = dict(plan_memory(replace(MILLION, n=1000), [], None).stages)["exact search measured"]
+    many = dict(plan_memory(MILLION, [], None).stages)["exact search measured"]
+    assert (few, many) == (LIBRARY_BYTES + 1000 * 384 * 4, LIBRARY_BYTES + 128 * 2**20)
+
+
+def test_a_limit_takes_workers_away_until_every_stage_fits():
+    """Without a limit there is one worker per core; each limit gets as many as fit, one at the least."""
+    free = plan_memory(MILLION, [IVF], None)
+    assert (free.n_select, free.n_build) == (4, 4)
+    builds = {}
+    for workers in (1, 2, 3, 4):
+        builds[workers] = memory_plan._build(MILLION, [IVF], workers)
+    for workers in (2, 3, 4):
+        assert plan_memory(MILLION, [IVF], builds[workers]).n_build == workers
+        assert plan_memory(MILLION, [IVF], builds[workers] - 1).n_build == workers - 1
+    assert plan_memory(MILLION, [IVF], 1).n_build == 1
+
+
+def test_what_cannot_be_built_is_left_out_with_its_size():
+    """A graph stays in memory, 384 bytes of codes and 272 of links a vector: refused at 700 MB, not at 2 GB."""
+    reason = refused(HNSW, MILLION, 700 * MB)
+    assert reason.startswith("HNSW32,SQ8 takes 1.3 GB of memory to build or search over 1,000,000 vectors")
+    assert reason.endswith("--max-memory allows 700.0 MB")
+    assert refused(HNSW, MILLION, 2000 * MB) == refused(HNSW, MILLION, None) == ""
+    plan = plan_memory(MILLION, [PQ, HNSW], 1000 * MB)
+    assert plan.refused == (refused(HNSW, MILLION, 1000 * MB),)
+    assert dict(plan.stages)["finalists"] < 1000 * MB
+
+
+def test_a_limit_that_cannot_be_kept_says_which_stage_and_what_would_fit():
+    """At 300 MB the libraries alone are too large; the next hundred MB that fit are named, and do fit."""
+    plan = plan_memory(MILLION, [PQ], 300 * MB)
+    assert not plan.is_kept
+    with pytest.raises(InputError) as error:
+        plan.check()
+    name, size = max(plan.stages, key=lambda stage: stage[1])
+    assert error.value.failed.startswith(
+        f"--max-memory 300.0 MB cannot be kept: {name} may take {size / MB:.1f} MB with"
+    )
+    assert error.value.allowed == f"{plan.fits_mb}MB or more"
+    fits = plan_memory(MILLION, [PQ], plan.fits_mb * MB)
+    fits.check()
+    assert not plan_memory(MILLION, [PQ], (plan.fits_mb - 100) * MB).is_kept
+    assert fits.printed()[-1].startswith(f"--max-memory {fits.max_bytes / MB:.1f} MB is kept: ")
+
+
+def test_without_a_limit_nothing_is_refused():
+    """A plan without a limit is always kept, and prints its stages alone."""
+    plan = MemoryPlan(None, 2, 2, (("a", 10),))
+    plan.check()
+    assert plan.printed() == ("a: at most 10 B of resident memory",)
+
+
+def test_a_broken_promise_is_said():
+    """Resident memory above the limit is a warning that tells how much of it was anonymous; below it there is none."""
+    assert not broken_promise(None, 5, 10)
+    assert not broken_promise(10, 5, 10)
+    assert broken_promise(10 * MB, 6 * MB, 11 * MB) == (
+        "--max-memory 10.0 MB was not kept: 11.0 MB were resident, 6.0 MB of them anonymous, the rest pages of mapped "
+        "files, which the system may take back."
+    )
