@@ -30,9 +30,10 @@ import torch
 from device_embed import embedded
 from device_vectors import BLOCK_ROWS, DIM, clustered
 
+from ragopt.devices import faiss_gpus
 from ragopt.index.build import add_blocks, train_index
 from ragopt.index.factory import parse_factory
-from ragopt.index.faiss_gpu import faiss_gpu_trains, faiss_gpus, train_with_faiss_gpu
+from ragopt.index.faiss_gpu import faiss_gpu_trains, train_with_faiss_gpu
 from ragopt.index.inner import inner_index
 from ragopt.index.torch_encoding import TorchEncoder, add_with_torch
 from ragopt.index.torch_training import train_with_torch
@@ -57,7 +58,7 @@ OPQ_FACTORIES = ("OPQ48,PQ48np",)
 
 SIZES = {"cuda": "1M,4M,10M", "cpu": "20k"}
 TRAIN_ROWS = {"cuda": 65_536, "cpu": 16_384}
-N_TEXTS = {"cuda": 20_000, "cpu": 200}
+N_TEXTS = {"cuda": 20_000, "cpu": 100}
 """By default: what an H100 does in minutes, and two cores in two."""
 
 OPQ_SHARE = 4
