@@ -4,10 +4,11 @@ import faiss
 import numpy as np
 import pytest
 
+from ragopt.devices import faiss_gpus
 from ragopt.errors import InputError, SpecError
 from ragopt.index.build import SharedPca, train_index
 from ragopt.index.factory import parse_factory
-from ragopt.index.faiss_gpu import faiss_gpu_trains, faiss_gpus, train_with_faiss_gpu
+from ragopt.index.faiss_gpu import faiss_gpu_trains, train_with_faiss_gpu
 from ragopt.index.inner import first_transform, inner_index, refined_parts
 from tests.gpu_stand_in import NO_MEMORY, stand_in
 

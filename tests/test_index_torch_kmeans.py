@@ -1,4 +1,5 @@
 import sys
+import threading
 
 import faiss
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from ragopt.errors import MissingExtra
 from ragopt.index.torch_kmeans import SPLIT, Kmeans, in_parts, kmeans, nearest
 from ragopt.index.torch_loaded import load_torch
+from ragopt.index.torch_order import fixed_order
 
 torch = pytest.importorskip("torch")
 
@@ -121,6 +123,25 @@ def test_without_torch_the_extra_is_named(monkeypatch):
     with pytest.raises(MissingExtra, match="Training on a device needs packages") as caught:
         load_torch("Training on a device")
     assert "ragopt[gpu]" in str(caught.value)
+
+
+def test_torch_settings_come_back_from_several_threads():
+    """Where one training begins before another ends, both add in order, and the setting is given back by the last."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def first():
+        with fixed_order(torch):
+            inside.set()
+            assert leave.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(10)
+    with fixed_order(torch):
+        leave.set()
+        thread.join(10)
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_torch_settings_come_back(rng):

@@ -13,6 +13,7 @@ import numpy as np
 
 from ragopt.index.torch_loaded import load_torch, rows_within
 from ragopt.index.torch_memory import RowBudget
+from ragopt.index.torch_order import fixed_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -153,12 +154,8 @@ def _sums(flat: Tensor, rows: Tensor, n: int) -> Tensor:
     if rows.device.type == "mps":
         return _sums(flat.cpu(), rows.cpu(), n).to(rows.device)
     sums = torch.zeros(n, rows.shape[1], device=rows.device)
-    before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(mode=True)
-    try:
+    with fixed_order(torch):
         return sums.index_add_(0, flat, rows)
-    finally:
-        torch.use_deterministic_algorithms(mode=before, warn_only=warned)
 
 
 def _finished(centroids: Tensor, settings: Kmeans) -> Tensor:
