@@ -235,7 +235,7 @@ for number in range(n_shards):
     sizes = np.bincount(rng.integers(0, nlist, n_rows), minlength=nlist)
     rng.integers(0, 256, n_rows * m, dtype=np.uint8).tofile(shard / "codes.bin")
     (number * n_rows + np.arange(n_rows)).tofile(shard / "ids.bin")
-    np.save(shard / "list_sizes.npy", sizes)
+    sizes.tofile(shard / "list_sizes.bin")
 with (folder / "out").open("wb") as out, PeakAnonymous() as before:
     write_joined(out, factory, trained, n_rows, folders[:1])
 with (folder / "out").open("wb") as out, PeakAnonymous() as peak:

@@ -19,7 +19,7 @@ from ragopt.sweep import built_parts, streamed_build
 from ragopt.sweep.built_finalist import CODES_FILE, NO_LINKS, build_codes, build_finalist
 from ragopt.sweep.streamed_build import codes_bytes, is_streamed, shard_rows
 from tests.built_example import FULL, KILLED, PLAN, REDUCED, N, data_in, small_steps
-from tests.helpers import ROOT
+from tests.helpers import ROOT, run_python
 
 TRIALS = [
     KILLED,
@@ -151,6 +151,33 @@ def test_a_disk_without_room_is_said_before_work(data, tmp_path, monkeypatch):
     usage.free = 100
     with pytest.raises(StorageError, match="Building"):
         build_codes(store, data, KILLED, PLAN)
+
+
+def test_a_disk_that_fills_up_keeps_whole_shards(tmp_path):
+    """No file may pass 7,000 bytes: the shards of 4,096 get there, their file does not, and it is said."""
+    answer = run_python(f"""
+        import resource
+        from pathlib import Path
+        from ragopt.artifacts import ArtifactStore
+        from ragopt.errors import StorageError
+        from ragopt.records import Trial
+        from ragopt.sweep.built_finalist import build_codes
+        from tests.built_example import PLAN, REDUCED, data_in, small_steps
+
+        small_steps()
+        folder = Path({str(tmp_path)!r})
+        data = data_in(folder / "data")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (7000, resource.RLIM_INFINITY))
+        try:
+            build_codes(ArtifactStore(folder / "store"), data, Trial(REDUCED, "SQ8"), PLAN)
+        except StorageError as error:
+            print(error)
+    """)
+    assert answer.returncode == 0, answer.stderr
+    assert "Cannot write" in answer.stdout
+    assert "--cache-dir" in answer.stdout
+    shards = sorted(path.parent.name for path in (tmp_path / "store").rglob("codes.bin"))
+    assert shards == ["000000000000-512", "000000000512-512", "000000001024-512"]
 
 
 def children(folder, tasks):

@@ -110,16 +110,16 @@ def _codes_recipe(part: Part) -> Mapping[str, Any]:
 
 def _stream_codes(store: ArtifactStore, recipe: Mapping[str, Any], part: Part) -> Path:
     def make(work: Path) -> None:
-        streamed = StreamedPart(part, work)
+        streamed = StreamedPart(part, work / CODES_FILE)
         if not (work / SECONDS_FILE).exists():
             final_bytes = index_bytes(part.factory, part.n).file_bytes
-            require_space(work, streamed.missing_bytes() + final_bytes, f"Building {part.trial}")
+            require_space(work, streamed.missing_bytes(final_bytes), f"Building {part.trial}")
             shards = streamed.make()
 
             def fill(out: BinaryIO) -> None:
                 write_joined(out, part.factory, shards.trained, part.n, shards.folders)
 
-            joining = streamed.write(work / CODES_FILE, fill)
+            joining = streamed.write(fill)
             checked_file(part.factory, part.n, work / CODES_FILE, work / CODES_FILE)
             seconds = {**shards.seconds, "build": shards.seconds["build"] + joining}
             write_atomically(work / SECONDS_FILE, canonical_json(seconds))
@@ -145,26 +145,24 @@ def _stream_finalist(
         save(folder, codes, _seconds_of(codes))
 
     def resume(work: Path) -> None:
-        tier = StreamedPart(Part(data, Trial(trial.space, factory.refine_text), plan), work)
+        tier = StreamedPart(Part(data, Trial(trial.space, factory.refine_text), plan), work / INDEX_FILE)
         if not (work / MANIFEST_FILE).exists():
-            _check_space(store, work, tier, data, trial, plan)
+            _check_space(store, tier, trial)
             codes = build_codes(store, data, trial, plan)
-            save(work, codes, _write_tier(codes, tier, factory, work))
+            save(work, codes, _write_tier(codes, tier, factory))
         tier.remove()
 
     return store.resume_or_make(recipe, resume) if factory.refine else store.get_or_make(recipe, make)
 
 
-def _check_space(
-    store: ArtifactStore, work: Path, tier: StreamedPart, data: ModelData, trial: Trial, plan: SearchPlan
-) -> None:  # fmt: skip
-    part = _codes_of(data, trial, plan)
+def _check_space(store: ArtifactStore, tier: StreamedPart, trial: Trial) -> None:
+    part = _codes_of(tier.part.data, trial, tier.part.plan)
     codes_bytes = 0 if store.has(_codes_recipe(part)) else index_bytes(part.factory, part.n).file_bytes
     final_bytes = index_bytes(parse_factory(trial.factory, trial.space.dim), part.n).file_bytes
-    require_space(work, codes_bytes + tier.missing_bytes() + final_bytes, f"Building {trial}")
+    require_space(tier.target.parent, codes_bytes + tier.missing_bytes(final_bytes), f"Building {trial}")
 
 
-def _write_tier(codes: Path, tier: StreamedPart, factory: Factory, work: Path) -> dict[str, float]:
+def _write_tier(codes: Path, tier: StreamedPart, factory: Factory) -> dict[str, float]:
     """Write a file of codes and rescoring tier; wall seconds of both."""
     shards, part = tier.make(), tier.part
     metric = faiss_metric(part.plan.metric)
@@ -173,7 +171,7 @@ def _write_tier(codes: Path, tier: StreamedPart, factory: Factory, work: Path) -
         write_refined(out, codes / CODES_FILE, factory, metric, part.n, (shards.trained, shards.folders))
 
     seconds = dict(shards.seconds)
-    seconds["build"] += tier.write(work / INDEX_FILE, fill)
+    seconds["build"] += tier.write(fill)
     return {name: value + seconds[name] for name, value in _seconds_of(codes).items()}
 
 

@@ -80,17 +80,19 @@ class Shards:
 
 
 class StreamedPart:
-    """A part of an index, codes or tier, made in the folder of an artifact that is not finished."""
+    """A part of an index, codes or tier, whose shards are made beside the file that is written from them."""
 
-    def __init__(self, part: Part, work: Path) -> None:
-        """Use `work`, which need not be there yet and which no other process writes to."""
-        self.part, self.pieces = part, work / PIECES
+    def __init__(self, part: Part, target: Path) -> None:
+        """Write `target`, in a folder to which no other process writes."""
+        self.part, self.target, self.pieces = part, target, target.parent / PIECES
 
-    def missing_bytes(self) -> int:
-        """Bytes of the shards that are still to be made."""
-        factory = self.part.factory
-        row = code_bytes(factory.codec, factory.codec_dim) + (ID_BYTES if factory.nlist else 0)
-        return sum(row * (stop - first) for first, stop, folder in self._ranges() if not folder.is_dir())
+    def missing_bytes(self, target_bytes: int) -> int:
+        """Bytes that are still to be written: of shards, and of the target, which will have `target_bytes`."""
+        if self.target.exists():
+            return 0
+        row, half = _row_bytes(self.part.factory), self.pieces / WHOLE_FILE
+        shards = sum(row * (stop - first) for first, stop, folder in self._ranges() if not folder.is_dir())
+        return shards + target_bytes - (half.stat().st_size if half.exists() else 0)
 
     def make(self) -> Shards:
         """Train and encode whatever is not there yet.
@@ -106,15 +108,16 @@ class StreamedPart:
         seconds = {"train": _seconds(self.pieces / TRAINED_FOLDER), "build": sum(map(_seconds, folders))}
         return Shards(trained, folders, seconds)
 
-    def write(self, target: Path, fill: Callable[[BinaryIO], None]) -> float:
-        """Write a file as a whole or not at all; wall seconds of that."""
+    def write(self, fill: Callable[[BinaryIO], None]) -> float:
+        """Write the target, as a whole or not at all; wall seconds of that, hardly any when it was written before."""
         began, temporary = time.perf_counter(), self.pieces / WHOLE_FILE
-        with storage_errors(target):
-            with temporary.open("wb") as out:
-                fill(out)
-            fsync_file(temporary)
-            temporary.rename(target)
-            fsync_folder(target.parent)
+        if not self.target.exists():
+            with storage_errors(self.target):
+                with temporary.open("wb") as out:
+                    fill(out)
+                fsync_file(temporary)
+                temporary.rename(self.target)
+                fsync_folder(self.target.parent)
         return time.perf_counter() - began
 
     def remove(self) -> None:
@@ -152,7 +155,8 @@ class StreamedPart:
 
         index, seconds = self.part.trained()
         rotation = self.part.rotation
-        faiss.serialize_index(index).tofile(folder / TRAINED_FILE)
+        # Not tofile, which tells of a full disk without saying so.
+        (folder / TRAINED_FILE).write_bytes(faiss.serialize_index(index).data)
         if rotation is not None:
             np.savez(folder / ROTATION_FILE, matrix=rotation.matrix, explained=rotation.explained)
         _keep_seconds(folder, seconds)
@@ -160,8 +164,11 @@ class StreamedPart:
 
 def shard_rows(factory: Factory) -> int:
     """Rows of a shard: a multiple of the rows that are encoded at once."""
-    row = code_bytes(factory.codec, factory.codec_dim) + (ID_BYTES if factory.nlist else 0)
-    return max(ADD_ROWS, min(SHARD_ROWS, SHARD_BYTES // row // ADD_ROWS * ADD_ROWS))
+    return max(ADD_ROWS, min(SHARD_ROWS, SHARD_BYTES // _row_bytes(factory) // ADD_ROWS * ADD_ROWS))
+
+
+def _row_bytes(factory: Factory) -> int:
+    return code_bytes(factory.codec, factory.codec_dim) + (ID_BYTES if factory.nlist else 0)
 
 
 def _keep_seconds(folder: Path, seconds: float) -> None:
