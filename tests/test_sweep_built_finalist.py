@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,8 @@ from ragopt.measure.latency import one_thread
 from ragopt.records import Trial
 from ragopt.sweep import built_parts, streamed_build
 from ragopt.sweep.built_finalist import CODES_FILE, NO_LINKS, build_codes, build_finalist
-from ragopt.sweep.streamed_build import codes_bytes, is_streamed, shard_rows
+from ragopt.sweep.disk_room import require_space
+from ragopt.sweep.streamed_build import build_memory_bytes, codes_bytes, is_streamed, shard_rows
 from tests.built_example import FULL, KILLED, PLAN, REDUCED, N, data_in, small_steps
 from tests.helpers import ROOT, run_python
 
@@ -136,6 +138,31 @@ def test_shards_are_whole_blocks():
     assert rows == [131_072, 32_768, 16_384]
 
 
+def test_memory_of_a_build_by_hand():
+    """Three blocks of 16,384 rows, and three times the codes, or the largest shard, or a graph under its tier."""
+    blocks = 3 * 4 * 64 * 16_384
+    held = [
+        build_memory_bytes(parse_factory(text, 64), 64, n, PLAN) - blocks
+        for text, n in (("SQ8", 1000), ("SQ8", 10_000_000), ("PQ8np,Refine(SQ8)", 10_000_000))
+    ]
+    assert held == [3 * 64_000, 3 * 64 * 131_072, 3 * 64 * 131_072]
+    graph = parse_factory("HNSW8,SQ8", 64)
+    tiered = parse_factory("HNSW8,SQ8,Refine(SQ8)", 64)
+    assert build_memory_bytes(tiered, 64, 10_000_000, PLAN) == blocks + 3 * codes_bytes(graph, 10_000_000)
+
+
+def test_room_on_the_disk_is_asked_for_before_work(tmp_path, monkeypatch):
+    """What is needed, what is free and what to do: 3 MB where 2.9 MB are free, in a folder not made yet."""
+    usage = type("Usage", (), {"free": 2_900_000})
+    asked = []
+    monkeypatch.setattr("shutil.disk_usage", lambda path: asked.append(Path(path)) or usage)
+    require_space(tmp_path / "a" / "b", 2_900_000, "Building x")
+    words = r"Building x writes 3\.0 MB to .*where 2\.9 MB are free.*3,000,000.*--cache-dir"
+    with pytest.raises(StorageError, match=words):
+        require_space(tmp_path / "a" / "b", 3_000_000, "Building x")
+    assert asked == [tmp_path, tmp_path]
+
+
 @pytest.mark.usefixtures("streamed")
 def test_a_disk_without_room_is_said_before_work(data, tmp_path, monkeypatch):
     """Codes' file, shards of the tier and final file are counted; nothing is trained."""
@@ -144,7 +171,7 @@ def test_a_disk_without_room_is_said_before_work(data, tmp_path, monkeypatch):
     codes = build_codes(ArtifactStore(tmp_path / "other"), data, KILLED, PLAN)
     needed = (reference / INDEX_FILE).stat().st_size + (codes / CODES_FILE).stat().st_size + 8 * N
     usage = type("Usage", (), {"free": needed - 1})
-    monkeypatch.setattr("ragopt.artifacts.shutil.disk_usage", lambda _path: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
     monkeypatch.setattr(built_parts, "train_index", None)
     with pytest.raises(StorageError, match=rf"Building {KILLED.space}.*at least {needed:,} free bytes.*--cache-dir"):
         build_finalist(store, data, KILLED, PLAN)

@@ -13,7 +13,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-from ragopt.artifacts import canonical_json, require_space, storage_errors, write_atomically
+from ragopt.artifacts import canonical_json, storage_errors, write_atomically
 from ragopt.embed.sample import training_sample
 from ragopt.index.build import add_blocks, faiss_metric, with_refine
 from ragopt.index.factory import parse_factory
@@ -23,6 +23,7 @@ from ragopt.index.serialized import checked_bytes
 from ragopt.index.size import index_bytes
 from ragopt.records import Trial
 from ragopt.sweep.built_parts import Part, built_recipe
+from ragopt.sweep.disk_room import require_space
 from ragopt.sweep.model_stage import ModelData, rotation_of
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SearchPlan
 from ragopt.sweep.streamed_build import StreamedPart, is_streamed

@@ -17,7 +17,8 @@ import numpy as np
 from ragopt.artifacts import canonical_json, fsync_file, fsync_folder, storage_errors, whole_folder
 from ragopt.embed.spaces import Rotation
 from ragopt.index.code_shard import write_shard
-from ragopt.index.codec_size import code_bytes
+from ragopt.index.codec_size import FLOAT, code_bytes
+from ragopt.index.factory import Factory, parse_factory
 from ragopt.index.file_pieces import streams
 from ragopt.index.size import ID_BYTES, index_bytes
 from ragopt.sweep.built_parts import ADD_ROWS, Part
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ragopt.index.factory import Factory
     from ragopt.sweep.settings import SearchPlan
 
 PIECES = "pieces"
@@ -40,8 +40,16 @@ IN_MEMORY_BYTES = 64 << 20
 """Codes up to here are built in memory: less than the 100 MB of a training sample of 65,536 x 384, which is in memory
 before them in either case, and a second's work to lose for codes that take the longest."""
 
-MEMORY_SHARE = 4
-"""Memory that may be used over codes built in it: a vector that grows is held with twice its size beside it."""
+GROWTH = 3
+"""Memory of a vector that grows over what it holds at last: the old one, and one of twice its size that takes its place
+(libstdc++, vector::_M_default_append)."""
+
+MEMORY_SHARE = GROWTH + 1
+"""Memory that may be used over codes that are built in it: they grow, and rows are encoded beside them."""
+
+BLOCKS_HELD = 3
+"""Blocks of rows that encoding holds: as stored, in their space, as residuals of their lists. Measured: 1.5 for
+PQ48np,Refine(SQ8), up to 2.8 for IVF1024,PQ48np (eval/results/2026-11-26-streamed-build.json)."""
 
 SHARD_BYTES, SHARD_ROWS = 16 << 20, 8 * ADD_ROWS
 """Most that a shard has: a quarter of what is built in memory, and what 4 seconds encode (PQ48np, one core)."""
@@ -62,6 +70,25 @@ def is_streamed(factory: Factory, n: int, plan: SearchPlan) -> bool:
     """Whether an index, or at least its rescoring tier, is built without its codes in memory."""
     can = streams(factory) or factory.refine is not None
     return can and codes_bytes(factory, n) > most_in_memory(plan)
+
+
+def build_memory_bytes(factory: Factory, full_dim: int, n: int, plan: SearchPlan) -> int:
+    """Most anonymous memory that building an index takes beside its training, in bytes.
+
+    Args:
+        factory: the whole index.
+        full_dim: dimension of the stored vectors.
+        n: vectors in it.
+        plan: with the memory that may be used.
+    """
+    held = codes_bytes(factory, n)
+    if is_streamed(factory, n, plan):
+        base = parse_factory(factory.base_text, factory.dim)
+        parts = [base, parse_factory(factory.refine_text, factory.dim)] if factory.refine else [base]
+        is_base_held = not is_streamed(base, n, plan)
+        held = max(_row_bytes(part) * shard_rows(part) for part in parts)
+        held = max(held, codes_bytes(base, n)) if is_base_held else held
+    return BLOCKS_HELD * FLOAT * full_dim * ADD_ROWS + GROWTH * held
 
 
 @dataclass(frozen=True, slots=True)
