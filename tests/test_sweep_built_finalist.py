@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ragopt.artifacts import ArtifactStore
-from ragopt.errors import StorageError
+from ragopt.errors import IndexFormatError, StorageError
 from ragopt.index.factory import parse_factory
 from ragopt.index.saved import INDEX_FILE, MANIFEST_FILE, open_index
 from ragopt.measure.latency import one_thread
@@ -186,7 +186,7 @@ def test_a_disk_that_fills_up_keeps_whole_shards(tmp_path):
         import resource
         from pathlib import Path
         from ragopt.artifacts import ArtifactStore
-        from ragopt.errors import StorageError
+        from ragopt.errors import IndexFormatError, StorageError
         from ragopt.records import Trial
         from ragopt.sweep.built_finalist import build_codes
         from tests.built_example import PLAN, REDUCED, data_in, small_steps
@@ -205,6 +205,26 @@ def test_a_disk_that_fills_up_keeps_whole_shards(tmp_path):
     assert "--cache-dir" in answer.stdout
     shards = sorted(path.parent.name for path in (tmp_path / "store").rglob("codes.bin"))
     assert shards == ["000000000000-512", "000000000512-512", "000000001024-512"]
+
+
+@pytest.mark.usefixtures("streamed")
+@pytest.mark.parametrize("factory", ["SQ8", "PQ4np,Refine(SQ8)"])
+def test_a_damaged_shard_makes_no_index_and_is_not_kept(data, factory, tmp_path, monkeypatch):
+    """Codes that lost a byte are found by the length of their file, and the next build encodes them again."""
+    honest = streamed_build.write_shard
+
+    def cut(folder, *given, first_row, **more):
+        honest(folder, *given, first_row=first_row, **more)
+        if first_row == 512:
+            os.truncate(folder / "codes.bin", (folder / "codes.bin").stat().st_size - 1)
+
+    store, trial = ArtifactStore(tmp_path), Trial(FULL, factory)
+    with monkeypatch.context() as patch:
+        patch.setattr(streamed_build, "write_shard", cut)
+        with pytest.raises(IndexFormatError, match="the formula says"):
+            build_finalist(store, data, trial, PLAN)
+    assert list(tmp_path.rglob("index.faiss")) == []
+    assert open_index(build_finalist(store, data, trial, PLAN), verify="full").n == N
 
 
 def children(folder, tasks):

@@ -120,8 +120,7 @@ def _stream_codes(store: ArtifactStore, recipe: Mapping[str, Any], part: Part) -
             def fill(out: BinaryIO) -> None:
                 write_joined(out, part.factory, shards.trained, part.n, shards.folders)
 
-            joining = streamed.write(fill)
-            checked_file(part.factory, part.n, work / CODES_FILE, work / CODES_FILE)
+            joining = streamed.write(fill, lambda path: checked_file(part.factory, part.n, path, path))
             seconds = {**shards.seconds, "build": shards.seconds["build"] + joining}
             write_atomically(work / SECONDS_FILE, canonical_json(seconds))
         streamed.remove()
@@ -172,7 +171,7 @@ def _write_tier(codes: Path, tier: StreamedPart, factory: Factory) -> dict[str, 
         write_refined(out, codes / CODES_FILE, factory, metric, part.n, (shards.trained, shards.folders))
 
     seconds = dict(shards.seconds)
-    seconds["build"] += tier.write(fill)
+    seconds["build"] += tier.write(fill, lambda path: checked_file(factory, part.n, path, codes / CODES_FILE))
     return {name: value + seconds[name] for name, value in _seconds_of(codes).items()}
 
 

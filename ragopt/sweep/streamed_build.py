@@ -16,6 +16,7 @@ import numpy as np
 
 from ragopt.artifacts import canonical_json, fsync_file, fsync_folder, storage_errors, whole_folder
 from ragopt.embed.spaces import Rotation
+from ragopt.errors import IndexFormatError
 from ragopt.index.code_shard import write_shard
 from ragopt.index.codec_size import FLOAT, code_bytes
 from ragopt.index.factory import Factory, parse_factory
@@ -135,14 +136,28 @@ class StreamedPart:
         seconds = {"train": _seconds(self.pieces / TRAINED_FOLDER), "build": sum(map(_seconds, folders))}
         return Shards(trained, folders, seconds)
 
-    def write(self, fill: Callable[[BinaryIO], None]) -> float:
-        """Write the target, as a whole or not at all; wall seconds of that, hardly any when it was written before."""
+    def write(self, fill: Callable[[BinaryIO], None], check: Callable[[Path], object]) -> float:
+        """Write the target, as a whole or not at all.
+
+        Args:
+            fill: writes into the open file.
+            check: raises IndexFormatError for a file that is not right; then the shards go too, one of them being
+                damaged, so that the next build starts anew.
+
+        Returns:
+            Wall seconds, hardly any when it was written before.
+        """
         began, temporary = time.perf_counter(), self.pieces / WHOLE_FILE
         if not self.target.exists():
             with storage_errors(self.target):
                 with temporary.open("wb") as out:
                     fill(out)
                 fsync_file(temporary)
+                try:
+                    check(temporary)
+                except IndexFormatError:
+                    self.remove()
+                    raise
                 temporary.rename(self.target)
                 fsync_folder(self.target.parent)
         return time.perf_counter() - began
