@@ -29,6 +29,7 @@ from ragopt.measure.neighbours import Neighbours
 from ragopt.records import Space, Trial
 from ragopt.sweep import streamed_build
 from ragopt.sweep.built_finalist import build_finalist
+from ragopt.sweep.built_parts import Part
 from ragopt.sweep.model_stage import ModelData
 from ragopt.sweep.run_info import machine, versions
 from ragopt.sweep.settings import SearchPlan
@@ -57,13 +58,41 @@ def opened(npy: str, work: Path) -> Vectors:
     return open_ready_vectors(ArtifactStore(work / "vectors"), npy, column=None, metric="cosine")
 
 
+class Peaks(PeakAnonymous):
+    """Peaks of training, on a sample whose size does not grow with the corpus, and of all the rest."""
+
+    def __init__(self) -> None:
+        """Take over the training of every part."""
+        super().__init__()
+        self.training_bytes = self.rest_bytes = 0
+        honest = Part.trained
+
+        def watched(part: Part) -> tuple[object, float]:
+            self.rest_bytes = max(self.rest_bytes, self.restarted())
+            found = honest(part)
+            self.training_bytes = max(self.training_bytes, self.restarted())
+            return found
+
+        Part.trained = watched
+
+    def restarted(self) -> int:
+        """The peak so far; another one begins."""
+        found, self.peak_bytes = self.peak_bytes, anonymous_bytes()
+        return found
+
+    def ended(self) -> dict[str, int]:
+        """Both, in bytes."""
+        rest = max(self.rest_bytes, self.peak_bytes)
+        return {"peak_anonymous_training_bytes": self.training_bytes, "peak_anonymous_rest_bytes": rest}
+
+
 def build(npy: str, work: Path, way: str, factory: str) -> dict[str, object]:
     """Build in this process and measure it."""
     streamed_build.IN_MEMORY_BYTES = 0 if way == "streamed" else NEVER_STREAMED
     data = data_of(opened(npy, work))
     trial, before = Trial(Space("npy", data.vectors.dim, "none"), factory), anonymous_bytes()
     began = time.perf_counter()
-    with PeakAnonymous() as peak:
+    with Peaks() as peaks:
         folder = build_finalist(ArtifactStore(work / way), data, trial, SearchPlan("cosine", 10, 10, 0))
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
     return {
@@ -71,7 +100,7 @@ def build(npy: str, work: Path, way: str, factory: str) -> dict[str, object]:
         "train_seconds": round(manifest["seconds"]["train"], 1),
         "build_seconds": round(manifest["seconds"]["build"], 1),
         "anonymous_before_bytes": before,
-        "peak_anonymous_bytes": peak.peak_bytes,
+        **peaks.ended(),
         "peak_resident_bytes": high_water_bytes(),
         "file_bytes": manifest["index_bytes"]["file_bytes"],
         "sha256": manifest["files"]["index.faiss"]["sha256"],

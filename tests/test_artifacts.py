@@ -98,6 +98,27 @@ def test_a_resumable_folder_becomes_the_artifact(tmp_path):
     assert not work.exists()
 
 
+def test_what_a_failed_attempt_left_is_given_to_the_next_one(tmp_path):
+    """A folder that is resumed keeps its files until it is the artifact; then nothing is made again."""
+    store, recipe, seen = ArtifactStore(tmp_path), {"kind": "long", "n": 1}, []
+
+    def make(folder):
+        seen.append(sorted(path.name for path in folder.iterdir()))
+        (folder / f"part-{len(seen)}").touch()
+        if len(seen) < 3:
+            raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            store.resume_or_make(recipe, make)
+        assert not store.has(recipe)
+    final = store.resume_or_make(recipe, make)
+    assert store.resume_or_make(recipe, make) == final == store.path_of(recipe)
+    assert seen == [[], ["part-1"], ["part-1", "part-2"]]
+    assert sorted(path.name for path in final.iterdir()) == ["part-1", "part-2", "part-3", RECIPE_FILE]
+    assert not store.work_path_of(recipe).exists()
+
+
 def test_another_recipe_under_the_same_key_is_refused(tmp_path):
     """An artifact whose recipe was changed is never taken for the one asked for."""
     store = ArtifactStore(tmp_path)

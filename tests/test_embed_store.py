@@ -279,6 +279,16 @@ def test_blocks_cover_every_row_once(stored, block_rows):
     assert np.array_equal(np.concatenate([block for _, block in vectors.blocks(block_rows)]), matrix)
 
 
+@pytest.mark.parametrize("first_row", [0, 64, 299, 300])
+def test_blocks_begin_where_asked(stored, first_row):
+    """Blocks from a row on name their own first rows and hold the rest of the matrix."""
+    matrix, vectors = stored
+    found = list(vectors.blocks(64, first_row=first_row))
+    assert [start for start, _ in found] == list(range(first_row, 300, 64))
+    for start, block in found:
+        assert np.array_equal(block, matrix[start : start + 64])
+
+
 @pytest.mark.parametrize("row", [-1, 300])
 def test_rows_outside_are_refused(stored, row):
     """There is no wrapping round from the end."""

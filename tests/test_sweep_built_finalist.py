@@ -6,20 +6,22 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ragopt.artifacts import ArtifactStore
-from ragopt.errors import StorageError
+from ragopt.errors import IndexFormatError, StorageError
 from ragopt.index.factory import parse_factory
 from ragopt.index.saved import INDEX_FILE, MANIFEST_FILE, open_index
 from ragopt.measure.latency import one_thread
 from ragopt.records import Trial
 from ragopt.sweep import built_parts, streamed_build
 from ragopt.sweep.built_finalist import CODES_FILE, NO_LINKS, build_codes, build_finalist
-from ragopt.sweep.streamed_build import codes_bytes, is_streamed, shard_rows
+from ragopt.sweep.disk_room import require_space
+from ragopt.sweep.streamed_build import build_memory_bytes, codes_bytes, is_streamed, shard_rows
 from tests.built_example import FULL, KILLED, PLAN, REDUCED, N, data_in, small_steps
-from tests.helpers import ROOT
+from tests.helpers import ROOT, run_python
 
 TRIALS = [
     KILLED,
@@ -114,19 +116,17 @@ def test_bytes_of_codes_decide():
     assert codes_bytes(parse_factory("SQ8,Refine(SQfp16)", 64), 1000) == 192_000
     # Of 100 lists all are filled with 1,000 vectors, none of them without; then the table has 8 bytes a list.
     assert codes_bytes(parse_factory("IVF100,SQ8", 64), 1000) == 1000 * (64 + 8) + 100 * 8
-    assert not is_streamed(sq8, 1 << 20, PLAN)
-    assert is_streamed(sq8, (1 << 20) + 1, PLAN)
-    assert not is_streamed(parse_factory("HNSW8,SQ8", 64), 1 << 24, PLAN)
-    assert is_streamed(parse_factory("HNSW8,SQ8,Refine(SQ8)", 64), 1 << 24, PLAN)
+    assert not is_streamed(sq8, 1 << 20, None)
+    assert is_streamed(sq8, (1 << 20) + 1, None)
+    assert not is_streamed(parse_factory("HNSW8,SQ8", 64), 1 << 24, None)
+    assert is_streamed(parse_factory("HNSW8,SQ8,Refine(SQ8)", 64), 1 << 24, None)
 
 
 def test_memory_that_may_be_used_lowers_the_bound():
     """A quarter of it, where that is less than 64 MiB."""
-    plan = type("Plan", (), {"max_memory_bytes": 40_000_000})()
-    assert streamed_build.most_in_memory(plan) == 10_000_000
-    plan.max_memory_bytes = 1 << 30
-    assert streamed_build.most_in_memory(plan) == 64 << 20
-    assert streamed_build.most_in_memory(PLAN) == 64 << 20
+    assert [streamed_build.most_in_memory(most) for most in (40_000_000, 1 << 30, None)] == [
+        10_000_000, 64 << 20, 64 << 20
+    ]  # fmt: skip
 
 
 def test_shards_are_whole_blocks():
@@ -134,6 +134,31 @@ def test_shards_are_whole_blocks():
     rows = [shard_rows(parse_factory(text, dim)) for text, dim in
             (("IVF64,PQ48np", 384), ("SQ8", 384), ("Flat", 384))]  # fmt: skip
     assert rows == [131_072, 32_768, 16_384]
+
+
+def test_memory_of_a_build_by_hand():
+    """Three blocks of 16,384 rows, and three times the codes, or the largest shard, or a graph under its tier."""
+    blocks = 3 * 4 * 64 * 16_384
+    held = [
+        build_memory_bytes(parse_factory(text, 64), 64, n, None) - blocks
+        for text, n in (("SQ8", 1000), ("SQ8", 10_000_000), ("PQ8np,Refine(SQ8)", 10_000_000))
+    ]
+    assert held == [3 * 64_000, 3 * 64 * 131_072, 3 * 64 * 131_072]
+    graph = parse_factory("HNSW8,SQ8", 64)
+    tiered = parse_factory("HNSW8,SQ8,Refine(SQ8)", 64)
+    assert build_memory_bytes(tiered, 64, 10_000_000, None) == blocks + 3 * codes_bytes(graph, 10_000_000)
+
+
+def test_room_on_the_disk_is_asked_for_before_work(tmp_path, monkeypatch):
+    """What is needed, what is free and what to do: 3 MB where 2.9 MB are free, in a folder not made yet."""
+    usage = type("Usage", (), {"free": 2_900_000})
+    asked = []
+    monkeypatch.setattr("shutil.disk_usage", lambda path: asked.append(Path(path)) or usage)
+    require_space(tmp_path / "a" / "b", 2_900_000, "Building x")
+    words = r"Building x writes 3\.0 MB to .*where 2\.9 MB are free.*3,000,000.*--cache-dir"
+    with pytest.raises(StorageError, match=words):
+        require_space(tmp_path / "a" / "b", 3_000_000, "Building x")
+    assert asked == [tmp_path, tmp_path]
 
 
 @pytest.mark.usefixtures("streamed")
@@ -144,13 +169,60 @@ def test_a_disk_without_room_is_said_before_work(data, tmp_path, monkeypatch):
     codes = build_codes(ArtifactStore(tmp_path / "other"), data, KILLED, PLAN)
     needed = (reference / INDEX_FILE).stat().st_size + (codes / CODES_FILE).stat().st_size + 8 * N
     usage = type("Usage", (), {"free": needed - 1})
-    monkeypatch.setattr("ragopt.artifacts.shutil.disk_usage", lambda _path: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
     monkeypatch.setattr(built_parts, "train_index", None)
     with pytest.raises(StorageError, match=rf"Building {KILLED.space}.*at least {needed:,} free bytes.*--cache-dir"):
         build_finalist(store, data, KILLED, PLAN)
     usage.free = 100
     with pytest.raises(StorageError, match="Building"):
         build_codes(store, data, KILLED, PLAN)
+
+
+def test_a_disk_that_fills_up_keeps_whole_shards(tmp_path):
+    """No file may pass 7,000 bytes: the shards of 4,096 get there, their file does not, and it is said."""
+    answer = run_python(f"""
+        import resource
+        from pathlib import Path
+        from ragopt.artifacts import ArtifactStore
+        from ragopt.errors import IndexFormatError, StorageError
+        from ragopt.records import Trial
+        from ragopt.sweep.built_finalist import build_codes
+        from tests.built_example import PLAN, REDUCED, data_in, small_steps
+
+        small_steps()
+        folder = Path({str(tmp_path)!r})
+        data = data_in(folder / "data")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (7000, resource.RLIM_INFINITY))
+        try:
+            build_codes(ArtifactStore(folder / "store"), data, Trial(REDUCED, "SQ8"), PLAN)
+        except StorageError as error:
+            print(error)
+    """)
+    assert answer.returncode == 0, answer.stderr
+    assert "Cannot write" in answer.stdout
+    assert "--cache-dir" in answer.stdout
+    shards = sorted(path.parent.name for path in (tmp_path / "store").rglob("codes.bin"))
+    assert shards == ["000000000000-512", "000000000512-512", "000000001024-512"]
+
+
+@pytest.mark.usefixtures("streamed")
+@pytest.mark.parametrize("factory", ["SQ8", "PQ4np,Refine(SQ8)"])
+def test_a_damaged_shard_makes_no_index_and_is_not_kept(data, factory, tmp_path, monkeypatch):
+    """Codes that lost a byte are found by the length of their file, and the next build encodes them again."""
+    honest = streamed_build.write_shard
+
+    def cut(folder, *given, first_row, **more):
+        honest(folder, *given, first_row=first_row, **more)
+        if first_row == 512:
+            os.truncate(folder / "codes.bin", (folder / "codes.bin").stat().st_size - 1)
+
+    store, trial = ArtifactStore(tmp_path), Trial(FULL, factory)
+    with monkeypatch.context() as patch:
+        patch.setattr(streamed_build, "write_shard", cut)
+        with pytest.raises(IndexFormatError, match="the formula says"):
+            build_finalist(store, data, trial, PLAN)
+    assert list(tmp_path.rglob("index.faiss")) == []
+    assert open_index(build_finalist(store, data, trial, PLAN), verify="full").n == N
 
 
 def children(folder, tasks):

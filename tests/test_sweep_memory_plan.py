@@ -43,7 +43,7 @@ def test_a_limit_takes_workers_away_until_every_stage_fits():
     assert (free.n_select, free.n_build) == (4, 4)
     builds = {}
     for workers in (1, 2, 3, 4):
-        builds[workers] = memory_plan._build(MILLION, [IVF], workers)
+        builds[workers] = memory_plan._build(MILLION, [IVF], workers, 2000 * MB)
     for workers in (2, 3, 4):
         assert plan_memory(MILLION, [IVF], builds[workers]).n_build == workers
         assert plan_memory(MILLION, [IVF], builds[workers] - 1).n_build == workers - 1

@@ -1,19 +1,17 @@
-"""How much memory building and opening an index takes, beside the vectors that it is given."""
+"""How much memory training and opening an index takes, beside the vectors that it is given."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ragopt.index.codec_size import code_bytes
-from ragopt.index.factory import parse_factory
-from ragopt.index.file_pieces import streams
 from ragopt.index.size import FASTSCAN_BLOCK, ID_BYTES, index_bytes
 
 if TYPE_CHECKING:
     from ragopt.index.factory import Factory
 
 OF_SAMPLE = {"IVF": 1.5, "PCA": 0.75, "PCAR": 0.75, "OPQ": 5.5, "RR": 0.25}
-"""Anonymous memory that training and adding took at most, as a multiple of the training sample, a seventh and more
+"""Anonymous memory that training took at most, as a multiple of the training sample, a seventh and more
 added: lists 1.23 (residuals of every row), a PCA 0.48, OPQ 4.75 (16,384 x 384 float32, FAISS 1.15.1, one thread,
 2026-11-26)."""
 
@@ -24,27 +22,15 @@ LEAST_OF_SAMPLE = 0.25
 """PQ, SQ and RaBitQ took at most 0.14 samples (same measurement)."""
 
 
-def building_bytes(factory: Factory, n: int, n_train: int) -> int:
-    """Most bytes that training an index, and adding `n` vectors to it block by block, take beside those vectors.
-
-    Codes are counted where they stay in memory, as `in_memory_bytes` says; the others are written block by block.
-    """
+def training_bytes(factory: Factory, n_train: int) -> int:
+    """Most bytes that training an index on a sample takes beside that sample."""
     sample = 4 * factory.dim * n_train
     times = OF_SAMPLE.get(factory.transform.kind, LEAST_OF_SAMPLE) if factory.transform else LEAST_OF_SAMPLE
     if factory.nlist:
         times = max(times, OF_SAMPLE["IVF"])
     if factory.codec.is_additive:
         times = max(times, ADDITIVE_OF_SAMPLE)
-    return round(sample * times) + index_bytes(factory, 0).file_bytes + in_memory_bytes(factory, n)
-
-
-def in_memory_bytes(factory: Factory, n: int) -> int:
-    """Bytes of the codes of `n` vectors of an index that can only be built in memory; 0 for one that is streamed.
-
-    A rescoring tier is streamed whatever stands before it.
-    """
-    base = parse_factory(factory.base_text, factory.dim)
-    return 0 if streams(base) else index_bytes(base, n).file_bytes
+    return round(sample * times) + index_bytes(factory, 0).file_bytes
 
 
 def opened_bytes(factory: Factory, n: int) -> int:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Blocks = Iterable[tuple[int, NDArray[np.float32]]]
     Add = Callable[[Any, Blocks], None]
 
-CODES_FILE, IDS_FILE, SIZES_FILE = "codes.bin", "ids.bin", "list_sizes.npy"
-ID = np.dtype("<i8")
+CODES_FILE, IDS_FILE, SIZES_FILE = "codes.bin", "ids.bin", "list_sizes.bin"
+ID = COUNT = np.dtype("<i8")
 
 
 def write_shard(
@@ -68,7 +68,7 @@ def _write_lists(folder: Path, leaf: Any) -> None:
             if len(ids):
                 codes_file.write(np.ascontiguousarray(form.rows_of(codes, len(ids))).data)
                 ids_file.write(ids.astype(ID, copy=False).data)
-    np.save(folder / SIZES_FILE, sizes)
+    (folder / SIZES_FILE).write_bytes(sizes.astype(COUNT).data)
 
 
 def _write_all(handle: Any, data: NDArray[np.uint8]) -> None:
@@ -91,9 +91,7 @@ class ListShard:
 
     def sizes(self) -> NDArray[np.int64]:
         """Vectors in each list, int64 (nlist,)."""
-        with (self.folder / SIZES_FILE).open("rb") as handle:
-            sizes: NDArray[np.int64] = np.load(handle, allow_pickle=False)
-        return sizes
+        return np.fromfile(self.folder / SIZES_FILE, COUNT)
 
     def codes(self, first: int, n: int) -> NDArray[np.uint8]:
         """Codes of n vectors from place `first` on, in the order of lists, uint8 (n, row_bytes)."""

@@ -13,7 +13,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-from ragopt.artifacts import canonical_json, require_space, storage_errors, write_atomically
+from ragopt.artifacts import canonical_json, storage_errors, write_atomically
 from ragopt.embed.sample import training_sample
 from ragopt.index.build import faiss_metric, with_refine
 from ragopt.index.factory import parse_factory
@@ -24,6 +24,7 @@ from ragopt.index.size import index_bytes
 from ragopt.index.trained import adder_on
 from ragopt.records import Trial
 from ragopt.sweep.built_parts import Part, built_recipe
+from ragopt.sweep.disk_room import require_space
 from ragopt.sweep.model_stage import ModelData, rotation_of
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SearchPlan
 from ragopt.sweep.streamed_build import StreamedPart, is_streamed
@@ -53,7 +54,7 @@ def build_codes(store: ArtifactStore, data: ModelData, trial: Trial, plan: Searc
     """
     part = _codes_of(data, trial, plan)
     recipe = _codes_recipe(part)
-    if is_streamed(part.factory, part.n, plan):
+    if is_streamed(part.factory, part.n, plan.max_memory_bytes):
         return _stream_codes(store, recipe, part)
 
     def make(folder: Path) -> None:
@@ -74,7 +75,7 @@ def build_finalist(store: ArtifactStore, data: ModelData, trial: Trial, plan: Se
     """
     recipe: Mapping[str, Any] = {"kind": "built", "format": 3, **built_recipe(data, trial, plan)}
     factory = parse_factory(trial.factory, trial.space.dim)
-    if is_streamed(factory, data.vectors.n, plan):
+    if is_streamed(factory, data.vectors.n, plan.max_memory_bytes):
         return _stream_finalist(store, recipe, data, trial, plan)
 
     def make(folder: Path) -> None:
@@ -111,17 +112,16 @@ def _codes_recipe(part: Part) -> Mapping[str, Any]:
 
 def _stream_codes(store: ArtifactStore, recipe: Mapping[str, Any], part: Part) -> Path:
     def make(work: Path) -> None:
-        streamed = StreamedPart(part, work)
+        streamed = StreamedPart(part, work / CODES_FILE)
         if not (work / SECONDS_FILE).exists():
             final_bytes = index_bytes(part.factory, part.n).file_bytes
-            require_space(work, streamed.missing_bytes() + final_bytes, f"Building {part.trial}")
+            require_space(work, streamed.missing_bytes(final_bytes), f"Building {part.trial}")
             shards = streamed.make()
 
             def fill(out: BinaryIO) -> None:
                 write_joined(out, part.factory, shards.trained, part.n, shards.folders)
 
-            joining = streamed.write(work / CODES_FILE, fill)
-            checked_file(part.factory, part.n, work / CODES_FILE, work / CODES_FILE)
+            joining = streamed.write(fill, lambda path: checked_file(part.factory, part.n, path, path))
             seconds = {**shards.seconds, "build": shards.seconds["build"] + joining}
             write_atomically(work / SECONDS_FILE, canonical_json(seconds))
         streamed.remove()
@@ -146,26 +146,24 @@ def _stream_finalist(
         save(folder, codes, _seconds_of(codes))
 
     def resume(work: Path) -> None:
-        tier = StreamedPart(Part(data, Trial(trial.space, factory.refine_text), plan), work)
+        tier = StreamedPart(Part(data, Trial(trial.space, factory.refine_text), plan), work / INDEX_FILE)
         if not (work / MANIFEST_FILE).exists():
-            _check_space(store, work, tier, data, trial, plan)
+            _check_space(store, tier, trial)
             codes = build_codes(store, data, trial, plan)
-            save(work, codes, _write_tier(codes, tier, factory, work))
+            save(work, codes, _write_tier(codes, tier, factory))
         tier.remove()
 
     return store.resume_or_make(recipe, resume) if factory.refine else store.get_or_make(recipe, make)
 
 
-def _check_space(
-    store: ArtifactStore, work: Path, tier: StreamedPart, data: ModelData, trial: Trial, plan: SearchPlan
-) -> None:  # fmt: skip
-    part = _codes_of(data, trial, plan)
+def _check_space(store: ArtifactStore, tier: StreamedPart, trial: Trial) -> None:
+    part = _codes_of(tier.part.data, trial, tier.part.plan)
     codes_bytes = 0 if store.has(_codes_recipe(part)) else index_bytes(part.factory, part.n).file_bytes
     final_bytes = index_bytes(parse_factory(trial.factory, trial.space.dim), part.n).file_bytes
-    require_space(work, codes_bytes + tier.missing_bytes() + final_bytes, f"Building {trial}")
+    require_space(tier.target.parent, codes_bytes + tier.missing_bytes(final_bytes), f"Building {trial}")
 
 
-def _write_tier(codes: Path, tier: StreamedPart, factory: Factory, work: Path) -> dict[str, float]:
+def _write_tier(codes: Path, tier: StreamedPart, factory: Factory) -> dict[str, float]:
     """Write a file of codes and rescoring tier; wall seconds of both."""
     shards, part = tier.make(), tier.part
     metric = faiss_metric(part.plan.metric)
@@ -174,7 +172,7 @@ def _write_tier(codes: Path, tier: StreamedPart, factory: Factory, work: Path) -
         write_refined(out, codes / CODES_FILE, factory, metric, part.n, (shards.trained, shards.folders))
 
     seconds = dict(shards.seconds)
-    seconds["build"] += tier.write(work / INDEX_FILE, fill)
+    seconds["build"] += tier.write(fill, lambda path: checked_file(factory, part.n, path, codes / CODES_FILE))
     return {name: value + seconds[name] for name, value in _seconds_of(codes).items()}
 
 

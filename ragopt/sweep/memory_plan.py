@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragopt.errors import InputError
-from ragopt.index.build_memory import building_bytes, opened_bytes
+from ragopt.index.build_memory import opened_bytes, training_bytes
 from ragopt.index.codec_size import code_bytes
 from ragopt.measure.neighbours import MARGIN, RESCORE_BYTES
 from ragopt.sweep.query_sample import MOST_SCORES
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SELECT_TRAIN_ROWS
+from ragopt.sweep.streamed_build import build_memory_bytes
 from ragopt.sweep.workers import n_workers
 from ragopt.units import MIB, format_bytes
 
@@ -150,8 +151,8 @@ def _planned(shape: Shape, factories: Sequence[Factory], max_bytes: int | None) 
              ("report", LIBRARY_BYTES + DRAWING_BYTES)]  # fmt: skip
     kept = [one for one in factories if not refused(one, shape, max_bytes)]
     n_select = _most_workers(cores, max_bytes, lambda workers: _select(shape, kept, workers))
-    n_build = _most_workers(cores, max_bytes, lambda workers: _build(shape, kept, workers))
-    stages = (*fixed[:1], ("estimates", _select(shape, kept, n_select)), ("finalists", _build(shape, kept, n_build)),
+    n_build = _most_workers(cores, max_bytes, lambda workers: _build(shape, kept, workers, max_bytes))
+    stages = (*fixed[:1], ("estimates", _select(shape, kept, n_select)), ("finalists", _build(shape, kept, n_build, max_bytes)),
               *fixed[1:])  # fmt: skip
     left_out = tuple(filter(None, (refused(one, shape, max_bytes) for one in factories)))
     return MemoryPlan(max_bytes, n_select, n_build, stages, left_out, shape)
@@ -161,7 +162,7 @@ def refused(factory: Factory, shape: Shape, max_bytes: int | None) -> str:
     """Why a factory cannot be built and opened within the limit; empty where it can, or without a limit."""
     if max_bytes is None:
         return ""
-    needs = _build(shape, [factory], 1)
+    needs = _build(shape, [factory], 1, max_bytes)
     if needs <= max_bytes:
         return ""
     return (f"{factory} takes {format_bytes(needs)} of memory to build or search over {shape.n:,} vectors, "
@@ -200,7 +201,7 @@ def _select(shape: Shape, factories: Sequence[Factory], workers: int) -> int:
     rows = min(shape.n, SELECT_TRAIN_ROWS)
     scores = shape.n_select * shape.most_candidates
     distinct = min(shape.n, scores)
-    one = max((building_bytes(factory, 0, rows) + _codes(factory, distinct) for factory in factories), default=0)
+    one = max((training_bytes(factory, rows) + _codes(factory, distinct) for factory in factories), default=0)
     # A worker holds a block of candidates twice, every score, where it was probed, and its order.
     per_worker = one + 2 * BLOCK_ROWS * shape.row_bytes + scores * (4 + 4 + 8)
     kept = MOST_HELD * min(MEMORY_BYTES, shape.n * shape.row_bytes) + scores * (4 + 4 + 12)
@@ -212,12 +213,19 @@ def _codes(factory: Factory, n: int) -> int:
     return n * code_bytes(factory.codec, factory.codec_dim) if factory.codec.is_fast_scan else 0
 
 
-def _build(shape: Shape, factories: Sequence[Factory], workers: int) -> int:
+def _build(shape: Shape, factories: Sequence[Factory], workers: int, max_bytes: int | None) -> int:
+    """Workers train on their samples first, and then hold blocks of rows and what cannot be streamed."""
     rows = min(shape.n, CONFIRM_TRAIN_ROWS)
-    sizes = sorted((building_bytes(factory, shape.n, rows) for factory in factories), reverse=True)
-    per_worker = _sample(shape, rows) + 2 * BLOCK_ROWS * shape.row_bytes
+    sizes = sorted(
+        (
+            max(_sample(shape, rows) + training_bytes(factory, rows),
+                build_memory_bytes(factory, shape.dim, shape.n, max_bytes))
+            for factory in factories
+        ),
+        reverse=True,
+    )  # fmt: skip
     opened = max((opened_bytes(factory, shape.n) for factory in factories), default=0)
-    return LIBRARY_BYTES + max(sum(sizes[:workers]) + workers * per_worker, opened)
+    return LIBRARY_BYTES + max(sum(sizes[:workers]), opened)
 
 
 def _flat(shape: Shape) -> int:
