@@ -26,9 +26,9 @@ def embedder(*devices):
 
 
 def gone(process_id):
-    """Whether a process has ended, within ten seconds; one that its parent has not waited for counts as ended."""
+    """Whether a process ends within a minute, as one that loads a model does; one not waited for counts as ended."""
     status = Path(f"/proc/{process_id}/stat")
-    for _ in range(100):
+    for _ in range(600):
         if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
             return True
         time.sleep(0.1)

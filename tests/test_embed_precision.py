@@ -107,3 +107,14 @@ def test_out_of_memory_halves_the_batch_and_goes_on(single, monkeypatch):
     finally:
         handle.remove()
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_speed_counts_texts_and_tokens(single):
+    """Speed is by the middle round; tokens are those that the model reads, cut at 256, without padding."""
+    from ragopt.embed.embedding_speed import EmbeddingSpeed, embedding_speed  # noqa: PLC0415 - loaded when first used
+
+    found = embedding_speed(single, ["one two three", "word " * 300], rounds=1)
+    assert (found.n_texts, found.n_tokens, len(found.seconds)) == (2, 5 + 256, 1)
+    assert found.token_budget == single.token_budget
+    spread = EmbeddingSpeed(n_texts=10, n_tokens=100, seconds=(4.0, 1.0, 2.0), token_budget=1)
+    assert (spread.texts_per_second, spread.tokens_per_second) == (5.0, 50.0)

@@ -44,9 +44,9 @@ def test_batches_by_hand():
 
 
 def test_a_text_longer_than_the_bound_goes_alone():
-    """The bound splits batches, never texts; a bound on texts holds too."""
+    """The bound splits batches, never texts."""
     seen = []
-    run([50, 40, 1, 1, 1], TokenBatches(30, most_rows=2), seen)
+    run([50, 40, 1, 1, 1], TokenBatches(2), seen)
     assert [rows for rows, _ in seen] == [[0], [1], [2, 3], [4]]
 
 

@@ -2,15 +2,17 @@
 
 The library's own pool of processes (sentence-transformers 6.2) was tried first: when its parent is killed with -9 the
 workers stay, with the device's memory, because each holds both ends of the queue that it waits on. Here each worker has
-one end of its own pipe: a parent that is gone ends it, and a worker that is gone is noticed at once.
+one end of its own pipe and watches its parent: either one's end is noticed at once.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import weakref
 from collections import deque
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +20,15 @@ import numpy as np
 from ragopt.errors import RagoptError, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
 
     from numpy.typing import NDArray
 
     from ragopt.embed.embedder import Role
     from ragopt.embed.precision import Precision
+
+    Rows = NDArray[np.int64]
 
 JOBS_PER_DEVICE = 4
 """Parts of a call for each device: whichever is done takes the next, so devices wait for a quarter of their work at
@@ -49,14 +53,17 @@ class DevicePool:
         self._pipes: list[Connection] = []
         self._processes: list[Any] = []
         self.close = weakref.finalize(self, _close, self._pipes, self._processes)
+        # Side by side, each with as many threads as there are cores, they would take turns instead of sharing them.
+        n_threads = max(1, (os.cpu_count() or 1) // len(devices))
         for device in devices:
             here, there = context.Pipe()
-            process = context.Process(target=_work, args=(there, model, device, precision), daemon=True)
+            process = context.Process(target=_work, args=(there, model, device, precision, n_threads), daemon=True)
             process.start()
             there.close()  # the worker's end: held here too, its death would not show
             self._pipes.append(here)
             self._processes.append(process)
         self._free: deque[int] = deque()  # workers that have loaded the model and wait
+        self._one_call = threading.Lock()
 
     @property
     def process_ids(self) -> list[int]:
@@ -64,7 +71,7 @@ class DevicePool:
         return [process.pid for process in self._processes]
 
     def encode(self, texts: Sequence[str], role: Role, *, dim: int) -> NDArray[np.float32]:
-        """Embed texts on all devices.
+        """Embed texts on all devices; calls of several threads wait for each other.
 
         Args:
             texts: any number.
@@ -78,25 +85,29 @@ class DevicePool:
             WorkerError: a worker process ended. The pool is closed.
             RagoptError: what a worker raised. The pool is closed.
         """
-        result = np.empty((len(texts), dim), dtype=np.float32)
         # Longest first, so that the last parts, for which some device has to wait, are short ones.
         order = np.array(sorted(range(len(texts)), key=lambda row: -len(texts[row])), dtype=np.int64)
         jobs = deque(np.array_split(order, min(len(order), JOBS_PER_DEVICE * len(self._devices)) or 1))
-        running: dict[int, NDArray[np.int64]] = {}
-        try:
-            while jobs or running:
-                while jobs and self._free:
-                    worker, rows = self._free.popleft(), jobs.popleft()
-                    self._send(worker, ([texts[row] for row in rows.tolist()], role))
-                    running[worker] = rows
-                for worker, vectors in self._arrived():
-                    if vectors is not None:
-                        result[running.pop(worker)] = vectors
-                    self._free.append(worker)
-        except BaseException:  # also Ctrl-C: what the workers still send belongs to no later call
-            self.close()
-            raise
+        result = np.empty((len(texts), dim), dtype=np.float32)
+        with self._one_call:
+            try:
+                self._run(jobs, lambda rows: ([texts[row] for row in rows.tolist()], role), result)
+            except BaseException:  # also Ctrl-C: what the workers still send belongs to no later call
+                self.close()
+                raise
         return result
+
+    def _run(self, jobs: deque[Rows], message_of: Callable[[Rows], object], result: NDArray[np.float32]) -> None:
+        running: dict[int, Rows] = {}
+        while jobs or running:
+            while jobs and self._free:
+                worker, rows = self._free.popleft(), jobs.popleft()
+                self._send(worker, message_of(rows))
+                running[worker] = rows
+            for worker, vectors in self._arrived():
+                if vectors is not None:
+                    result[running.pop(worker)] = vectors
+                self._free.append(worker)
 
     def _send(self, worker: int, message: object) -> None:
         try:
@@ -147,12 +158,16 @@ def _close(pipes: list[Connection], processes: list[Any]) -> None:
     processes.clear()
 
 
-def _work(pipe: Connection, model: str, device: str, precision: Precision | None) -> None:
+def _work(pipe: Connection, model: str, device: str, precision: Precision | None, n_threads: int) -> None:
     """What a worker does: load the model, then embed what comes until the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent ends these
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     from ragopt.embed.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415 - imports this file
 
     try:
+        import torch  # noqa: PLC0415 - loaded when first used
+
+        torch.set_num_threads(n_threads)
         embedder = SentenceTransformerEmbedder(model, devices=(device,), precision=precision)
         pipe.send(None)
         while True:
@@ -165,6 +180,14 @@ def _work(pipe: Connection, model: str, device: str, precision: Precision | None
         pipe.send(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told to the user, by the parent
         pipe.send(_told(error, device))
+
+
+def _end_with_parent() -> None:
+    """End this process with its parent, also while a model loads or a batch is under way."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _told(error: Exception, device: str) -> WorkerError:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from ragopt.embed.embedder import Role
     from ragopt.embed.precision import Precision
 
-TEXTS_PER_BATCH = 32
-"""Texts of a batch on a CPU: the library's default."""
-
 TEXTS_PER_CALL = 4096
 """Texts that an accelerator is best handed at once: four full batches of 256 tokens a text, one to two seconds of an
 H100's work (eval/results/2026-11-26-embedding-speed-h100.json). Several devices are started at the first such call:
@@ -96,6 +93,15 @@ class SentenceTransformerEmbedder:
         return CALL_TEXTS_ON_CPU if self._devices[0] == CPU else TEXTS_PER_CALL
 
     @property
+    def token_budget(self) -> int:
+        """Tokens of a batch now, padding included, in this process."""
+        return self._batches.budget
+
+    def n_tokens(self, texts: Sequence[str]) -> int:
+        """Tokens of texts as documents, as the model reads them, without padding."""
+        return int(self._lengths.of(texts, prompt=self._prompt("document")).sum())
+
+    @property
     def half(self) -> Precision | None:
         """The half precision that is worth a check on this device; None on a CPU, or when the weights are half now."""
         return half_worth_trying(self._model, self._devices[0])
@@ -141,9 +147,8 @@ class SentenceTransformerEmbedder:
             raise
 
     def _encode_here(self, texts: list[str], role: Role) -> NDArray[np.float32]:
-        prompt = self._model.prompts.get(self._prompt_name(role) or self._model.default_prompt_name) or ""
         vectors = self._batches.run(
-            self._lengths.of(texts, prompt=prompt),
+            self._lengths.of(texts, prompt=self._prompt(role)),
             lambda rows: self._library_encode([texts[row] for row in rows.tolist()], role),
             dim=self.dim,
         )
@@ -158,6 +163,9 @@ class SentenceTransformerEmbedder:
 
     def _prompt_name(self, role: Role) -> str | None:
         return next((name for name in PROMPT_NAMES[role] if self._model.prompts.get(name)), None)
+
+    def _prompt(self, role: Role) -> str:
+        return self._model.prompts.get(self._prompt_name(role) or self._model.default_prompt_name) or ""
 
     def _library_encode(self, texts: list[str], role: Role) -> NDArray[np.float32]:
         """Embed one batch."""
@@ -183,8 +191,7 @@ class SentenceTransformerEmbedder:
             longest=longest,
             bytes_per_value=next(self._model.parameters()).dtype.itemsize,
         )
-        most_rows = TEXTS_PER_BATCH if first == CPU else TEXTS_PER_CALL
-        return TokenBatches(token_budget(first, bytes_each), most_rows=most_rows, free=lambda: hand_back_memory(first))
+        return TokenBatches(token_budget(first, bytes_each), free=lambda: hand_back_memory(first))
 
     def _describe(self, source: Mapping[str, str]) -> dict[str, str | int]:
         import sentence_transformers  # noqa: PLC0415 - loaded when first used

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
-MOST_TOKENS = {"cuda": 262_144, "mps": 8_192, "cpu": 8_192}
+MOST_TOKENS = {"cuda": 262_144, "mps": 8_192, "cpu": 4_096}
 """Tokens of a batch at most, by kind of device. CUDA: 1,024 texts of 256 tokens, which an H100 embedded 1.29 times as
-fast as 256 of them (all-MiniLM-L6-v2, eval/results/2026-11-26-embedding-speed-h100.json). The others: 32 texts of 256
-tokens, the library's default batch; not measured on Apple's GPUs."""
+fast as 256 of them (all-MiniLM-L6-v2, eval/results/2026-11-26-embedding-speed-h100.json). CPU: see
+eval/results/2026-11-26-embedding-batches.json. Apple's GPUs: 32 texts of 256 tokens, the library's default batch; not
+measured there."""
 
 FREE_SHARE = 0.5
 """Share of a device's free memory that a batch may fill by `bytes_per_token`; the rest is for what that leaves out."""
@@ -36,13 +37,11 @@ class TokenBatches:
 
     Attributes:
         budget: tokens of a batch, its texts times the longest of them.
-        most_rows: texts of a batch.
     """
 
-    def __init__(self, budget: int, *, most_rows: int = 1 << 30, free: Callable[[], None] | None = None) -> None:
+    def __init__(self, budget: int, *, free: Callable[[], None] | None = None) -> None:
         """Begin with `budget` tokens; `free` hands the memory of a failed batch back to the device."""
         self.budget = budget
-        self.most_rows = most_rows
         self._free = free or (lambda: None)
 
     def run(self, lengths: Rows, embed: Callable[[Rows], NDArray[np.float32]], *, dim: int) -> NDArray[np.float32]:
@@ -64,7 +63,7 @@ class TokenBatches:
         done = 0
         while done < len(order):
             longest = max(1, int(lengths[order[done]]))
-            rows = order[done : done + min(self.most_rows, max(1, self.budget // longest))]
+            rows = order[done : done + max(1, self.budget // longest)]
             vectors = self._tried(rows, embed)
             if vectors is not None:
                 result[rows] = vectors

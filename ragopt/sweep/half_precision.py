@@ -34,7 +34,7 @@ MOST_LOSS = 0.005
 accelerator too. Without any difference, 765 queries show that much (`paired_difference`)."""
 
 FEWEST_TEXTS = 50_000
-"""A corpus of fewer is embedded in float32 unchecked: the check embeds up to 5,096 texts in either precision, a tenth of
+"""A corpus of fewer is embedded in float32 unchecked: the check embeds 5,096 texts in either precision, a tenth of
 this, and loads the model once more."""
 
 CHUNKS_SEEN = 10 * CUTOFF
