@@ -7,9 +7,11 @@ one end of its own pipe and watches its parent: either one's end is noticed at o
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
+import time
 import weakref
 from collections import deque
 from multiprocessing import connection, get_context, parent_process
@@ -34,7 +36,9 @@ JOBS_PER_DEVICE = 4
 """Parts of a call for each device: whichever is done takes the next, so devices wait for a quarter of their work at
 most; more parts would be smaller than a batch."""
 
-STOP_S = 5.0  # a worker that was told to end and does not is killed; ending took under 0.1 s on two CPU cores
+STOP_S = 5.0
+"""Seconds that workers have to end by themselves: more than a full batch takes an H100 (0.4 s). One that is killed
+leaves its locks to multiprocessing's resource tracker, which warns of them."""
 
 
 class DevicePool:
@@ -53,6 +57,8 @@ class DevicePool:
         self._pipes: list[Connection] = []
         self._processes: list[Any] = []
         self.close = weakref.finalize(self, _close, self._pipes, self._processes)
+        # Before multiprocessing, whose own end of things kills daemons: what is registered last is called first.
+        atexit.register(self.close)
         # Side by side, each with as many threads as there are cores, they would take turns instead of sharing them.
         n_threads = max(1, (os.cpu_count() or 1) // len(devices))
         for device in devices:
@@ -146,10 +152,9 @@ class DevicePool:
 def _close(pipes: list[Connection], processes: list[Any]) -> None:
     for pipe in pipes:
         pipe.close()
+    deadline = time.monotonic() + STOP_S
     for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(STOP_S)
+        process.join(max(0.0, deadline - time.monotonic()))
         if process.is_alive():
             process.kill()
             process.join()

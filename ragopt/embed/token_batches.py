@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = {"cuda": 262_144, "mps": 8_192, "cpu": 4_096}
 """Tokens of a batch at most, by kind of device. CUDA: 1,024 texts of 256 tokens, which an H100 embedded 1.29 times as
-fast as 256 of them (all-MiniLM-L6-v2, eval/results/2026-11-26-embedding-speed-h100.json). CPU: see
-eval/results/2026-11-26-embedding-batches.json. Apple's GPUs: 32 texts of 256 tokens, the library's default batch; not
-measured there."""
+fast as 256 of them (all-MiniLM-L6-v2, eval/results/2026-11-26-embedding-speed-h100.json). CPU: 0.60
+to 0.96 of the time of 32 texts a batch (eval/results/2026-11-26-embedding-batches.json). Apple's GPUs: 32 texts of 256
+tokens, the library's default batch; not measured there."""
 
 FREE_SHARE = 0.5
 """Share of a device's free memory that a batch may fill by `bytes_per_token`; the rest is for what that leaves out."""
