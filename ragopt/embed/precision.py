@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 Precision = Literal["fp32", "fp16", "bf16"]
 
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16")
-
 FAST_HALF, FAST_BF16 = (7, 0), (8, 0)
 """CUDA compute capabilities from which tensor cores multiply fp16 and bf16 (CUDA C++ Programming Guide, table of
 features by compute capability). Below, half gains little and is as good as never."""
