@@ -24,7 +24,7 @@ from ragopt.embed.ready import open_ready_vectors
 from ragopt.embed.store import Vectors
 from ragopt.index.factory import parse_factory
 from ragopt.index.saved import MANIFEST_FILE
-from ragopt.measure.memory import PeakAnonymous, anonymous_bytes
+from ragopt.measure.memory import PeakMemory, anonymous_bytes
 from ragopt.measure.neighbours import Neighbours
 from ragopt.records import Space, Trial
 from ragopt.sweep import streamed_build
@@ -58,7 +58,7 @@ def opened(npy: str, work: Path) -> Vectors:
     return open_ready_vectors(ArtifactStore(work / "vectors"), npy, column=None, metric="cosine")
 
 
-class Peaks(PeakAnonymous):
+class Peaks(PeakMemory):
     """Peaks of training, on a sample whose size does not grow with the corpus, and of all the rest."""
 
     def __init__(self) -> None:

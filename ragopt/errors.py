@@ -11,6 +11,7 @@ RagoptError
 ├── EmbeddingServiceError            an embedding endpoint that refuses or misbehaves
 ├── ServiceBusy                      more questions wait than a service may hold
 ├── ServiceClosed                    a question to a service that was closed
+├── WorkerError                      a process of ours that ended or failed while it embedded
 ├── MissingExtra (ImportError)       a part that needs ``pip install 'ragopt[...]'``
 └── NothingFits                      no trial meets the limits (exit code 3)
 
@@ -98,6 +99,10 @@ class ServiceBusy(RagoptError):
 
 class ServiceClosed(RagoptError):
     """A question came to a service after it was closed."""
+
+
+class WorkerError(RagoptError):
+    """A worker process ended, or failed for another reason than the user's input."""
 
 
 class MissingExtra(RagoptError, ImportError):

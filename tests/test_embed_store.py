@@ -319,3 +319,24 @@ def test_training_sample_is_uniform(stored):
         for row in training_sample(vectors, max_rows=30, seed=seed):
             counts[position[row.tobytes()]] += 1
     assert np.abs(counts - 20).max() < 5 * (200 * 0.1 * 0.9) ** 0.5
+
+
+def test_a_model_may_name_how_many_texts_it_takes_at_once(tmp_path):
+    """An accelerator's model is handed larger calls, a slow one smaller; the vectors are the same rows."""
+
+    class SevenAtOnce(LetterCounts):
+        texts_per_call = 7
+        sizes = ()
+
+        def embed_documents(self, texts):
+            self.sizes = (*self.sizes, len(texts))
+            return super().embed_documents(texts)
+
+    model = SevenAtOnce()
+    recipe = vectors_recipe(model, texts_fingerprint="t", n_texts=len(TEXTS), role="document", metric="l2")
+    vectors = embed_to_store(
+        ArtifactStore(tmp_path), recipe, n_texts=len(TEXTS), texts=lambda start, stop: TEXTS[start:stop],
+        embedder=model, role="document", metric="l2",
+    )  # fmt: skip
+    assert model.sizes == (7,) * 7 + (1,)
+    np.testing.assert_array_equal(vectors.rows(np.arange(50)), LetterCounts().embed_documents(TEXTS))

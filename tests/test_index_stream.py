@@ -218,7 +218,7 @@ import faiss, numpy as np
 from ragopt.index.factory import parse_factory
 from ragopt.index.joined_file import write_joined
 from ragopt.index.listed_codes import list_form
-from ragopt.measure.memory import PeakAnonymous
+from ragopt.measure.memory import PeakMemory
 
 folder, n_rows, n_shards, nlist, m = pathlib.Path(sys.argv[1]), 100_000, int(sys.argv[2]), 64, 16
 factory = parse_factory(f"IVF{nlist},PQ{m}np", 32)
@@ -235,11 +235,11 @@ for number in range(n_shards):
     rng.integers(0, 256, n_rows * m, dtype=np.uint8).tofile(shard / "codes.bin")
     (number * n_rows + np.arange(n_rows)).tofile(shard / "ids.bin")
     sizes.tofile(shard / "list_sizes.bin")
-with (folder / "out").open("wb") as out, PeakAnonymous() as before:
+with (folder / "out").open("wb") as out, PeakMemory() as before:
     write_joined(out, factory, trained, n_rows, folders[:1])
-with (folder / "out").open("wb") as out, PeakAnonymous() as peak:
+with (folder / "out").open("wb") as out, PeakMemory() as peak:
     write_joined(out, factory, trained, n_rows * n_shards, folders)
-print(peak.peak_bytes - before.peak_bytes, (folder / "out").stat().st_size)
+print(peak.anonymous_bytes - before.peak_bytes, (folder / "out").stat().st_size)
 """
 
 

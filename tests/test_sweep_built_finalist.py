@@ -170,7 +170,7 @@ def test_a_disk_without_room_is_said_before_work(data, tmp_path, monkeypatch):
     needed = (reference / INDEX_FILE).stat().st_size + (codes / CODES_FILE).stat().st_size + 8 * N
     usage = type("Usage", (), {"free": needed - 1})
     monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
-    monkeypatch.setattr(built_parts, "train_index", None)
+    monkeypatch.setattr(built_parts, "train_on", None)
     with pytest.raises(StorageError, match=rf"Building {KILLED.space}.*at least {needed:,} free bytes.*--cache-dir"):
         build_finalist(store, data, KILLED, PLAN)
     usage.free = 100

@@ -20,10 +20,10 @@ class Embedder(Protocol):
     Attributes:
         name: printed model name, the `model` part of a space; holds no ``|``.
         dim: full dimension of the vectors.
-        device: where the model runs: `cpu`, `cuda:0`, `mps` or `remote`.
+        device: where the model runs: `cpu`, `cuda:0`, `cuda:0, cuda:1`, `mps` or `remote`.
         identity: everything that the vectors depend on: model, library version, hash of the weights or revision,
-            prompts, longest input. It goes into artifact recipes, so a change of any value embeds again. The device
-            is left out on purpose: it moves vectors by rounding only.
+            prompts, longest input, precision of the weights. It goes into artifact recipes, so a change of any value
+            embeds again. The device is left out on purpose: it moves vectors by rounding only.
         tokenizer: the model's own tokenizer, without padding and truncation; None when the model does not show it.
     """
 

@@ -26,7 +26,8 @@ def open_embedder(model: str, *, device: str = "auto") -> Embedder:
         model: `wordllama`; `openai:MODEL` for an OpenAI-compatible endpoint named by the environment variables
             OPENAI_BASE_URL and OPENAI_API_KEY (the key may be left out for a server on this machine); a local folder
             or a hub name of a sentence-transformers model. A folder is printed as its last part.
-        device: `auto`, or a torch device for a sentence-transformers model; the others have no choice.
+        device: of a sentence-transformers model, see `ragopt.devices.choose_device`; `cuda` takes every CUDA device, by
+            one process each. The others have no choice.
 
     Raises:
         InputError: no such model, or it cannot be loaded or reached.
@@ -42,10 +43,8 @@ def open_embedder(model: str, *, device: str = "auto") -> Embedder:
         from ragopt.embed.openai_http import OpenAIEmbedder  # noqa: PLC0415 - loaded when first used
 
         return OpenAIEmbedder(model.removeprefix(OPENAI_PREFIX))
-    from ragopt.embed.sentence_transformer import (  # noqa: PLC0415 - loaded when first used
-        SentenceTransformerEmbedder,
-        unknown_model,
-    )
+    from ragopt.embed.model_files import unknown_model  # noqa: PLC0415 - loaded when first used
+    from ragopt.embed.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415 - loaded when first used
 
     if not Path(model).expanduser().is_dir():
         if difflib.get_close_matches(model.lower(), [WORDLLAMA], cutoff=LIKENESS):

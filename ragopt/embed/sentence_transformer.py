@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import importlib
 import importlib.util
-import logging
-import os
-import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import numpy as np
 
+from ragopt.embed.device_pool import DevicePool
+from ragopt.embed.model_files import find_model
+from ragopt.embed.precision import cast, half_worth_trying, transformer_config
+from ragopt.embed.quiet_libraries import forget_empty_datasets, quiet_libraries
+from ragopt.embed.token_batches import TokenBatches, bytes_per_token, hand_back_memory, token_budget
+from ragopt.embed.token_lengths import TokenLengths, plain_tokenizer
+from ragopt.embed.torch_devices import CPU, torch_devices
 from ragopt.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
-TEXTS_PER_BATCH = 32  # the library's default; `embed_to_store` hands over texts of like length
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
-DEFAULT_ORGANISATION = "sentence-transformers"  # where the library itself looks for a name without a slash
-HUB_TIMEOUT_S = 10.0  # one question before the library's own five slow retries
+    from ragopt.embed.embedder import Role
+    from ragopt.embed.precision import Precision
+
+TEXTS_PER_CALL = 4096
+"""Texts that an accelerator is best handed at once: four full batches of 256 tokens a text, one to two seconds of an
+H100's work (eval/results/2026-11-26-embedding-speed-h100.json). Several devices are started at the first such call:
+loading a model takes each of them longer than a small corpus."""
+
+CALL_TEXTS_ON_CPU = 256
+"""The same on a CPU: ten seconds and more of its work, after which progress should move."""
+
+NO_LIMIT = 1 << 20
+"""Tokens of a text whose model names no longest input, for the memory of a batch alone: more than any model reads."""
+
 PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
 """The names that the library looks for, in its order. It also sets an empty `document` prompt by itself and then
 never gets to `passage` (6.2.0), so the first prompt that is not empty is named to it."""
-
-MARKER_FILES = ("modules.json", "config.json", "config_sentence_transformers.json")
-NOT_CONTENT = (".md", ".gitattributes", ".png", ".jpg")  # files of a model folder that no vector depends on
-HASH_READ_BYTES = 1 << 22
-NOISY_LOGGERS = ("sentence_transformers", "transformers", "huggingface_hub")
 
 
 class SentenceTransformerEmbedder:
@@ -46,58 +49,149 @@ class SentenceTransformerEmbedder:
 
     Args:
         model: a local folder, or a name on the Hugging Face hub (looked up in the local cache first).
-        device: `auto` (cuda, then mps, then cpu) or a torch device.
+        device: see `ragopt.devices.choose_device`; `cuda` takes every CUDA device, by one process each.
+        precision: of the weights; None leaves them as saved.
+        devices: torch devices, by one process each, instead of `device`.
 
     Raises:
         MissingExtra: torch or sentence-transformers is not installed.
         InputError: there is no such model, it cannot be loaded or reached, or there is no such device.
     """
 
-    def __init__(self, model: str, *, device: str = "auto") -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        device: str = "auto",
+        precision: Precision | None = None,
+        devices: Sequence[str] = (),
+    ) -> None:
         if importlib.util.find_spec("sentence_transformers") is None or importlib.util.find_spec("torch") is None:
             raise MissingExtra.for_extra(f"The model {model}", "models")
-        folder = Path(model).expanduser()
-        is_folder = folder.is_dir()
         # Before torch is imported, which takes seconds: a misspelt name is told at once.
-        revision = ""
-        if is_folder:
-            _check_folder(folder)
-        else:
-            revision = _find_on_hub(model)
-        with _quiet_libraries():
-            self.device = _choose_device(device)
-            if is_folder:
-                self.name = folder.absolute().name
-                self._model = _load(str(folder), self.device, local_files_only=True)
-                source = {"files_sha256": _folder_hash(folder)}
-            else:
-                self.name = model
-                self._model = _load_from_hub(model, revision, self.device)
-                source = {"revision": _cached_revision(_repo(model))}
-            # One text tells the dimension as it comes out, the model's own `truncate_dim` included.
-            self.dim = int(self._encode(["dimension"], "document").shape[1])
-        self.identity: Mapping[str, str | int] = self._describe(source)
-        self.tokenizer: Tokenizer | None = _plain_tokenizer(self._model)
+        source = find_model(model)
+        self._given, self._precision = model, precision
+        with quiet_libraries():
+            self._devices = tuple(devices) or torch_devices(device)
+            self._model = source.load(self._devices[0])
+            if precision is not None:
+                cast(self._model, precision)
+        self.name = source.name
+        self.device = ", ".join(self._devices)
+        self.tokenizer: Tokenizer | None = plain_tokenizer(self._model)
+        self._pool: DevicePool | None = None
+        # One text tells the dimension as it comes out, the model's own `truncate_dim` included.
+        self.dim = int(self._library_encode(["dimension"], "document").shape[1])
+        most = int(self._model.max_seq_length or NO_LIMIT)
+        self._lengths = TokenLengths(self.tokenizer, most=most)
+        self._batches = self._token_batches(most)
+        self.identity: Mapping[str, str | int] = self._describe(source.identity())
+
+    @property
+    def texts_per_call(self) -> int:
+        """Texts that a call should hand over where there are more."""
+        return CALL_TEXTS_ON_CPU if self._devices[0] == CPU else TEXTS_PER_CALL
+
+    @property
+    def token_budget(self) -> int:
+        """Tokens of a batch now, padding included, in this process."""
+        return self._batches.budget
+
+    def n_tokens(self, texts: Sequence[str]) -> int:
+        """Tokens of texts as documents, as the model reads them, without padding."""
+        return int(self._lengths.of(texts, prompt=self._prompt("document")).sum())
+
+    @property
+    def half(self) -> Precision | None:
+        """The half precision that is worth a check on this device; None on a CPU, or when the weights are half now."""
+        return half_worth_trying(self._model, self._devices[0])
+
+    def with_precision(self, precision: Precision) -> SentenceTransformerEmbedder:
+        """Load the same model on the same devices, with weights of another precision.
+
+        Raises:
+            InputError: the model is no longer there.
+        """
+        return SentenceTransformerEmbedder(self._given, precision=precision, devices=self._devices)
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed passages with the document prompt: float32 (n, dim) as the model gives them, cut at its max length."""
-        return self._encode(texts, "document")
+        """Embed passages with the document prompt: float32 (n, dim) as the model gives them, cut at its max length.
+
+        Raises:
+            InputError: the device has no memory for one of the texts, or half precision no room for its values.
+            WorkerError: one of several devices' processes ended.
+        """
+        return self._encode(list(texts), "document")
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed questions with the query prompt: float32 (n, dim) as the model gives them, cut at its max length."""
-        return self._encode(texts, "query")
+        """Embed questions with the query prompt: float32 (n, dim) as the model gives them, cut at its max length.
 
-    def _encode(self, texts: Sequence[str], role: str) -> NDArray[np.float32]:
+        Raises:
+            InputError: see `embed_documents`.
+            WorkerError: see `embed_documents`.
+        """
+        return self._encode(list(texts), "query")
+
+    def _encode(self, texts: list[str], role: Role) -> NDArray[np.float32]:
+        if len(self._devices) > 1 and self._pool is None and len(texts) >= self.texts_per_call:
+            # The first device's memory is for its own process from now on.
+            self._model.to(CPU)
+            hand_back_memory(self._devices[0])
+            self._pool = DevicePool(self._given, self._devices, self._precision)
+        if self._pool is None:
+            return self._encode_here(texts, role)
+        try:
+            return self._pool.encode(texts, role, dim=self.dim)
+        except BaseException:  # also Ctrl-C: the pool has closed itself
+            self._pool = None
+            raise
+
+    def _encode_here(self, texts: list[str], role: Role) -> NDArray[np.float32]:
+        vectors = self._batches.run(
+            self._lengths.of(texts, prompt=self._prompt(role)),
+            lambda rows: self._library_encode([texts[row] for row in rows.tolist()], role),
+            dim=self.dim,
+        )
+        if self._precision in {"fp16", "bf16"} and not np.isfinite(vectors).all():
+            row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+            raise InputError(
+                f"The model {self.name} gives values beyond {self._precision} for the text that starts "
+                f"{texts[row][:60]!r}",
+                next_step="Embed in float32, as --device cpu does",
+            )
+        return vectors
+
+    def _prompt_name(self, role: Role) -> str | None:
+        return next((name for name in PROMPT_NAMES[role] if self._model.prompts.get(name)), None)
+
+    def _prompt(self, role: Role) -> str:
+        return self._model.prompts.get(self._prompt_name(role) or self._model.default_prompt_name) or ""
+
+    def _library_encode(self, texts: list[str], role: Role) -> NDArray[np.float32]:
+        """Embed one batch."""
         encode = self._model.encode_query if role == "query" else self._model.encode_document
-        prompt_name = next((name for name in PROMPT_NAMES[role] if self._model.prompts.get(name)), None)
         try:
             found: Any = encode(
-                list(texts), prompt_name=prompt_name, batch_size=TEXTS_PER_BATCH, show_progress_bar=False
+                texts,
+                prompt_name=self._prompt_name(role),
+                batch_size=len(texts),
+                device=self._devices[0],
+                show_progress_bar=False,
             )
         finally:
-            _forget_empty_datasets()
+            forget_empty_datasets()
         vectors: NDArray[np.float32] = found.astype("float32", copy=False)
         return vectors
+
+    def _token_batches(self, longest: int) -> TokenBatches:
+        first = self._devices[0]
+        bytes_each = bytes_per_token(
+            transformer_config(self._model),
+            dim=self.dim,
+            longest=longest,
+            bytes_per_value=next(self._model.parameters()).dtype.itemsize,
+        )
+        return TokenBatches(token_budget(first, bytes_each), free=lambda: hand_back_memory(first))
 
     def _describe(self, source: Mapping[str, str]) -> dict[str, str | int]:
         import sentence_transformers  # noqa: PLC0415 - loaded when first used
@@ -115,185 +209,3 @@ class SentenceTransformerEmbedder:
             "default_prompt": str(model.default_prompt_name or ""),
             "dtype": str(next(model.parameters()).dtype),
         }
-
-
-def _choose_device(device: str) -> str:
-    import torch  # noqa: PLC0415 - loaded when first used
-
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda:0"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    present = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        present.append("mps")
-    wanted = "cuda:0" if device == "cuda" else device
-    if wanted not in present:
-        raise InputError(
-            f"There is no device {device!r} on this machine",
-            allowed=f"auto, {', '.join(present)}",
-            next_step="Choose one of these with --device, or install a torch build for your accelerator",
-        )
-    return wanted
-
-
-def _load(source: str, device: str, **options: Any) -> Any:
-    """Load a model, turning the many ways in which a folder can be wrong into one InputError."""
-    from safetensors import SafetensorError  # noqa: PLC0415 - loaded when first used
-    from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - loaded when first used
-
-    try:
-        return SentenceTransformer(source, device=device, **options)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        ImportError,
-        RuntimeError,
-        SafetensorError,
-    ) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(
-            f"Cannot load the model {source}: {lines[0].rstrip('.')}",
-            allowed="a model saved by sentence-transformers or transformers that runs no code of its own",
-            next_step="Check the folder or name, or download the model again",
-        ) from error
-
-
-def _check_folder(folder: Path) -> None:
-    if not any((folder / name).is_file() for name in MARKER_FILES):
-        raise InputError(
-            f"The folder {folder} holds no embedding model",
-            allowed=f"a folder with one of {', '.join(MARKER_FILES)}",
-            next_step="Give the folder that SentenceTransformer.save wrote, or a hub name",
-        )
-
-
-def _repo(model: str) -> str:
-    return model if "/" in model else f"{DEFAULT_ORGANISATION}/{model}"
-
-
-def _find_on_hub(model: str) -> str:
-    """Return the commit of the cached copy, or an empty string when the hub has the model."""
-    from huggingface_hub import constants  # noqa: PLC0415 - loaded when first used
-
-    if not HUB_NAME.fullmatch(model):
-        raise unknown_model(model, "it is neither a folder nor a hub name")
-    revision = _cached_revision(_repo(model))
-    if not revision:
-        if constants.HF_HUB_OFFLINE:
-            raise unknown_model(model, "it is not in the local cache and HF_HUB_OFFLINE is set")
-        _ask_hub(model)
-    return revision
-
-
-def _load_from_hub(model: str, cached_revision: str, device: str) -> Any:
-    """Load from the local cache when the model is there whole, else download it."""
-    from huggingface_hub import constants  # noqa: PLC0415 - loaded when first used
-
-    if cached_revision:
-        try:
-            return _load(_repo(model), device, local_files_only=True)
-        except InputError:  # a download that was interrupted leaves part of a model
-            if constants.HF_HUB_OFFLINE:
-                raise
-            _ask_hub(model)
-    return _load(_repo(model), device)
-
-
-def _cached_revision(repo: str) -> str:
-    """Commit of the cached copy of a hub model; empty when it is not cached."""
-    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - loaded when first used
-
-    folder = os.environ.get("SENTENCE_TRANSFORMERS_HOME")  # where the library looks before the hub's own cache
-    for name in MARKER_FILES:
-        path = try_to_load_from_cache(repo, name, cache_dir=folder)
-        if isinstance(path, str):
-            return Path(path).parent.name
-    return ""
-
-
-def _ask_hub(model: str) -> None:
-    """Ask once, with a short time limit, whether the hub is there and knows the model."""
-    from huggingface_hub import constants, get_token  # noqa: PLC0415 - loaded when first used
-
-    endpoint = constants.ENDPOINT
-    token = get_token()
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        answer = httpx.get(
-            f"{endpoint}/api/models/{_repo(model)}", headers=headers, timeout=HUB_TIMEOUT_S, follow_redirects=True
-        )
-    except httpx.HTTPError as error:
-        raise unknown_model(model, f"it is not in the local cache and {endpoint} cannot be reached ({error})") from None
-    if answer.status_code in {401, 403, 404}:
-        raise unknown_model(model, f"{endpoint} has no such model, or not for you (HTTP {answer.status_code})")
-
-
-def unknown_model(model: str, reason: str) -> InputError:
-    """Build the error that lists which models there are."""
-    return InputError(
-        f"Unknown model {model!r}: {reason}",
-        allowed="wordllama, openai:MODEL, a sentence-transformers name like all-MiniLM-L6-v2, or a local model folder",
-        next_step="Check the spelling, or give --model wordllama, which works offline",
-    )
-
-
-def _folder_hash(folder: Path) -> str:
-    """SHA-256 over names and bytes of everything in a model folder that its vectors may depend on."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and path.suffix.lower() not in NOT_CONTENT:
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as handle:
-                while piece := handle.read(HASH_READ_BYTES):
-                    digest.update(piece)
-    return digest.hexdigest()
-
-
-def _plain_tokenizer(model: Any) -> Tokenizer | None:
-    """Copy the model's fast tokenizer without padding and truncation; None when it has none."""
-    from tokenizers import Tokenizer  # noqa: PLC0415 - loaded when first used
-
-    backend = getattr(getattr(model, "tokenizer", None), "backend_tokenizer", None)
-    if backend is None:
-        return None
-    copy = Tokenizer.from_str(backend.to_str())
-    copy.no_padding()
-    copy.no_truncation()
-    return copy
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Hold back notices and progress bars of the libraries while a model loads, and restore them afterwards."""
-    # By name, because its functions carry no types.
-    transformers_logging: Any = importlib.import_module("transformers.utils.logging")
-    loggers = [logging.getLogger(name) for name in NOISY_LOGGERS]
-    levels = [logger.level for logger in loggers]
-    bar_was_on = transformers_logging.is_progress_bar_enabled()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if bar_was_on:
-            transformers_logging.enable_progress_bar()
-        _forget_empty_datasets()
-
-
-def _forget_empty_datasets() -> None:
-    """Undo the import of a mere folder named ``datasets``.
-
-    sentence-transformers tries `import datasets`. Where that package is absent and the working folder, being on the
-    path, holds a folder of that name, the import gives an empty module, and lancedb (0.40) fails when it sees it.
-    """
-    module = sys.modules.get("datasets")
-    if module is not None and getattr(module, "__file__", None) is None:
-        del sys.modules["datasets"]

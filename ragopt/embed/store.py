@@ -32,7 +32,8 @@ BLOCK_ROWS = 4096
 """What a kill may lose: 6 MB of 384 dimensions, a second of wordllama, minutes of a transformer on a CPU."""
 
 TEXTS_PER_CALL = 256
-"""Texts handed to a model at once, so that progress moves within a block; a multiple of the usual batch of 32."""
+"""Texts handed at once to a model that does not name its own number as `texts_per_call`, so that progress moves within
+a block; a multiple of the usual batch of 32."""
 
 TEXT_SHOWN_CHARS = 60  # enough to find the text, short enough for one line
 
@@ -246,8 +247,9 @@ class _Embedding:
     def _embed_block(self, first: int, block: list[str]) -> NDArray[np.float32]:
         longest_first = sorted(range(len(block)), key=lambda row: -len(block[row]))
         result = np.empty((len(block), self.embedder.dim), dtype=np.float32)
-        for start in range(0, len(block), TEXTS_PER_CALL):
-            batch = longest_first[start : start + TEXTS_PER_CALL]
+        step = getattr(self.embedder, "texts_per_call", TEXTS_PER_CALL)
+        for start in range(0, len(block), step):
+            batch = longest_first[start : start + step]
             vectors = self.embed([block[row] for row in batch])
             if vectors.shape != (len(batch), self.embedder.dim):
                 raise InputError(

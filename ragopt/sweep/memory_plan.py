@@ -152,8 +152,9 @@ def _planned(shape: Shape, factories: Sequence[Factory], max_bytes: int | None) 
     kept = [one for one in factories if not refused(one, shape, max_bytes)]
     n_select = _most_workers(cores, max_bytes, lambda workers: _select(shape, kept, workers))
     n_build = _most_workers(cores, max_bytes, lambda workers: _build(shape, kept, workers, max_bytes))
-    stages = (*fixed[:1], ("estimates", _select(shape, kept, n_select)), ("finalists", _build(shape, kept, n_build, max_bytes)),
-              *fixed[1:])  # fmt: skip
+    estimates = ("estimates", _select(shape, kept, n_select))
+    finalists = ("finalists", _build(shape, kept, n_build, max_bytes))
+    stages = (fixed[0], estimates, finalists, *fixed[1:])
     left_out = tuple(filter(None, (refused(one, shape, max_bytes) for one in factories)))
     return MemoryPlan(max_bytes, n_select, n_build, stages, left_out, shape)
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ragopt.sweep.settings import SearchPlan
 
 PIECES = "pieces"
 WHOLE_FILE = "whole.faiss"
