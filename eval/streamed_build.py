@@ -77,12 +77,12 @@ class Peaks(PeakMemory):
 
     def restarted(self) -> int:
         """The peak so far; another one begins."""
-        found, self.peak_bytes = self.peak_bytes, anonymous_bytes()
+        found, self.anonymous_bytes = self.anonymous_bytes, anonymous_bytes()
         return found
 
     def ended(self) -> dict[str, int]:
         """Both, in bytes."""
-        rest = max(self.rest_bytes, self.peak_bytes)
+        rest = max(self.rest_bytes, self.anonymous_bytes)
         return {"peak_anonymous_training_bytes": self.training_bytes, "peak_anonymous_rest_bytes": rest}
 
 

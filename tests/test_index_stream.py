@@ -239,7 +239,7 @@ with (folder / "out").open("wb") as out, PeakMemory() as before:
     write_joined(out, factory, trained, n_rows, folders[:1])
 with (folder / "out").open("wb") as out, PeakMemory() as peak:
     write_joined(out, factory, trained, n_rows * n_shards, folders)
-print(peak.anonymous_bytes - before.peak_bytes, (folder / "out").stat().st_size)
+print(peak.anonymous_bytes - before.anonymous_bytes, (folder / "out").stat().st_size)
 """
 
 

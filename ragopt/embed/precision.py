@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from ragopt.errors import InputError
+
 Precision = Literal["fp32", "fp16", "bf16"]
+
+DTYPES: dict[Precision, str] = {"fp32": "torch.float32", "fp16": "torch.float16", "bf16": "torch.bfloat16"}
+"""As torch prints them."""
 
 FAST_HALF, FAST_BF16 = (7, 0), (8, 0)
 """CUDA compute capabilities from which tensor cores multiply fp16 and bf16 (CUDA C++ Programming Guide, table of
@@ -15,7 +20,20 @@ def cast(model: Any, precision: Precision) -> Any:
     """Bring a torch model's weights to a precision, in place."""
     import torch  # noqa: PLC0415 - loaded when first used
 
-    return model.to({"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision])
+    return model.to(getattr(torch, DTYPES[precision].removeprefix("torch.")))
+
+
+def precision_called(dtype: str) -> Precision:
+    """The precision of a dtype as torch prints it, ``torch.float16`` for example.
+
+    Raises:
+        InputError: no precision of that name.
+    """
+    for precision, name in DTYPES.items():
+        if name == dtype:
+            return precision
+    raise InputError(f"Weights of {dtype} are of no known precision", allowed=", ".join(DTYPES.values()),
+                     next_step="Sweep again")  # fmt: skip
 
 
 def half_worth_trying(model: Any, device: str) -> Precision | None:

@@ -201,7 +201,9 @@ class SentenceTransformerEmbedder:
         prompts = {name: text for name, text in sorted(model.prompts.items()) if text}
         return {
             "model": self.name,
-            "library": f"sentence-transformers {sentence_transformers.__version__}, torch {torch.__version__}",
+            # Without its local label, +cpu or +cu126: that names the device, which moves vectors by rounding only.
+            "library": f"sentence-transformers {sentence_transformers.__version__}, "
+            f"torch {torch.__version__.partition('+')[0]}",
             **source,
             "dim": self.dim,
             "max_length": int(model.max_seq_length or 0),  # 0: no limit

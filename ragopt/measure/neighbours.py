@@ -33,6 +33,12 @@ EXPECTED_SHARE, EXPECTED_MARGIN = 2, 64
 """A block is asked for so many times the rows that it would hold by chance among the best, and some more: five standard
 deviations of a share of 100 rows. FAISS takes four times as long for 2,000 results of 16,384 rows as for 100."""
 
+HIGHEST = 2**62
+"""Rows are kept in heaps of inner products as what is left to this: more than any corpus has, and far from overflow."""
+
+RANKED_AT_ONCE = 64
+"""Queries that rank all rows of a block at once: 13 MB with 16,384 rows."""
+
 RESCORE_BYTES = 16 * MIB
 """Bound on the float64 candidates held at once; the rows that they are gathered from take up to twice as much more."""
 
@@ -165,10 +171,18 @@ def _scan(  # noqa: PLR0913 - those of `exact_neighbours`
     check_counted(done, n)
     # The heap hands its rows out in order only when it is told that it is full.
     best.finalize()
-    rows: Rows = best.I
-    if (rows < 0).any():
+    rows: Rows = best.I if kind == faiss.METRIC_L2 else HIGHEST - best.I
+    if ((best.I < 0) | (rows < 0)).any():
         raise not_finite()
-    return rows, best.D
+    return by_row_where_tied(rows, best.D)
+
+
+def by_row_where_tied(rows: Rows, scores: Vectors) -> tuple[Rows, Vectors]:
+    """Put rows of equal score, which lie side by side, into the order of their numbers."""
+    tied = np.flatnonzero((scores[:, 1:] == scores[:, :-1]).any(axis=1))
+    group = (np.diff(scores[tied], axis=1, prepend=np.inf) != 0).cumsum(axis=1)
+    rows[tied] = np.take_along_axis(rows[tied], np.lexsort((rows[tied], group), axis=1), axis=1)
+    return rows, scores
 
 
 def _take(best: Any, queries: Vectors, block: tuple[int, Vectors], knn: Knn, *, wanted: int, kind: int) -> None:
@@ -179,16 +193,47 @@ def _take(best: Any, queries: Vectors, block: tuple[int, Vectors], knn: Knn, *, 
     most = min(best.k, len(vectors))
     # The first column of a heap is its worst entry, which a row has to beat.
     worst = best.D[:, 0].copy()
-    scores, local = knn(queries, vectors, wanted, kind)
-    more = scores[:, -1] < worst if kind == faiss.METRIC_L2 else scores[:, -1] > worst
+
+    def add(some: Rows, wanted: int) -> Rows:
+        scores, local = _best_of_block(queries[some], vectors, knn, wanted, kind, worst[some])
+        more = scores[:, -1] < worst[some] if kind == faiss.METRIC_L2 else scores[:, -1] > worst[some]
+        enough = np.flatnonzero(~more) if wanted < most else np.arange(len(some))
+        rows = local[enough] + first
+        # Of equal scores a heap drops the highest number by l2, the lowest by the inner product.
+        best.add_result_subset(some[enough], scores[enough], rows if kind == faiss.METRIC_L2 else HIGHEST - rows)
+        return np.setdiff1d(some, some[enough])
+
+    asked = add(np.arange(len(queries)), wanted)
+    if len(asked):
+        add(asked, most)
+
+
+def _best_of_block(
+    queries: Vectors, vectors: Vectors, knn: Knn, wanted: int, kind: int, worst: Vectors
+) -> tuple[Vectors, Rows]:  # fmt: skip
+    """The `wanted` best rows of a block for each query, of equal ones at the last place those of the lowest numbers.
+
+    Which of equal ones FAISS keeps is chance, so one row more is asked for: where it ties with the last that is wanted,
+    and beats what the heap has, all rows of the block are ranked.
+    """
+    import faiss  # noqa: PLC0415 - loaded when first used
+
+    scores, local = knn(queries, vectors, min(wanted + 1, len(vectors)), kind)
     if (local < 0).any():
         raise not_finite()
-    enough = np.flatnonzero(~more) if wanted < most else np.arange(len(queries))
-    best.add_result_subset(enough, scores[enough], local[enough] + first)
-    asked = np.setdiff1d(np.arange(len(queries)), enough)
-    if len(asked):
-        scores, local = knn(queries[asked], vectors, most, kind)
-        best.add_result_subset(asked, scores, local + first)
+    if wanted < scores.shape[1]:
+        last = scores[:, wanted - 1]
+        beats = last < worst if kind == faiss.METRIC_L2 else last > worst
+        tied = np.flatnonzero((last == scores[:, wanted]) & beats)
+        scores, local = scores[:, :wanted].copy(), local[:, :wanted].copy()
+        for start in range(0, len(tied), RANKED_AT_ONCE):
+            some = tied[start : start + RANKED_AT_ONCE]
+            every, rows = knn(queries[some], vectors, len(vectors), kind)
+            rows, every = by_row_where_tied(rows, every)
+            scores[some], local[some] = every[:, :wanted], rows[:, :wanted]
+    # A heap takes no row that ties with its worst, so the lowest numbers have to come first.
+    local, scores = by_row_where_tied(local, scores)
+    return scores, local
 
 
 def check_block(vectors: Vectors, queries: Vectors, first: int) -> None:

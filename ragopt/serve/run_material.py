@@ -17,7 +17,9 @@ from ragopt.embed.open_embedder import open_embedder
 from ragopt.errors import ArtifactError, InputError
 from ragopt.measure.judged import Judge
 from ragopt.serve.run_device import device_for_run
+from ragopt.serve.run_precision import as_swept
 from ragopt.sweep.corpus_stage import Corpus, load_corpus, split_queries, usable_rows
+from ragopt.sweep.half_precision import checked_embedder
 from ragopt.sweep.judging import Judging
 from ragopt.sweep.kept_run import results_of_a_search
 from ragopt.sweep.model_stage import ModelData, embed_corpus, embed_queries, find_exact, open_ready
@@ -127,11 +129,14 @@ def _texts(
     corpus = load_corpus(settings, store, tokenizer=first.tokenizer, tokenizer_name=first.name,
                          progress=progress.phase("corpus", f"Reading {settings.corpus}"))  # fmt: skip
     _check_same(run, corpus.fingerprint, settings.corpus or "")
+    split = split_queries(usable_rows(corpus.queries.ids, corpus.queries.qrels), settings)
     embedder = first if first.name == trial.space.model else _embedder_called(trial.space.model, settings)
+    embedder = checked_embedder(embedder, store, corpus, query_rows=split.rows, metric=settings.metric,
+                                seed=settings.seed, notice=progress.notice)  # fmt: skip
+    embedder = as_swept(embedder, run, store, corpus, metric=settings.metric, notice=progress.notice)
     vectors = embed_corpus(
         store, corpus, embedder, settings.metric, progress.phase("embed", f"Embedding chunks, {embedder.name}")
     )
-    split = split_queries(usable_rows(corpus.queries.ids, corpus.queries.qrels), settings)
     rows = split.rows
     queries = embed_queries(
         store, corpus.queries, rows, embedder, settings.metric, progress.phase("queries", "Embedding queries")

@@ -13,6 +13,7 @@ from ragopt.measure.judged import Judge
 from ragopt.sweep.candidate_depth import candidates_of
 from ragopt.sweep.corpus_stage import Corpus, QuerySplit, load_corpus, split_queries, usable_rows
 from ragopt.sweep.grid import read_grid
+from ragopt.sweep.half_precision import checked_embedder
 from ragopt.sweep.judging import Judging
 from ragopt.sweep.model_stage import ModelData, complete, embed_corpus, embed_queries, open_ready
 from ragopt.sweep.planned_memory import memory_of
@@ -109,6 +110,8 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress,
                   len(split.confirm)).check()  # fmt: skip
     models = []
     for embedder in embedders:
+        embedder = checked_embedder(embedder, store, corpus, query_rows=rows, metric=settings.metric,  # noqa: PLW2901
+                                    seed=settings.seed, notice=progress.notice)  # fmt: skip
         progress.notice(f"Embedding with {embedder.name} ({embedder.dim} dimensions) on {embedder.device}")
         vectors = embed_corpus(
             store, corpus, embedder, settings.metric, progress.phase("embed", f"Embedding chunks, {embedder.name}")
@@ -119,7 +122,8 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress,
         report = progress.phase("exact", "Exact neighbours")
         n_candidates = candidates_of(settings, embedder.name, vectors.n, vectors.dim, len(split.select))
         models.append(
-            complete(store, model=embedder.name, model_device=embedder.device, device=device, vectors=vectors,
+            complete(store, model=embedder.name, model_device=embedder.device, device=device,
+                     dtype=str(embedder.identity.get("dtype", "")), vectors=vectors,
                      queries=queries, all_rows=rows, split=split, k=settings.k,
                      n_candidates=n_candidates, metric=settings.metric, report=report)
         )  # fmt: skip

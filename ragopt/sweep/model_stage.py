@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragopt.devices import CPU
+from ragopt.devices import CPU, CPU_NAME
 from ragopt.embed.open_embedder import WORDLLAMA
 from ragopt.embed.ready import open_ready_vectors, read_ids
 from ragopt.embed.spaces import Rotation, fit_joint_rotation, fit_rotation
@@ -39,6 +39,9 @@ EXACT_BLOCK_BYTES = 24 << 20
 SLOW_BLOCK_ROWS = 512
 """What a kill may lose of a transformer's work: 32 s at 16 texts a second (all-MiniLM-L6-v2 on two CPU cores)."""
 
+REMOTE = "remote"
+"""Device of a model behind an endpoint, whose speed is not known: blocks are short."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelData:
@@ -51,6 +54,7 @@ class ModelData:
         select_exact, confirm_exact: their exact neighbours in the full-dimension space.
         candidates: int32 (n_select, K) candidates of the selection queries, exact nearest first.
         fit_queries: float32 (m, dim) queries that a reduction may be fitted on, in neither of the sets; may be empty.
+        dtype: of the model's weights as torch names it; empty for other models.
     """
 
     model: str
@@ -62,16 +66,23 @@ class ModelData:
     confirm_exact: Neighbours
     candidates: NDArray[np.int32]
     fit_queries: NDArray[np.float32]
+    dtype: str = ""
 
 
 def embed_corpus(store: ArtifactStore, corpus: Corpus, embedder: Embedder, metric: Metric, report: Report) -> Vectors:
     """Embed every chunk once at full dimension; resumable block by block."""
     chunks = corpus.chunks
-    block_rows = BLOCK_ROWS if embedder.name == WORDLLAMA else SLOW_BLOCK_ROWS
-    recipe = vectors_recipe(embedder, texts_fingerprint=corpus.chunks_key, n_texts=chunks.n_chunks,
-                            role="document", metric=metric)  # fmt: skip
+    slow = embedder.device == CPU_NAME and embedder.name != WORDLLAMA
+    block_rows = SLOW_BLOCK_ROWS if slow or embedder.device == REMOTE else BLOCK_ROWS
+    recipe = corpus_recipe(corpus, embedder, metric)
     return embed_to_store(store, recipe, n_texts=chunks.n_chunks, texts=chunks.embed_texts, embedder=embedder,
                           role="document", metric=metric, block_rows=block_rows, progress=report)  # fmt: skip
+
+
+def corpus_recipe(corpus: Corpus, embedder: Embedder, metric: Metric) -> Mapping[str, object]:
+    """Everything that a corpus's vectors depend on."""
+    return vectors_recipe(embedder, texts_fingerprint=corpus.chunks_key, n_texts=corpus.chunks.n_chunks,
+                          role="document", metric=metric)  # fmt: skip
 
 
 def embed_queries(
@@ -208,6 +219,7 @@ def complete(  # noqa: PLR0913 - the parts of one record
     metric: Metric,
     report: Report,
     device: Device = CPU,
+    dtype: str = "",
 ) -> ModelData:
     """Find exact neighbours for both sets of queries, for the selection queries with their candidates.
 
@@ -224,6 +236,7 @@ def complete(  # noqa: PLR0913 - the parts of one record
         metric: of the vectors.
         report: progress.
         device: where the neighbours are looked for.
+        dtype: of the model's weights.
     """
     select, confirm = (queries[np.searchsorted(all_rows, rows)] for rows in (split.select, split.confirm))
     select_exact, candidates = find_exact(
@@ -235,4 +248,4 @@ def complete(  # noqa: PLR0913 - the parts of one record
     else:
         confirm_exact, _ = find_exact(store, vectors, confirm, k=k, metric=metric, device=device, report=report)
     fit = queries[np.searchsorted(all_rows, split.fit)]
-    return ModelData(model, model_device, vectors, select, confirm, select_exact, confirm_exact, candidates, fit)
+    return ModelData(model, model_device, vectors, select, confirm, select_exact, confirm_exact, candidates, fit, dtype)

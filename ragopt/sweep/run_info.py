@@ -80,8 +80,8 @@ def describe_run(
         if is_exact(result.trial)
     }
     models = [
-        {"name": data.model, "dim": data.vectors.dim, "device": data.device, "n_vectors": data.vectors.n,
-         "exact": exact[data.model]}
+        {"name": data.model, "dim": data.vectors.dim, "device": data.device, "dtype": data.dtype,
+         "n_vectors": data.vectors.n, "exact": exact[data.model]}
         for data in material.models
     ]  # fmt: skip
     return {
