@@ -10,6 +10,9 @@ import pytest
 import ragopt
 from ragopt import devices
 from ragopt.devices import CPU, Device, Driver
+from ragopt.report.faiss_lines import lines_of_run
+from ragopt.report.provenance import provenance
+from ragopt.report.words import reproduce_command
 from ragopt.serve import run_device
 from ragopt.serve.run_device import device_for_run
 from ragopt.sweep import engine
@@ -124,6 +127,20 @@ def test_a_run_of_an_accelerator_is_built_here_by_the_same_trainer(swept, tmp_pa
     files = [next((tmp_path / out).rglob("*.faiss")) for out in ("a", "b")]
     first, second = (faiss.read_index(str(one)) for one in files)
     np.testing.assert_array_equal(faiss.vector_to_array(first.codes), faiss.vector_to_array(second.codes))
+
+
+def test_the_report_says_where_and_the_lines_that_they_train_otherwise(swept):
+    """Terminal, page and exported lines of a run by torch name the device; those of FAISS have no such line."""
+    folder, _, _ = swept
+    page = (folder / "torch" / "report.html").read_text()
+    assert "<dt>Device</dt><dd>cpu, Stand-in (--device cuda: asked for)</dd>" in page
+    run = read_run(folder / "torch")
+    assert dict(provenance(run))["device"] == "cpu, Stand-in (--device cuda: asked for)"
+    assert "--device auto" in reproduce_command(run)
+    lines = lines_of_run(run, "vectors@32:none | PQ8np").splitlines()
+    assert lines[0].startswith("# In the run 'torch' trained this index, on 'Stand-in': FAISS on the CPU finds other")
+    assert lines_of_run(run, "vectors@32:none | SQ8").startswith("import faiss")
+    assert lines_of_run(read_run(folder / "faiss"), "vectors@32:none | PQ8np").startswith("import faiss")
 
 
 def test_without_torch_faiss_trains_and_says_so(swept, monkeypatch, tmp_path):

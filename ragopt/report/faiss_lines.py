@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ragopt.devices import CPU, Device
 from ragopt.errors import ArtifactError
 from ragopt.index.build import RESERVOIRS
 from ragopt.index.factory import parse_factory
+from ragopt.index.trained import trainer_recipe
 from ragopt.sweep.billed import result_of
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS
 
@@ -49,13 +51,25 @@ def lines_of_run(run: Run, trial: str | None = None) -> str:
             next_step="Run the sweep again: the run folder does not fit together",
         )
     model = models[0]
-    return plain_faiss_lines(
+    return _other_trainer(run, chosen) + plain_faiss_lines(
         chosen,
         full_dim=int(model["dim"]),
         metric=run.info["arguments"]["metric"],
         n_train=min(CONFIRM_TRAIN_ROWS, int(model["n_vectors"])),
         seed=int(run.info["arguments"].get("seed", 0)),
         k=int(run.info["k"]),
+    )
+
+
+def _other_trainer(run: Run, trial: Trial) -> str:
+    """Say that these lines train otherwise than the run, where an accelerator trained it; empty elsewhere."""
+    device = Device(**(run.info.get("device") or CPU.as_json()))
+    if not trainer_recipe(parse_factory(trial.factory, trial.space.dim), device):
+        return ""
+    where = device.label or device.name
+    return (
+        f"# In the run {device.trainer!a} trained this index, on {where!a}: FAISS on the CPU finds other codebooks\n"
+        "# of the same quality, and other codes. The index that `ragopt build` writes is the run's.\n"
     )
 
 

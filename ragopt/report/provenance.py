@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ragopt.devices import Device
 from ragopt.report.beside_baseline import baseline_result
 from ragopt.report.cache_words import NO_LOG
 from ragopt.report.words import query_sentences, shown
@@ -12,6 +13,8 @@ from ragopt.sweep.kept_everywhere import everywhere_in_run
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ragopt.records import Run
 
 
@@ -36,9 +39,16 @@ def provenance(run: Run) -> tuple[tuple[str, str], ...]:
         ("trials", f"{int(info['counts']['n_trials']):,} over {int(info['counts']['n_spaces']):,} spaces"),
         ("seed", shown(str(arguments["seed"]))),
         ("machine", f"{cpu}, {format_bytes(machine['memory_bytes'])}, {shown(str(machine['system']))}"),
+        ("device", device_line(info)),
         ("versions", ", ".join(f"{shown(str(name))} {shown(str(value))}" for name, value in versions.items())),
         ("time", ", ".join(f"{shown(str(phase))} {seconds:.1f} s" for phase, seconds in info["seconds"].items())),
     )  # fmt: skip
+
+
+def device_line(info: Mapping[str, Any]) -> str:
+    """Where a run was computed and why; runs of earlier versions kept no device."""
+    kept = info.get("device")
+    return "not kept" if kept is None else shown(Device(**kept).printed())
 
 
 def not_measured(run: Run) -> tuple[str, ...]:

@@ -246,6 +246,7 @@ def query_sentences(run: Run) -> tuple[str, ...]:
 OPTION_NAMES = {
     "models": "--model",
     "ready.column": "--vector-column",
+    "max_memory_bytes": "--max-memory",
 }
 """Options of `ragopt sweep` whose name is not that of the setting they fill."""
 

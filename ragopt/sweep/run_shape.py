@@ -87,7 +87,7 @@ MODELS = Kind("a list of tables with name, dim, device, n_vectors and exact", la
 DEVICE_FIELDS = ("asked", "name", "label", "why", "trainer")
 DEVICE = Kind(
     f"a table of the texts {', '.join(DEVICE_FIELDS)}",
-    lambda value: isinstance(value, dict) and all(_is_text(value.get(name)) for name in DEVICE_FIELDS),
+    lambda value: isinstance(value, dict) and set(value) == {*DEVICE_FIELDS} and all(map(_is_text, value.values())),
 )
 WORKLOAD = Kind("a table of a workload's fields with n_vectors",
                 lambda value: isinstance(value, dict) and value.get("n_vectors") is not None)  # fmt: skip
