@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from ragopt.devices import CPU, Device
 from ragopt.errors import InputError
 from ragopt.index.factory import parse_factory
+from ragopt.measure.memory import resident_bytes
 from ragopt.sweep import memory_plan
 from ragopt.sweep.memory_plan import LIBRARY_BYTES, MemoryPlan, Shape, plan_memory, refused
-from ragopt.sweep.planned_memory import broken_promise
+from ragopt.sweep.planned_memory import base_of, base_of_texts, broken_promise
 
 MILLION = Shape(1_000_000, 384, 1000, 2000, 1000)
 PQ, HNSW = (parse_factory(text, 384) for text in ("PQ48np", "HNSW32,SQ8"))
@@ -54,9 +56,9 @@ def test_a_limit_takes_workers_away_until_every_stage_fits():
 def test_what_cannot_be_built_is_left_out_with_its_size():
     """A graph grows in memory, 384 bytes of codes and 272 of links a vector, three times over: too much for 700 MB."""
     reason = refused(HNSW, MILLION, 700 * MB)
-    assert reason.startswith("HNSW32,SQ8 takes 2.4 GB of memory to build or search over 1,000,000 vectors")
+    assert reason.startswith("HNSW32,SQ8 takes 2.7 GB of memory to build or search over 1,000,000 vectors")
     assert reason.endswith("--max-memory allows 700.0 MB")
-    assert refused(HNSW, MILLION, 2500 * MB) == refused(HNSW, MILLION, None) == ""
+    assert refused(HNSW, MILLION, 2800 * MB) == refused(HNSW, MILLION, None) == ""
     plan = plan_memory(MILLION, [PQ, HNSW], 1000 * MB)
     assert plan.refused == (refused(HNSW, MILLION, 1000 * MB),)
     assert dict(plan.stages)["finalists"] < 1000 * MB
@@ -94,3 +96,29 @@ def test_a_broken_promise_is_said():
         "--max-memory 10.0 MB was not kept: 11.0 MB were resident, 6.0 MB of them anonymous, the rest pages of mapped "
         "files, which the system may take back."
     )
+
+
+def test_a_larger_base_moves_every_stage():
+    """What models and chunks hold is there in every stage, and embedding is one more before them."""
+    plain = dict(plan_memory(MILLION, [PQ], None).stages)
+    moved = plan_memory(replace(MILLION, base_bytes=LIBRARY_BYTES + 70 * MB, embedding_bytes=200 * MB), [PQ], None)
+    assert moved.stages[0] == ("embedding", LIBRARY_BYTES + 270 * MB)
+    assert dict(moved.stages[1:]) == {name: size + 70 * MB for name, size in plain.items()}
+    assert moved.base_bytes == LIBRARY_BYTES + 70 * MB
+
+
+def test_a_graph_is_in_memory_while_it_is_estimated():
+    """Its estimate builds it over the whole corpus, its tier of 768 bytes too, three times over as they grow."""
+    small = replace(MILLION, n=100_000)
+    with_tier = parse_factory("HNSW32,SQ8,Refine(SQfp16)", 384)
+    stages = [dict(plan_memory(small, [one], None).stages)["estimates"] for one in (HNSW, with_tier)]
+    workers = 4
+    assert stages[1] - stages[0] == pytest.approx(workers * 3 * 100_000 * 768, abs=1000)  # headers
+
+
+def test_torch_is_counted_where_it_works():
+    """A device of torch starts 470 MB higher; texts start from what this process holds, with 100 bytes an id."""
+    assert base_of(CPU) == LIBRARY_BYTES
+    assert base_of(Device("cuda", "cuda:0", "", "asked for", "torch")) == LIBRARY_BYTES + 470 * MB
+    held = resident_bytes()
+    assert base_of_texts(CPU, 10**9) == pytest.approx(held + 100 * 10**9 + 60 * MB, abs=50 * MB)

@@ -28,11 +28,21 @@ def anonymous_bytes() -> int:
     Raises:
         RagoptError: the system gives neither figure.
     """
+    return _status("RssAnon") or _peak_resident_bytes()
+
+
+def _status(name: str) -> int:
+    """A size of /proc/self/status in bytes; 0 where the system has none."""
     if STATUS_FILE.exists():
         for line in STATUS_FILE.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("RssAnon:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-    return _peak_resident_bytes()
+    return 0
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process now in bytes, mapped pages included; its peak where the system tells no more."""
+    return _status("VmRSS") or _peak_resident_bytes()
 
 
 def peak_resident_bytes() -> int:
@@ -43,11 +53,7 @@ def peak_resident_bytes() -> int:
     Raises:
         RagoptError: the system gives neither figure.
     """
-    if STATUS_FILE.exists():
-        for line in STATUS_FILE.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return _peak_resident_bytes()
+    return _status("VmHWM") or _peak_resident_bytes()
 
 
 def forget_peak() -> bool:

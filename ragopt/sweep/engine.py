@@ -23,7 +23,7 @@ from ragopt.sweep.finalists import Confirmation, choose_finalists
 from ragopt.sweep.grid import grid_for
 from ragopt.sweep.joint_stage import JointCheck, check_joint, joint_trials
 from ragopt.sweep.material import gather_material
-from ragopt.sweep.planned_memory import broken_promise, memory_of_models, ready_memory, with_memory
+from ragopt.sweep.planned_memory import broken_promise, ready_memory, with_memory
 from ragopt.sweep.priced_models import priced_models
 from ragopt.sweep.pricing import Pricing, workload_of
 from ragopt.sweep.progress import Timed
@@ -59,7 +59,7 @@ def run_sweep(settings: SweepSettings, progress: Progress) -> Run:
     """
     check_early(settings)
     device = choose_device(settings.device)
-    if settings.max_memory_bytes is not None and (planned := ready_memory(settings)):
+    if settings.max_memory_bytes is not None and (planned := ready_memory(settings, device)):
         planned.check()
     with storage_errors(settings.out):
         settings.out.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ class _Sweep:
         n = material.models[0].vectors.n
         measured = {"n_vectors": n, "k": settings.k, **material.measured_workload}
         workload = workload_of(settings.workload, n, measured)
-        memory = memory_of_models(settings, material.models)
+        memory = material.memory
         memory.check()
         self.plan = with_memory(
             SearchPlan(settings.metric, settings.k, settings.n_results(n), settings.seed, device), memory

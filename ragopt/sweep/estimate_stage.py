@@ -232,7 +232,7 @@ class _Work:
         """Raise SpecError for a factory whose index the limit on memory has no room for."""
         data = self.bench.data
         shape = Shape(data.vectors.n, data.vectors.dim, len(data.select_queries), len(data.confirm_queries),
-                      data.candidates.shape[1])  # fmt: skip
+                      data.candidates.shape[1], self.bench.plan.base_memory_bytes)  # fmt: skip
         reason = refused(factory, shape, self.bench.plan.max_memory_bytes)
         if reason:
             raise SpecError(reason, next_step="Give more --max-memory")

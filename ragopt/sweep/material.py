@@ -15,8 +15,9 @@ from ragopt.sweep.corpus_stage import Corpus, QuerySplit, load_corpus, split_que
 from ragopt.sweep.grid import read_grid
 from ragopt.sweep.half_precision import checked_embedder
 from ragopt.sweep.judging import Judging
+from ragopt.sweep.memory_plan import EMBEDDING_BYTES, MemoryPlan, unlimited
 from ragopt.sweep.model_stage import ModelData, complete, embed_corpus, embed_queries, open_ready
-from ragopt.sweep.planned_memory import memory_of
+from ragopt.sweep.planned_memory import base_of, base_of_texts, joined, memory_of
 from ragopt.sweep.settings import READY_MODEL
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Material:
         about_corpus, about_queries: for ``run.json``.
         measured_workload: fields of a workload read off the corpus; empty for ready vectors.
         query_texts: of all queries; None for ready vectors, which come without text.
+        memory: that the sweep takes, stage by stage.
     """
 
     models: tuple[ModelData, ...]
@@ -56,6 +58,7 @@ class Material:
     about_queries: Mapping[str, Any]
     measured_workload: Mapping[str, Value] = field(default_factory=dict)
     query_texts: Sequence[str] | None = None
+    memory: MemoryPlan = field(default_factory=unlimited)
 
     def judging(self, rows: NDArray[np.int64], *, k: int) -> Judging:
         """What the queries of these row numbers are judged by, in this order."""
@@ -68,18 +71,29 @@ class Material:
         )
 
 
-def gather_material(settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device) -> Material:
+def gather_material(
+    settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device, *, must_fit: bool = True
+) -> Material:  # fmt: skip
     """Read, embed and search exactly on a device, or read all of that back.
+
+    Args:
+        settings: of the sweep.
+        store: artifact store.
+        progress: told of every phase.
+        device: where to embed and search.
+        must_fit: whether a limit on memory that cannot be kept is an error, before anything is embedded.
 
     Raises:
         RagoptError: anything wrong with corpus, queries, judgements or models.
     """
     if settings.ready:
         return _ready_material(settings, store, progress, device)
-    return _material(settings, store, progress, device)
+    return _material(settings, store, progress, device, must_fit=must_fit)
 
 
-def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device) -> Material:
+def _material(
+    settings: SweepSettings, store: ArtifactStore, progress: Progress, device: Device, *, must_fit: bool
+) -> Material:  # fmt: skip
     embedders = [open_embedder(model, device=settings.device) for model in settings.models]
     names = [embedder.name for embedder in embedders]
     for name in names:
@@ -105,9 +119,15 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress,
     )
     split = split_queries(usable_rows(corpus.queries.ids, corpus.queries.qrels), settings)
     rows = split.rows
-    for embedder in embedders:  # before anything is embedded
-        memory_of(settings, embedder.name, summary.n_chunks, embedder.dim, len(split.select),
-                  len(split.confirm)).check()  # fmt: skip
+    base_bytes = base_of_texts(device, summary.n_chunks)
+    memory = joined([
+        memory_of(settings, embedder.name, summary.n_chunks, embedder.dim, n_select=len(split.select),
+                  n_confirm=len(split.confirm), base_bytes=base_bytes,
+                  embedding_bytes=EMBEDDING_BYTES if "dtype" in embedder.identity else 0)
+        for embedder in embedders
+    ])  # fmt: skip
+    if must_fit:
+        memory.check()
     models = []
     for embedder in embedders:
         embedder = checked_embedder(embedder, store, corpus, query_rows=rows, metric=settings.metric,  # noqa: PLW2901
@@ -138,6 +158,7 @@ def _material(settings: SweepSettings, store: ArtifactStore, progress: Progress,
         {"source": corpus.queries.source, "synthetic": corpus.queries.synthetic},
         _measured_workload(corpus, first.tokenizer),
         corpus.queries.texts,
+        memory,
     )
 
 
@@ -190,6 +211,8 @@ def _ready_material(
         report=progress.phase("exact", "Exact neighbours"),
     )  # fmt: skip
     n = opened.vectors.n
+    memory = memory_of(settings, READY_MODEL, n, opened.vectors.dim, n_select=len(split.select),
+                       n_confirm=len(split.confirm), base_bytes=base_of(device))  # fmt: skip
     return Material(
         (data,),
         query_ids,
@@ -200,4 +223,5 @@ def _ready_material(
         {"source": ready.vectors, "fingerprint": opened.vectors.fingerprint, "n_documents": n, "n_chunks": n,
          "n_duplicates": 0},
         {"source": ready.query_vectors, "synthetic": False, "fingerprint": opened.queries.fingerprint},
+        memory=memory,
     )  # fmt: skip

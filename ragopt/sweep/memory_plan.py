@@ -17,7 +17,7 @@ from ragopt.index.codec_size import code_bytes
 from ragopt.measure.neighbours import MARGIN, RESCORE_BYTES
 from ragopt.sweep.query_sample import MOST_SCORES
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SELECT_TRAIN_ROWS
-from ragopt.sweep.streamed_build import build_memory_bytes
+from ragopt.sweep.streamed_build import GROWTH, build_memory_bytes, codes_bytes
 from ragopt.sweep.workers import n_workers
 from ragopt.units import MIB, format_bytes
 
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 LIBRARY_BYTES = 330 * 10**6
 """Resident memory of Python with numpy, scipy, pyarrow, lancedb and FAISS loaded: 180 to 215 MB of its own and 67 to
 120 MB of mapped libraries, before and behind the stages of a sweep (2 shared AMD EPYC cores, Linux, 2026-11-26)."""
+
+TORCH_BYTES = 470 * 10**6
+"""More with torch: 462 MB for torch, transformers and all-MiniLM-L6-v2 (same machine)."""
+
+EMBEDDING_BYTES = 200 * 10**6
+"""More while a torch model embeds on the CPU: 150 MB for batches of 4,096 tokens, all-MiniLM-L6-v2 (same machine)."""
 
 DRAWING_BYTES = 120 * 10**6
 """More while the report is drawn: Vega in vl-convert took 45 to 90 MB (same machine)."""
@@ -47,6 +53,7 @@ class Shape:
     Attributes:
         n: vectors. dim: of the model.
         n_select, n_confirm: queries. n_candidates: per selection query.
+        base_bytes: resident before any vectors. embedding_bytes: more while texts are embedded; 0 for ready vectors.
     """
 
     n: int
@@ -54,6 +61,8 @@ class Shape:
     n_select: int
     n_confirm: int
     n_candidates: int
+    base_bytes: int = LIBRARY_BYTES
+    embedding_bytes: int = 0
 
     @property
     def most_candidates(self) -> int:
@@ -93,6 +102,11 @@ class MemoryPlan:
         return max((size for _, size in self.stages), default=LIBRARY_BYTES)
 
     @property
+    def base_bytes(self) -> int:
+        """Resident before any vectors."""
+        return LIBRARY_BYTES if self.shape is None else self.shape.base_bytes
+
+    @property
     def is_kept(self) -> bool:
         """Whether every stage fits the limit."""
         return self.max_bytes is None or self.peak_bytes <= self.max_bytes
@@ -125,6 +139,11 @@ class MemoryPlan:
         )
 
 
+def unlimited() -> MemoryPlan:
+    """One worker per core and no limit."""
+    return MemoryPlan(None, n_workers(), n_workers())
+
+
 def plan_memory(shape: Shape, factories: Sequence[Factory], max_bytes: int | None) -> MemoryPlan:
     """Plan the memory of a sweep of one model.
 
@@ -148,13 +167,14 @@ def plan_memory(shape: Shape, factories: Sequence[Factory], max_bytes: int | Non
 def _planned(shape: Shape, factories: Sequence[Factory], max_bytes: int | None) -> MemoryPlan:
     cores = n_workers()
     fixed = [("exact neighbours", _exact(shape)), ("exact search measured", _flat(shape)),
-             ("report", LIBRARY_BYTES + DRAWING_BYTES)]  # fmt: skip
+             ("report", shape.base_bytes + DRAWING_BYTES)]  # fmt: skip
+    embedding = [("embedding", shape.base_bytes + shape.embedding_bytes)] if shape.embedding_bytes else []
     kept = [one for one in factories if not refused(one, shape, max_bytes)]
     n_select = _most_workers(cores, max_bytes, lambda workers: _select(shape, kept, workers))
     n_build = _most_workers(cores, max_bytes, lambda workers: _build(shape, kept, workers, max_bytes))
     estimates = ("estimates", _select(shape, kept, n_select))
     finalists = ("finalists", _build(shape, kept, n_build, max_bytes))
-    stages = (fixed[0], estimates, finalists, *fixed[1:])
+    stages = (*embedding, fixed[0], estimates, finalists, *fixed[1:])
     left_out = tuple(filter(None, (refused(one, shape, max_bytes) for one in factories)))
     return MemoryPlan(max_bytes, n_select, n_build, stages, left_out, shape)
 
@@ -163,7 +183,7 @@ def refused(factory: Factory, shape: Shape, max_bytes: int | None) -> str:
     """Why a factory cannot be built and opened within the limit; empty where it can, or without a limit."""
     if max_bytes is None:
         return ""
-    needs = _build(shape, [factory], 1, max_bytes)
+    needs = max(_build(shape, [factory], 1, max_bytes), _select(shape, [factory], 1))
     if needs <= max_bytes:
         return ""
     return (f"{factory} takes {format_bytes(needs)} of memory to build or search over {shape.n:,} vectors, "
@@ -183,7 +203,7 @@ def _exact(shape: Shape) -> int:
     block = max(EXACT_BLOCK_BYTES, 1024 * shape.row_bytes)
     # The heap and a block's best are 12 bytes an entry each; they come out sorted as ids and float64 scores, joined.
     return (
-        LIBRARY_BYTES
+        shape.base_bytes
         + 2 * block
         + shape.n_select * kept * (12 + 12 + 16 + 12)
         + n_queries * 12 * MARGIN
@@ -202,16 +222,21 @@ def _select(shape: Shape, factories: Sequence[Factory], workers: int) -> int:
     rows = min(shape.n, SELECT_TRAIN_ROWS)
     scores = shape.n_select * shape.most_candidates
     distinct = min(shape.n, scores)
-    one = max((training_bytes(factory, rows) + _codes(factory, distinct) for factory in factories), default=0)
+    one = max((training_bytes(factory, rows) + _codes(factory, shape, distinct) for factory in factories), default=0)
     # A worker holds a block of candidates twice, every score, where it was probed, and its order.
     per_worker = one + 2 * BLOCK_ROWS * shape.row_bytes + scores * (4 + 4 + 8)
     kept = MOST_HELD * min(MEMORY_BYTES, shape.n * shape.row_bytes) + scores * (4 + 4 + 12)
-    return LIBRARY_BYTES + _sample(shape, rows) + kept + workers * per_worker
+    return shape.base_bytes + _sample(shape, rows) + kept + workers * per_worker
 
 
-def _codes(factory: Factory, n: int) -> int:
-    """Codes of the candidates of codecs that search them all at once."""
-    return n * code_bytes(factory.codec, factory.codec_dim) if factory.codec.is_fast_scan else 0
+def _codes(factory: Factory, shape: Shape, n_distinct: int) -> int:
+    """Codes in memory while a codec is estimated: those of all candidates of one that searches them at once.
+
+    A graph is built over the whole corpus, and its rescoring tier filled.
+    """
+    if factory.is_graph:
+        return GROWTH * codes_bytes(factory, shape.n)
+    return n_distinct * code_bytes(factory.codec, factory.codec_dim) if factory.codec.is_fast_scan else 0
 
 
 def _build(shape: Shape, factories: Sequence[Factory], workers: int, max_bytes: int | None) -> int:
@@ -226,7 +251,7 @@ def _build(shape: Shape, factories: Sequence[Factory], workers: int, max_bytes: 
         reverse=True,
     )  # fmt: skip
     opened = max((opened_bytes(factory, shape.n) for factory in factories), default=0)
-    return LIBRARY_BYTES + max(sum(sizes[:workers]), opened)
+    return shape.base_bytes + max(sum(sizes[:workers]), opened)
 
 
 def _flat(shape: Shape) -> int:
@@ -234,4 +259,4 @@ def _flat(shape: Shape) -> int:
     from ragopt.embed.store import MOST_MAPPED_BYTES  # noqa: PLC0415 - beside its use
 
     size = shape.n * shape.row_bytes
-    return LIBRARY_BYTES + (size if size <= MOST_MAPPED_BYTES else max(FLAT_BLOCK_BYTES, shape.row_bytes))
+    return shape.base_bytes + (size if size <= MOST_MAPPED_BYTES else max(FLAT_BLOCK_BYTES, shape.row_bytes))

@@ -18,7 +18,7 @@ from ragopt.sweep.grid import grid_for
 from ragopt.sweep.groups import groups_of
 from ragopt.sweep.material import gather_material
 from ragopt.sweep.memory_plan import LIBRARY_BYTES
-from ragopt.sweep.planned_memory import memory_of_models, ready_memory
+from ragopt.sweep.planned_memory import ready_memory
 from ragopt.sweep.progress import Silent
 from ragopt.sweep.query_sample import QuerySample, candidates_wanted, racing_order
 from ragopt.sweep.race import rounds_of
@@ -144,9 +144,9 @@ def plan_sweep(settings: SweepSettings) -> Plan:
     """
     store, device = ReadOnlyStore(settings.cache_dir), choose_device(settings.device)
     try:
-        material = gather_material(settings, store, Silent(), device)
+        material = gather_material(settings, store, Silent(), device, must_fit=False)
     except NotMadeYet as missing:
-        return Plan(None, None, None, (), missing.failed, 0.0, ready_memory(settings))
+        return Plan(None, None, None, (), missing.failed, 0.0, ready_memory(settings, device))
     work = Work(matmul_rate())
     lines: list[PlanLine] = []
     trials: list[Trial] = []
@@ -162,7 +162,7 @@ def plan_sweep(settings: SweepSettings) -> Plan:
         tuple(lines),
         "",
         sum(line.seconds for line in lines),
-        memory_of_models(settings, material.models),
+        material.memory,
     )
 
 

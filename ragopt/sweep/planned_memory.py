@@ -9,22 +9,42 @@ from typing import TYPE_CHECKING
 from ragopt.embed.ready_sources import open_source
 from ragopt.errors import InputError
 from ragopt.index.factory import parse_factory
+from ragopt.measure.memory import resident_bytes
 from ragopt.sweep.candidate_depth import candidates_of
 from ragopt.sweep.grid import grid_for
-from ragopt.sweep.memory_plan import MemoryPlan, Shape, plan_memory, refused
+from ragopt.sweep.memory_plan import LIBRARY_BYTES, TORCH_BYTES, MemoryPlan, Shape, plan_memory, refused
 from ragopt.sweep.settings import READY_MODEL
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ragopt.devices import Device
     from ragopt.records import Run, Trial
-    from ragopt.sweep.model_stage import ModelData
     from ragopt.sweep.settings import SearchPlan, SweepSettings
 
 
-def memory_of(
-    settings: SweepSettings, model: str, n: int, dim: int, n_select: int, n_confirm: int
+ID_BYTES = 100
+"""Of a document's id in memory: 57 bytes of a Python string and 8 of its place, and its characters."""
+
+DRIFT_BYTES = 60 * 10**6
+"""What a process of this kind grows by beside what is planned: buffers of Arrow and the allocator's holes (30 to 60 MB
+between the stages of sweeps of 2,000,000 vectors, 2026-11-26)."""
+
+
+def base_of(device: Device) -> int:
+    """Resident bytes before any vectors, where nothing is embedded."""
+    return LIBRARY_BYTES + (TORCH_BYTES if device.trainer == "torch" else 0)
+
+
+def base_of_texts(device: Device, n: int) -> int:
+    """Resident bytes once models and chunks are open, with the ids of n chunks that follow: by this process itself."""
+    return max(base_of(device), resident_bytes() + n * ID_BYTES + DRIFT_BYTES)
+
+
+def memory_of(  # noqa: PLR0913 - the sizes of one model's sweep
+    settings: SweepSettings, model: str, n: int, dim: int, *, n_select: int, n_confirm: int, base_bytes: int,
+    embedding_bytes: int = 0,
 ) -> MemoryPlan:  # fmt: skip
     """Plan the memory of one model's sweep.
 
@@ -35,14 +55,16 @@ def memory_of(
         dim: of the model.
         n_select: queries that select.
         n_confirm: queries that confirm.
+        base_bytes: resident before any vectors.
+        embedding_bytes: more while texts are embedded.
     """
     candidates = candidates_of(settings, model, n, dim, n_select)
     factories = {(trial.factory, trial.space.dim) for trial in grid_for(settings, model, dim, n)}
-    shape = Shape(n, dim, n_select, n_confirm, candidates)
+    shape = Shape(n, dim, n_select, n_confirm, candidates, base_bytes, embedding_bytes)
     return plan_memory(shape, [parse_factory(*one) for one in sorted(factories)], settings.max_memory_bytes)
 
 
-def ready_memory(settings: SweepSettings) -> MemoryPlan | None:
+def ready_memory(settings: SweepSettings, device: Device) -> MemoryPlan | None:
     """Plan the memory of ready vectors by the headers of their files; None for a corpus of texts.
 
     Raises:
@@ -55,16 +77,12 @@ def ready_memory(settings: SweepSettings) -> MemoryPlan | None:
     # Judgements may leave some queries out: with all of them the plan is for more than there are.
     n_select = min(queries.n, settings.n_queries)
     n_confirm = min(queries.n - n_select, settings.confirm_queries)
-    return memory_of(settings, READY_MODEL, vectors.n, vectors.dim, n_select, n_confirm)
+    return memory_of(settings, READY_MODEL, vectors.n, vectors.dim, n_select=n_select, n_confirm=n_confirm,
+                     base_bytes=base_of(device))  # fmt: skip
 
 
-def memory_of_models(settings: SweepSettings, models: Sequence[ModelData]) -> MemoryPlan:
+def joined(plans: Sequence[MemoryPlan]) -> MemoryPlan:
     """The plan of all models of a sweep: the most that any takes, the fewest workers that any leaves room for."""
-    plans = [
-        memory_of(settings, data.model, data.vectors.n, data.vectors.dim,
-                  len(data.select_queries), len(data.confirm_queries))
-        for data in models
-    ]  # fmt: skip
     largest = max(plans, key=lambda plan: plan.peak_bytes)
     return replace(largest, n_select=min(plan.n_select for plan in plans), n_build=min(plan.n_build for plan in plans))
 
@@ -72,7 +90,7 @@ def memory_of_models(settings: SweepSettings, models: Sequence[ModelData]) -> Me
 def with_memory(plan: SearchPlan, memory: MemoryPlan) -> SearchPlan:
     """Let a search plan keep a memory plan."""
     return replace(plan, n_select_workers=memory.n_select, n_build_workers=memory.n_build,
-                   max_memory_bytes=memory.max_bytes)  # fmt: skip
+                   max_memory_bytes=memory.max_bytes, base_memory_bytes=memory.base_bytes)  # fmt: skip
 
 
 def check_building(run: Run, trial: Trial, max_bytes: int | None) -> None:
@@ -85,7 +103,9 @@ def check_building(run: Run, trial: Trial, max_bytes: int | None) -> None:
         return
     model = next(one for one in run.info["models"] if one["name"] == trial.space.model)
     queries = run.info["queries"]
-    shape = Shape(int(model["n_vectors"]), int(model["dim"]), 0, int(queries["n_confirm"] or queries["n_select"]), 0)
+    with_torch = bool(model.get("dtype")) or (run.info.get("device") or {}).get("trainer") == "torch"
+    shape = Shape(int(model["n_vectors"]), int(model["dim"]), 0, int(queries["n_confirm"] or queries["n_select"]), 0,
+                  LIBRARY_BYTES + (TORCH_BYTES if with_torch else 0))  # fmt: skip
     factory = parse_factory(trial.factory, trial.space.dim)
     reason = refused(factory, shape, max_bytes)
     if reason:

@@ -68,6 +68,7 @@ class SearchPlan:
         n_select_workers, n_build_workers: side by side at most while codecs are estimated, and while indexes are
             built; 0 is one per core.
         max_memory_bytes: limit that the plan keeps; None is none.
+        base_memory_bytes: what is resident before any vectors; known where there is a limit.
     """
 
     metric: Metric
@@ -78,6 +79,7 @@ class SearchPlan:
     n_select_workers: int = 0
     n_build_workers: int = 0
     max_memory_bytes: int | None = None
+    base_memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
