@@ -11,7 +11,7 @@ from ragopt.bill.workload_file import read_values, read_workload_file
 from ragopt.cache.advise import Choices
 from ragopt.cache.log_fields import ROLES, LogFields
 from ragopt.cache.semantic_review import check_review_file
-from ragopt.devices import AUTO
+from ragopt.devices import AUTO, choose_device
 from ragopt.errors import InputError
 from ragopt.finished_run import Run as FinishedRun
 from ragopt.sweep.advising import (
@@ -81,9 +81,16 @@ def cache(  # noqa: PLR0913 - the log, the service, the labels and what is chose
         ``ragopt.cache("requests.jsonl", run="ragopt-run").ranked``
     """
     _check(run, labels, review, model, save=save, judgements=judgements)
+    embeds = judgements or labels is not None or review is not None
+    if device != AUTO and not embeds:
+        raise InputError(f"--device {device} says where a model embeds, and there are no labels to embed",
+                         next_step="Give --labels, --judgements or --review too, or leave --device out")  # fmt: skip
+    chosen = choose_device(device) if embeds else None
     finished = run if run is None or not isinstance(run, str | Path) else read_run(Path(run))
     given = read_workload_file(Path(workload)) if isinstance(workload, str | Path) else read_values(workload or {})
     told, names = progress or Silent(), fields or LogFields()
+    if chosen is not None and not judgements:  # with judgements the run's own line follows
+        told.notice(f"device: {chosen.printed()}")
     labelled = _labelled(finished, labels, (model, device), cache_dir, told, judgements=judgements)
     named = frozenset(role for role in ROLES if getattr(names, role) != getattr(LogFields(), role))
     file = LogFile(Path(log), names, named, None if chunks is None else Path(chunks), sampled_by_key)

@@ -26,7 +26,7 @@ Trainer = Literal["faiss", "torch", "faiss-gpu"]
 AUTO, CPU_NAME, CUDA_NAME, MPS_NAME = "auto", "cpu", "cuda", "mps"
 
 ALLOWED = re.compile(r"auto|cpu|mps|cuda(?::[0-9]{1,3})?", re.ASCII)
-ALLOWED_WORDS = "auto, cpu, cuda, cuda:1 or mps"
+ALLOWED_WORDS = "auto, cpu, cuda, cuda:N or mps"
 
 FAISS_GPU_WHEELS = ("faiss-gpu", "faiss-gpu-cuvs")
 """Wheels of FAISS 1.15 with code for CUDA, under the same module name as `faiss-cpu`."""
@@ -101,11 +101,16 @@ def choose_device(asked: str = AUTO) -> Device:
         InputError: the text names no device, or one that is not there or that this torch cannot use.
         MissingExtra: a device other than the CPU is asked for and torch is not installed.
     """
-    if not ALLOWED.fullmatch(asked):
-        raise InputError(f"--device {asked!r} names no device", allowed=ALLOWED_WORDS, next_step="Correct --device")
+    check_device_name(asked)
     if asked == CPU_NAME:
         return CPU
     return _chosen_freely() if asked == AUTO else _chosen_by_name(asked)
+
+
+def check_device_name(asked: object) -> None:
+    """Raise InputError for what names no device; whether the device is there is not looked at."""
+    if not isinstance(asked, str) or not ALLOWED.fullmatch(asked):
+        raise InputError(f"--device {asked!r} names no device", allowed=ALLOWED_WORDS, next_step="Correct the device")
 
 
 def _chosen_freely() -> Device:
@@ -139,7 +144,9 @@ def _chosen_by_name(asked: str) -> Device:
     if wanted in present:
         return _on(torch, asked, wanted, "asked for")
     driver = accelerator_driver()
-    reason = "" if driver is None or present else f": {unusable(torch, driver)}"
+    reason = f": torch {torch.__version__} is {_built_for(torch)}" if driver is None and asked != MPS_NAME else ""
+    if driver is not None and not present:
+        reason = f": {unusable(torch, driver)}"
     raise InputError(
         f"There is no device {asked!r} on this machine{reason}",
         allowed=", ".join((AUTO, CPU_NAME, *present)),
@@ -149,9 +156,12 @@ def _chosen_by_name(asked: str) -> Device:
 
 def unusable(torch: Any, driver: Driver) -> str:
     """Why torch cannot use an accelerator that its driver shows."""
+    return f"{driver.what} is there, but torch {torch.__version__} is {_built_for(torch)} and cannot use it"
+
+
+def _built_for(torch: Any) -> str:
     built = torch.version.cuda or getattr(torch.version, "hip", None)
-    kind = f"built for {'CUDA' if torch.version.cuda else 'ROCm'} {built}" if built else "built for the CPU only"
-    return f"{driver.what} is there, but torch {torch.__version__} is {kind} and cannot use it"
+    return f"built for {'CUDA' if torch.version.cuda else 'ROCm'} {built}" if built else "built for the CPU only"
 
 
 def _present(torch: Any) -> list[str]:

@@ -27,20 +27,31 @@ def format_bytes(size_bytes: float) -> str:
     return f"{size:.1f} TB"
 
 
-BYTE_UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": GB, "TB": 10**12, "KiB": 2**10, "MiB": MIB,
-              "GiB": GIB, "TiB": 2**40}  # fmt: skip
+BYTE_UNITS = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": GB,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": MIB,
+    "GiB": GIB,
+    "TiB": 2**40,
+}
+SIZE_WORDS = f"a number with a unit, {', '.join(BYTE_UNITS)}, such as 800MB, 2GB or 1.5GiB"
 
 
 def read_bytes(text: str) -> int | None:
-    """Read a size with its unit, decimal or binary; None where it is no size.
+    """Read a size with its unit, decimal or binary, in letters of either case; None where it is no size.
 
-    >>> [read_bytes(text) for text in ("2GB", "1.5 GiB", "800 MB", "1000", "2 gigs", "-1GB")]
-    [2000000000, 1610612736, 800000000, 1000, None, None]
+    >>> [read_bytes(text) for text in ("2GB", "1.5 GiB", "800 MB", "2gib", "1000", "2 gigs", "-1GB")]
+    [2000000000, 1610612736, 800000000, 2147483648, 1000, None, None]
     """
     match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]*)", text.strip(), re.ASCII)
-    if match is None or match[2] not in BYTE_UNITS:
+    units = {"": 1} | {unit.lower(): size for unit, size in BYTE_UNITS.items()}
+    if match is None or match[2].lower() not in units:
         return None
-    return int(Decimal(match[1]) * BYTE_UNITS[match[2]])
+    return int(Decimal(match[1]) * units[match[2].lower()])
 
 
 def to_cents(usd: Decimal) -> Decimal:

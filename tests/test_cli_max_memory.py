@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from ragopt import sweep as sweep_in_python
+from ragopt.errors import InputError
+from ragopt.sweep.settings import check_max_memory
 from tests.cli import ragopt
 
 GRID = '[[grid]]\nfactories = ["SQ8", "PQ8np", "IVF32,PQ8np", "HNSW16,SQ8"]\n'
@@ -70,12 +73,21 @@ def test_a_limit_that_cannot_be_kept_stops_before_any_work(folder, tmp_path):
     assert sweep(folder, tmp_path, "--max-memory", fits, "--dry-run").returncode == 0
 
 
+@pytest.mark.parametrize("value", ["2GB", 0, -1, 1.5e9, True])
+def test_python_takes_whole_bytes(value, tmp_path):
+    """Anything else is an error that says how to write it, for a sweep and for a build alike."""
+    with pytest.raises(InputError, match=r"a whole number of bytes, 1 or more, or None\. Write 2_000_000_000"):
+        sweep_in_python("python-docs", max_memory_bytes=value, out=tmp_path / "run")
+    with pytest.raises(InputError, match="a whole number of bytes"):
+        check_max_memory(value)
+
+
 @pytest.mark.parametrize("text", ["0", "2 gigs", "-1GB", "GB"])
 def test_a_size_that_is_none_is_a_usage_error(folder, tmp_path, text):
     """Sizes have a number above 0 and a unit."""
     done = sweep(folder, tmp_path, "--max-memory", text)
     assert done.returncode == 2
-    assert "is no size above 0: write it like 800MB, 2GB or 1.5GiB." in done.stderr
+    assert "is no size above 0: a number with a unit, B, kB, MB, GB, TB, KiB, MiB, GiB, TiB, such as" in done.stderr
 
 
 def test_a_build_that_does_not_fit_is_refused(folder, tmp_path):
@@ -84,7 +96,7 @@ def test_a_build_that_does_not_fit_is_refused(folder, tmp_path):
     done = ragopt("build", tmp_path / "run", "--out", tmp_path / "index", "--cache-dir", tmp_path / "cache",
                   "--max-memory", "300MB")  # fmt: skip
     assert done.returncode == 1
-    assert "of memory to build or search over 4,000 vectors, --max-memory allows 300.0 MB" in done.stderr
+    assert "of memory to estimate, build or open over 4,000 vectors, --max-memory allows 300.0 MB" in done.stderr
     assert not (tmp_path / "index").exists()
     assert ragopt("build", tmp_path / "run", "--out", tmp_path / "index", "--cache-dir", tmp_path / "cache",
                   "--max-memory", "800MB").returncode == 0  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from ragopt import devices
 from ragopt.devices import CPU, Device, Driver, choose_device
 from ragopt.errors import InputError, MissingExtra
+from tests.cli import ragopt
 from tests.gpu_stand_in import stand_in
 from tests.helpers import run_python
 
@@ -141,7 +142,23 @@ def test_text_that_names_no_device_is_refused(text):
     """Anything but the allowed names is an error with those names, before torch is imported."""
     with pytest.raises(InputError) as refused:
         choose_device(text)
-    assert refused.value.allowed == "auto, cpu, cuda, cuda:1 or mps"
+    assert refused.value.allowed == "auto, cpu, cuda, cuda:N or mps"
+
+
+@pytest.mark.parametrize("value", [None, 3, True, b"cpu"])
+def test_what_is_no_text_is_refused_likewise(value):
+    """A device that is no text is an error of ragopt's, in Python as on the command line."""
+    with pytest.raises(InputError, match="names no device"):
+        choose_device(value)
+
+
+@pytest.mark.parametrize("command", ["sweep", "build", "check", "cache", "bench-serve"])
+def test_every_command_refuses_nonsense_as_a_usage_error(command, tmp_path):
+    """Exit code 2 with the names that there are, before any file is looked for."""
+    out = ["--out", tmp_path / "x"] if command == "build" else []
+    done = ragopt(command, tmp_path / "none", *out, "--device", "nonsense")
+    assert done.returncode == 2
+    assert "'nonsense' names no device: auto, cpu, cuda, cuda:N or mps." in done.stderr
 
 
 class Library:

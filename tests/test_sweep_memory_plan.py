@@ -24,12 +24,12 @@ def four_cores(monkeypatch):
 
 
 def test_the_exact_pass_holds_a_block_its_best_all_kept_rows_and_what_is_scored_again():
-    """330 MB of libraries, two blocks of 24 MiB, 1,000 x 4,194 x 52 B, 2,000 x 32 x 12 B and three times 16 MiB.
+    """280 MB of libraries, two blocks of 24 MiB, 1,000 x 4,194 x 52 B, 2,000 x 32 x 12 B and three times 16 MiB.
 
     4,194 candidates are what all doublings come to: 2^22 scores over 1,000 queries.
     """
     stages = dict(plan_memory(MILLION, [PQ], None).stages)
-    assert stages["exact neighbours"] == 330 * MB + 2 * 24 * 2**20 + 4_194_000 * 52 + 768_000 + 48 * 2**20
+    assert stages["exact neighbours"] == 280 * MB + 2 * 24 * 2**20 + 4_194_000 * 52 + 768_000 + 48 * 2**20
 
 
 def test_exact_search_maps_few_vectors_and_reads_many_in_blocks():
@@ -56,7 +56,7 @@ def test_a_limit_takes_workers_away_until_every_stage_fits():
 def test_what_cannot_be_built_is_left_out_with_its_size():
     """A graph grows in memory, 384 bytes of codes and 272 of links a vector, three times over: too much for 700 MB."""
     reason = refused(HNSW, MILLION, 700 * MB)
-    assert reason.startswith("HNSW32,SQ8 takes 2.7 GB of memory to build or search over 1,000,000 vectors")
+    assert reason.startswith("HNSW32,SQ8 takes 2.6 GB of memory to estimate, build or open over 1,000,000 vectors")
     assert reason.endswith("--max-memory allows 700.0 MB")
     assert refused(HNSW, MILLION, 2800 * MB) == refused(HNSW, MILLION, None) == ""
     plan = plan_memory(MILLION, [PQ, HNSW], 1000 * MB)
@@ -65,7 +65,7 @@ def test_what_cannot_be_built_is_left_out_with_its_size():
 
 
 def test_a_limit_that_cannot_be_kept_says_which_stage_and_what_would_fit():
-    """At 300 MB the libraries alone are too large; the next hundred MB that fit are named, and do fit."""
+    """At 300 MB the libraries alone are too large; the next ten MB that fit are named, and do fit."""
     plan = plan_memory(MILLION, [PQ], 300 * MB)
     assert not plan.is_kept
     with pytest.raises(InputError) as error:
@@ -77,8 +77,8 @@ def test_a_limit_that_cannot_be_kept_says_which_stage_and_what_would_fit():
     assert error.value.allowed == f"{plan.fits_mb}MB or more"
     fits = plan_memory(MILLION, [PQ], plan.fits_mb * MB)
     fits.check()
-    assert not plan_memory(MILLION, [PQ], (plan.fits_mb - 100) * MB).is_kept
-    assert fits.printed()[-1].startswith(f"--max-memory {fits.max_bytes / MB:.1f} MB is kept: ")
+    assert not plan_memory(MILLION, [PQ], (plan.fits_mb - 10) * MB).is_kept
+    assert fits.printed()[-1].startswith(f"--max-memory {fits.max_bytes / MB:.1f} MB is kept; workers: ")
 
 
 def test_without_a_limit_nothing_is_refused():

@@ -43,7 +43,8 @@ NOTHING_FITS = 3
     show_default=True,
     help="To measure each batch size, alone and with callers; more where --p99-limit-ms needs it.",
 )
-@device_option
+@click.option("--model", default=None, help="Where the model lies now. Default: the name that DIR keeps.")
+@device_option("embed the questions")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order of the questions.")
 @click.option(
     "--chart",
@@ -62,6 +63,7 @@ def command(
     concurrency: int,
     max_wait_ms: float,
     seconds: float,
+    model: str | None,
     device: str,
     seed: int,
     chart_file: Path | None,
@@ -84,6 +86,7 @@ def command(
     from rich.console import Console  # noqa: PLC0415 - loaded when first used
 
     from ragopt.cli.progress import TerminalProgress  # noqa: PLC0415 - loaded when first used
+    from ragopt.devices import choose_device  # noqa: PLC0415 - loaded when first used
     from ragopt.report.serve_chart import check_suffix, write_serve_chart  # noqa: PLC0415 - loaded when first used
     from ragopt.report.serve_text import print_serve_bench  # noqa: PLC0415 - loaded when first used
     from ragopt.serve.bench import bench_serve  # noqa: PLC0415 - loaded when first used
@@ -92,9 +95,11 @@ def command(
 
     if chart_file is not None:
         check_suffix(chart_file)
-    index = open_index(folder, device=device)
+    chosen = choose_device(device)
+    index = open_index(folder, model=model, device=device)
     questions = questions_for(index, queries_file)
     with TerminalProgress(quiet=quiet) as progress:
+        progress.notice(f"device: {chosen.printed()}")
         bench = bench_serve(
             index,
             questions,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
               help="Index of --target lancedb. Default: IVF_PQ.")  # fmt: skip
 @click.option("--min-recall", type=float, default=None, help="Least recall_vs_exact@k, lower end of its interval, of "
               "--target lancedb. Default: RUN's limit.")  # fmt: skip
-@device_option
+@device_option("embed, to find exact neighbours and to train")
 @memory_option
 @click.option("--cache-dir", type=click.Path(path_type=Path), default=None, help="Artifacts of RUN. Default: as sweep.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")

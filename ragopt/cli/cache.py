@@ -142,7 +142,7 @@ def _field_options(function: Any) -> Any:
     help="Write similar questions of LOG here for a person to label: the --labels of the next call.",
 )
 @click.option("--model", default=None, help="Embeds the texts of labels and log. Default: RUN's.")
-@device_option
+@device_option("embed, and to find the neighbours of judged queries")
 @click.option(
     "--max-false-hit-rate",
     type=float,

@@ -20,7 +20,7 @@ from ragopt.cli.options import device_option, prices_option
 @click.option("--embed-again", is_flag=True, help="Embed every chunk of DIR once more to find the exact neighbours of "
               "--queries, where the folder keeps no float32 vectors.")  # fmt: skip
 @click.option("--model", default=None, help="Where the model lies now. Default: the name that DIR keeps.")
-@device_option
+@device_option("embed")
 @prices_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")

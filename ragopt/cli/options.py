@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 from ragopt.bill.counts import ALLOWED, read_number
-from ragopt.units import read_bytes
+from ragopt.devices import ALLOWED_WORDS, check_device_name
+from ragopt.errors import InputError
+from ragopt.units import SIZE_WORDS, read_bytes
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -43,6 +45,20 @@ class CountType(click.ParamType[int]):
         return int(number)
 
 
+class DeviceType(click.ParamType[str]):
+    """A device by name; whether it is there is told by the command."""
+
+    name = "device"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a name, or fail as a usage error."""
+        try:
+            check_device_name(value)
+        except InputError:
+            self.fail(f"{str(value)[:40]!r} names no device: {ALLOWED_WORDS}.", param, ctx)
+        return str(value)
+
+
 class BytesType(click.ParamType[int]):
     """A size with its unit: 2GB is 2 x 10^9 bytes, 2GiB 2 x 2^30."""
 
@@ -52,7 +68,7 @@ class BytesType(click.ParamType[int]):
         """Read a size above 0, or fail as a usage error."""
         size = read_bytes(str(value))
         if not size:
-            self.fail(f"{str(value)[:40]!r} is no size above 0: write it like 800MB, 2GB or 1.5GiB.", param, ctx)
+            self.fail(f"{str(value)[:40]!r} is no size above 0: {SIZE_WORDS}.", param, ctx)
         return size
 
 
@@ -129,18 +145,22 @@ def given_workload(options: dict[str, Any]) -> dict[str, Any]:
     return {**given, **read_settings(options["settings"]), **flags}
 
 
-def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the option that says where to compute; the command gets it as `device`."""
-    return click.option("--device", default="auto", show_default=True,
-                        help="Where to embed, to find exact neighbours and to train: auto, cpu, cuda, cuda:1 or mps. "
-                        "auto takes an accelerator where torch can use one.")(function)  # fmt: skip
+def device_option(work: str) -> Decorator:
+    """Give the option that says where to compute; the command gets it as `device`.
+
+    Args:
+        work: what is done there, for the help.
+    """
+    return click.option("--device", type=DeviceType(), default="auto", show_default=True,
+                        help=f"Where to {work}: auto, cpu, cuda, cuda:1 or mps. auto takes an accelerator where torch, "
+                        "or FAISS for GPUs, can use one.")  # fmt: skip
 
 
 def memory_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give the option that bounds memory; the command gets it as `max_memory_bytes`."""
     return click.option("--max-memory", "max_memory_bytes", type=BytesType(), default=None, metavar="SIZE",
-                        help="Most memory to take, 2GB for example: fewer workers and smaller blocks, never other "
-                        "results; what cannot be kept is refused beforehand.")(function)  # fmt: skip
+                        help="Most memory to take, 2GB for example: kept by fewer workers; a trial that needs more is "
+                        "left out, and a limit that cannot be kept is refused beforehand.")(function)  # fmt: skip
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

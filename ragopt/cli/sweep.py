@@ -44,7 +44,7 @@ NOT_FOR_READY = ("models", "queries", "no_chunk", "chunk_tokens", "chunk_overlap
     show_default=True,
     help="Embedding model: wordllama, a sentence-transformers name or folder, or openai:NAME. Repeatable.",
 )
-@device_option
+@device_option("embed, to find exact neighbours and to train")
 @memory_option
 @click.option("--queries", help="Queries: .jsonl (BEIR), .parquet or .txt, one a line. Default: the corpus's own.")
 @click.option("--qrels", help="Judgements: BEIR .tsv or TREC qrels.")
@@ -139,12 +139,16 @@ def command(**options: Any) -> int:
 
 
 def _show_plan(settings: Any, *, as_json: bool) -> int:
+    from ragopt.devices import choose_device  # noqa: PLC0415 - loaded when first used
     from ragopt.sweep.engine import check_early  # noqa: PLC0415 - loaded when first used
     from ragopt.sweep.plan import plan_sweep  # noqa: PLC0415 - loaded when first used
 
     check_early(settings)
+    device = choose_device(settings.device)
     plan = plan_sweep(settings)
-    click.echo(json.dumps(plan.as_json(), indent=2) if as_json else "\n".join(plan.printed()))
+    click.echo(
+        json.dumps(plan.as_json(), indent=2) if as_json else "\n".join((f"device: {device.printed()}", *plan.printed()))
+    )
     return 0 if plan.memory is None or plan.memory.is_kept else CANNOT_BE_KEPT
 
 

@@ -34,7 +34,7 @@ from ragopt.report.info import (
 from ragopt.report.inline_svg import inline_svg
 from ragopt.report.pictures import svg_text
 from ragopt.report.prices_used import prices_used
-from ragopt.report.provenance import device_line, not_measured
+from ragopt.report.provenance import device_line, memory_line, not_measured
 from ragopt.report.worst_queries import worst_queries
 from ragopt.sweep.kept_run import given_in_run, stored_workload
 from ragopt.sweep.run_queries import read_queries_of
@@ -138,6 +138,7 @@ def _context(run: Run) -> dict[str, Any]:
         "faiss_lines": lines_of_run(run),
         "command": words.reproduce_command(run),
         "device": device_line(run.info),
+        "memory": memory_line(run.info),
         "palette": palette,
         "twins": palette.dark_twins([point.space for point in view.points]),
         "not_measured": not_measured(run),

@@ -40,6 +40,7 @@ def provenance(run: Run) -> tuple[tuple[str, str], ...]:
         ("seed", shown(str(arguments["seed"]))),
         ("machine", f"{cpu}, {format_bytes(machine['memory_bytes'])}, {shown(str(machine['system']))}"),
         ("device", device_line(info)),
+        ("memory", memory_line(info)),
         ("versions", ", ".join(f"{shown(str(name))} {shown(str(value))}" for name, value in versions.items())),
         ("time", ", ".join(f"{shown(str(phase))} {seconds:.1f} s" for phase, seconds in info["seconds"].items())),
     )  # fmt: skip
@@ -49,6 +50,16 @@ def device_line(info: Mapping[str, Any]) -> str:
     """Where a run was computed and why; runs of earlier versions kept no device."""
     kept = info.get("device")
     return "not kept" if kept is None else shown(Device(**kept).printed())
+
+
+def memory_line(info: Mapping[str, Any]) -> str:
+    """Peaks of the process that finished the run, and the limit it was given."""
+    anonymous, resident = info["peak_anonymous_bytes"], info.get("peak_resident_bytes")
+    limit = info["arguments"].get("max_memory_bytes")
+    parts = [f"at most {format_bytes(anonymous)} anonymous"]
+    parts += [f"{format_bytes(resident)} resident"] if resident else []
+    parts += [f"--max-memory {format_bytes(limit)}"] if limit else []
+    return f"{', '.join(parts)} (of the process that finished the run: what was stored before it took none)"
 
 
 def not_measured(run: Run) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragopt.artifacts import ArtifactStore, fsync_folder, storage_errors
-from ragopt.devices import AUTO
+from ragopt.devices import AUTO, check_device_name
 from ragopt.errors import InputError
 from ragopt.serve import layout
 from ragopt.serve.cache_argument import with_cache_settings
@@ -25,6 +25,7 @@ from ragopt.serve.parts import FaissParts
 from ragopt.serve.run_material import material_of_run, settings_of_run
 from ragopt.sweep.built_finalist import build_finalist
 from ragopt.sweep.planned_memory import check_building
+from ragopt.sweep.settings import check_max_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +76,8 @@ def build_index(  # noqa: PLR0913 - what, where, and from which files
     """
     chosen = chosen_trial(run, trial)
     place = out.resolve()
+    check_max_memory(max_memory_bytes)
+    check_device_name(device)
     check_out(place)
     check_building(run, chosen, max_memory_bytes)
     settings = settings_of_run(run, cache_dir, corpus=corpus, device=device, max_memory_bytes=max_memory_bytes)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ragopt.devices import choose_device
 from ragopt.errors import IndexFormatError, InputError
 from ragopt.measure.intervals import MIN_QUERIES, Interval, mean_interval, paired_difference
 from ragopt.serve.canary_replay import replay_canaries
@@ -60,6 +61,7 @@ def check_folder(folder: Path, given: ToCheck, progress: Progress) -> Checked:
     if not (folder / MANIFEST_FILE).is_file():
         raise IndexFormatError(f"{folder} is no served index: it has no {MANIFEST_FILE}",
                                next_step="Build one: ragopt build RUN --out DIR")  # fmt: skip
+    progress.notice(f"device: {choose_device(given.device).printed()}")
     report = progress.phase("files", f"Checking the files of {folder}")
     try:
         refuse_unmeasurable(read_manifest(folder), given)  # hashing all files takes minutes

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args, overload
 
-from ragopt.devices import AUTO
+from ragopt.devices import AUTO, CPU_NAME, check_device_name, choose_device
 from ragopt.embed.open_embedder import open_embedder
 from ragopt.errors import InputError
 from ragopt.serve.asked import asked_queries, embedded_questions
@@ -60,7 +60,8 @@ def open_index(
             with; None for nothing. The sizes stay what they are when the folder is replaced.
 
     Raises:
-        InputError: `verify` or `cache` is something else, or the folder keeps no recommended sizes.
+        InputError: `verify` or `cache` is something else, the folder keeps no recommended sizes, or the device is not
+            there.
         MissingExtra: a cache needs packages that are not installed.
         IndexFormatError: the folder is damaged, or of another version.
         IndexBusy: a writer changed it during every try.
@@ -68,6 +69,9 @@ def open_index(
     if verify not in get_args(Verify):
         raise InputError(f"verify is {verify!r}", allowed=" or ".join(get_args(Verify)), next_step="Correct verify")
     check_cache_argument(cache)
+    check_device_name(device)
+    if device not in (AUTO, CPU_NAME):
+        choose_device(device)  # what was asked for by name is there, or is told now
     # Absolute: files are read later too, when the process may work in another folder.
     snapshot = open_snapshot(Path(folder).absolute(), verify)
     return Index(snapshot, embedder=embedder, model=model, device=device, caches=caches_of(cache, snapshot))

@@ -290,8 +290,8 @@ class _Sweep:
         )
         if selection.unsuitable:
             skipped = (
-                f"{len(selection.unsuitable):,} of {len(results):,} trials of {model} cannot be measured on this "
-                f"corpus; the first reason: {next(iter(selection.unsuitable.values()))}"
+                f"{len(selection.unsuitable):,} of {len(results):,} trials of {model} cannot be measured "
+                f"here; the first reason: {next(iter(selection.unsuitable.values()))}"
             )
             self._unsuitable.append(skipped)
             self.progress.notice(f"warning: {skipped}")

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from ragopt.index.factory import Factory
 
-LIBRARY_BYTES = 330 * 10**6
-"""Resident memory of Python with numpy, scipy, pyarrow, lancedb and FAISS loaded: 180 to 215 MB of its own and 67 to
-120 MB of mapped libraries, before and behind the stages of a sweep (2 shared AMD EPYC cores, Linux, 2026-11-26)."""
+LIBRARY_BYTES = 280 * 10**6
+"""Resident memory of Python with numpy, scipy, pyarrow, lancedb and FAISS loaded, and what stays behind the stages: 171
+to 213 MB of its own and 67 MB of mapped libraries before the report of a sweep of 2,000,000 vectors (2 shared AMD EPYC
+cores, Linux, 2026-11-26)."""
 
 TORCH_BYTES = 470 * 10**6
 """More with torch: 462 MB for torch, transformers and all-MiniLM-L6-v2 (same machine)."""
@@ -37,10 +38,10 @@ EMBEDDING_BYTES = 200 * 10**6
 """More while a torch model embeds on the CPU: 150 MB for batches of 4,096 tokens, all-MiniLM-L6-v2 (same machine)."""
 
 DRAWING_BYTES = 120 * 10**6
-"""More while the report is drawn: Vega in vl-convert took 45 to 90 MB (same machine)."""
+"""More while the report is drawn: Vega in vl-convert took 98 MB, half of it mapped (same machine)."""
 
-MB, STEP_BYTES = 10**6, 100 * 10**6
-"""A limit that fits is told to the next hundred MB."""
+MB, STEP_BYTES = 10**6, 10 * 10**6
+"""A limit that fits is told to the next ten MB."""
 
 BLOCK_ROWS, EXACT_BLOCK_BYTES, FLAT_BLOCK_BYTES = 16_384, 24 * MIB, 128 * MIB
 """Of blocks of vectors (`Vectors.blocks`), of the exact pass (`model_stage`), of measuring exact search."""
@@ -118,8 +119,8 @@ class MemoryPlan:
             return tuple(lines)
         if self.refused and self.is_kept:
             lines.append(f"{len(self.refused):,} of the factories left out, the first: {self.refused[0]}")
-        limit, workers = format_bytes(self.max_bytes), f"{self.n_select} workers select, {self.n_build} build"
-        kept = f"is kept: {workers}" if self.is_kept else f"cannot be kept: {self.fits_mb}MB would fit"
+        limit, workers = format_bytes(self.max_bytes), f"workers: {self.n_select} to select, {self.n_build} to build"
+        kept = f"is kept; {workers}" if self.is_kept else f"cannot be kept: {self.fits_mb}MB would fit"
         return (*lines, f"--max-memory {limit} {kept}")
 
     def check(self) -> None:
@@ -135,7 +136,7 @@ class MemoryPlan:
             f"--max-memory {format_bytes(self.max_bytes or 0)} cannot be kept: {name} may take {format_bytes(size)}"
             f"{with_what} on one worker",
             allowed=f"{self.fits_mb}MB or more",
-            next_step="Give more memory or fewer --n-queries; --dry-run shows every stage",
+            next_step="Give more memory; --dry-run shows every stage",
         )
 
 
@@ -186,7 +187,7 @@ def refused(factory: Factory, shape: Shape, max_bytes: int | None) -> str:
     needs = max(_build(shape, [factory], 1, max_bytes), _select(shape, [factory], 1))
     if needs <= max_bytes:
         return ""
-    return (f"{factory} takes {format_bytes(needs)} of memory to build or search over {shape.n:,} vectors, "
+    return (f"{factory} takes {format_bytes(needs)} of memory to estimate, build or open over {shape.n:,} vectors, "
             f"--max-memory allows {format_bytes(max_bytes)}")  # fmt: skip
 
 

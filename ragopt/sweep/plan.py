@@ -111,7 +111,9 @@ class Plan:
         ]
         if self.first_missing:
             lines.append(f"first missing: {self.first_missing}; what follows it cannot be foreseen")
-        if self.memory is not None:
+        if self.memory is None:
+            lines.append("memory is planned once the corpus is cut into chunks, before anything is embedded")
+        else:
             lines += self.memory.printed()
         total = f"about {self.seconds:,.0f} s and {self.memory_bytes / 1e6:,.0f} MB of memory on this machine"
         return (*lines, total if not self.first_missing else f"at least {total}")

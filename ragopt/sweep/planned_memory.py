@@ -110,7 +110,6 @@ def check_building(run: Run, trial: Trial, max_bytes: int | None) -> None:
     reason = refused(factory, shape, max_bytes)
     if reason:
         raise InputError(reason, next_step="Give more --max-memory, or name another trial with --trial")
-    plan_memory(shape, [factory], max_bytes).check()
 
 
 def broken_promise(max_bytes: int | None, anonymous_bytes: int, resident_bytes: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ragopt.choose import Limits, Objective
 from ragopt.corpus.records import ReadOptions
 from ragopt.corpus.splitting import ChunkOptions
-from ragopt.devices import CPU, Device
+from ragopt.devices import CPU, Device, check_device_name
 from ragopt.errors import InputError
 from ragopt.records import Metric
 
@@ -42,6 +42,16 @@ FEWEST_HOLDOUT_QUERIES = 100
 
 READY_MODEL = "vectors"
 """Printed model of vectors that the user has embedded: ragopt does not know by what."""
+
+
+def check_max_memory(max_memory_bytes: object) -> None:
+    """Raise InputError for what is no number of bytes above 0; None is no limit."""
+    if max_memory_bytes is None:
+        return
+    if not isinstance(max_memory_bytes, int) or isinstance(max_memory_bytes, bool) or max_memory_bytes < 1:
+        raise InputError(f"max_memory_bytes is {max_memory_bytes!r}",
+                         allowed="a whole number of bytes, 1 or more, or None",
+                         next_step="Write 2_000_000_000, or --max-memory 2GB on the command line")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +168,8 @@ class SweepSettings:
             if not low <= value <= MOST:
                 raise InputError(f"{option} {value} is too {'small' if value < low else 'large'}",
                                  allowed=f"{low} to {MOST}", next_step=f"Correct {option}")  # fmt: skip
-        if self.max_memory_bytes is not None and self.max_memory_bytes < 1:
-            raise InputError(f"--max-memory {self.max_memory_bytes} is no size", allowed="1 byte or more",
-                             next_step="Write it like 2GB")  # fmt: skip
+        check_device_name(self.device)
+        check_max_memory(self.max_memory_bytes)
         for option, text, allowed in (
             ("--metric", self.metric, get_args(Metric)),
             ("--objective", self.objective, get_args(Objective)),
