@@ -2,6 +2,7 @@
 
 RagoptError
 ├── InputError (ValueError)          a file, option or value that the user gave
+│   └── DeviceFull                   an accelerator with too little memory
 ├── SpecError (ValueError)           a space, factory, search or trial string
 ├── PriceError (LookupError)         a price that is missing or disagrees with itself
 ├── ArtifactError                    a stored result that is damaged or from another version
@@ -63,6 +64,10 @@ def _rebuild(kind: type[RagoptError], failed: str, next_step: str, allowed: str)
 
 class InputError(RagoptError, ValueError):
     """A file, option or value that the user gave cannot be used."""
+
+
+class DeviceFull(InputError):
+    """An accelerator has too little memory for what cannot be cut: no trial of it can be measured or left out."""
 
 
 class SpecError(RagoptError, ValueError):

@@ -67,7 +67,7 @@ def test_a_limit_that_cannot_be_kept_stops_before_any_work(folder, tmp_path):
     dry = sweep(folder, tmp_path, "--max-memory", "200MB", "--dry-run")
     assert dry.returncode == 1
     lines = dry.stdout.splitlines()
-    assert sum(line.endswith("of resident memory") for line in lines) == 5
+    assert sum(line.endswith(" of memory") for line in lines) == 5
     (verdict,) = [line for line in lines if line.startswith("--max-memory")]
     fits = verdict.removeprefix("--max-memory 200.0 MB cannot be kept: ").removesuffix(" would fit")
     assert sweep(folder, tmp_path, "--max-memory", fits, "--dry-run").returncode == 0

@@ -79,3 +79,29 @@ def test_without_the_kernels_files_nothing_happens(tmp_path, monkeypatch):
     with PeakMemory() as peak:
         pass
     assert 0 < peak.resident_bytes <= peak_resident_bytes()
+
+
+def test_a_library_below_the_folder_is_left_alone(tmp_path):
+    """The relocated pages of a loaded library are private and changed: without them the process would end."""
+    code = """
+    import ctypes, shutil, sys
+    from pathlib import Path
+    import numpy as np
+    from ragopt.measure.memory import release_mapped_pages
+    folder = Path(sys.argv[1])
+    own = next(Path(np.__file__).parent.glob("random/_pcg64*.so"))
+    shutil.copy(own, folder / own.name)
+    library = ctypes.CDLL(str(folder / own.name))
+    lines = [line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(own.name)]
+    private = [line.split()[0] for line in lines if " r--p " in line and str(folder) in line]
+    def read():
+        found = b""
+        for span in private:
+            first, last = (int(end, 16) for end in span.split("-"))
+            found += ctypes.string_at(first, last - first)
+        return found
+    before = read()
+    release_mapped_pages(folder)
+    print(len(private) > 0, read() == before)
+    """
+    assert run_python(code, str(tmp_path)).stdout.strip() == "True True"

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragopt.errors import InputError
+from ragopt.measure.device_neighbours import device_neighbours
 from ragopt.measure.neighbours import MARGIN, Neighbours, exact_neighbours, recall_vs_exact
+from ragopt.measure.off_centre import centre_of
 
 
 def blocks_of(corpus, cuts):
@@ -199,3 +201,37 @@ def test_recall_refuses_too_few_columns(shape, k):
     exact = Neighbours(np.zeros((5, 4), np.int64), np.zeros((5, 4)))
     with pytest.raises(InputError, match="Cannot compare"):
         recall_vs_exact(np.zeros(shape, np.int64), exact, k=k)
+
+
+@pytest.mark.parametrize("offset", [0.0, 300.0, 1000.0, -1e4])
+def test_vectors_far_from_the_origin_keep_their_neighbours_by_l2(offset):
+    """Around any point the ten nearest of 3,000 are those of float64: by differences of large squares they are not."""
+    rng = np.random.default_rng(4)
+    corpus, queries = (rng.normal(offset, 1, (rows, 64)).astype(np.float32) for rows in (3000, 50))
+    rows, _ = brute_force(corpus, queries, "l2")
+    before = queries.copy()
+    found = search(corpus, queries, k=10, metric="l2", cuts=(700, 701))
+    np.testing.assert_array_equal(found.ids[:, :10], rows[:, :10])
+    np.testing.assert_array_equal(queries, before)
+    pytest.importorskip("torch")
+    device = device_neighbours(blocks_of(corpus, (700, 701)), queries, k=10, n=3000, metric="l2",
+                               gather=lambda rows: corpus[rows], device="cpu")  # fmt: skip
+    np.testing.assert_array_equal(device.ids[:, :10], rows[:, :10])
+
+
+def test_whole_numbers_far_from_the_origin_stay_exact():
+    """A shift is rounded to a power of two below their spread: distances of whole numbers come out without rounding."""
+    rng = np.random.default_rng(6)
+    corpus, queries = (rng.integers(995, 1006, (rows, 8)).astype(np.float32) for rows in (500, 20))
+    rows, _ = brute_force(corpus, queries, "l2")
+    np.testing.assert_array_equal(search(corpus, queries, k=400, metric="l2", cuts=(90,)).ids[:, :400], rows[:, :400])
+
+
+@pytest.mark.parametrize(
+    ("queries", "centre"),
+    [([[1, -1], [-1, 1]], None), ([[4, 0], [4.2, 0]], [4.1015625, 0.0]), ([[7, 9]], [7, 9]), ([[0, 0]], None)],
+)  # fmt: skip
+def test_only_what_lies_far_from_the_origin_is_moved(queries, centre):
+    """Mean (4.1, 0), spread .071: steps of 2^-4 / 8, so 4.1015625; a lone query is its own centre; the origin none."""
+    found = centre_of(np.array(queries, np.float32))
+    assert (None if found is None else found.tolist()) == centre

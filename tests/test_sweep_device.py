@@ -1,5 +1,6 @@
 """A sweep on an accelerator, played by torch on the CPU, and its run on a machine that has none."""
 
+import importlib.metadata
 import importlib.util
 import json
 
@@ -10,6 +11,13 @@ import pytest
 import ragopt
 from ragopt import devices
 from ragopt.devices import CPU, Device, Driver
+from ragopt.errors import DeviceFull
+from ragopt.index import trained
+from ragopt.index.build import add_blocks
+from ragopt.index.code_shard import write_shard
+from ragopt.index.factory import parse_factory
+from ragopt.index.joined_file import write_joined
+from ragopt.index.torch_encoding import add_with_torch
 from ragopt.report.faiss_lines import lines_of_run
 from ragopt.report.provenance import provenance
 from ragopt.report.words import reproduce_command
@@ -183,3 +191,77 @@ def test_a_missing_device_is_refused_before_anything_is_read(tmp_path, monkeypat
     with pytest.raises(ragopt.RagoptError, match=r"no device 'cuda:9' on this machine"):
         ragopt.sweep("python-docs", device="cuda:9", out=tmp_path / "run", cache_dir=tmp_path / "cache")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_by_faiss_for_gpus_is_trained_by_faiss_here(swept):
+    """Torch would be another trainer than the run's: FAISS on the CPU is nearest to its GPU code, and it is said."""
+    folder, _, _ = swept
+    run = read_run(folder / "faiss")
+    kept = Device("cuda", "cuda:0", "", "asked for", "faiss-gpu").as_json()
+    device = device_for_run(ragopt.Run(run.folder, {**run.info, "device": kept}, run.trials, run.recommendation), "cpu")
+    assert (device.name, device.trainer) == ("cpu", "faiss")
+    assert device.why.endswith("with FAISS's GPU code, which sees no GPU here: FAISS trains on the CPU instead")
+
+
+def test_a_full_device_ends_a_sweep(swept, monkeypatch, tmp_path):
+    """Left out like a codec that a corpus is too small for, its trials would make another recommendation."""
+    folder, _, _ = swept
+
+    def full(*_given, **_named):
+        raise DeviceFull("cuda:0 has too little memory", next_step="Run on the CPU with --device cpu")
+
+    monkeypatch.setattr(engine, "choose_device", lambda _asked: GPU)
+    monkeypatch.setattr(trained, "train_with_torch", full)
+    with pytest.raises(DeviceFull):
+        ragopt.sweep(
+            ready=ReadyVectors(str(folder / "v.npy"), str(folder / "q.npy")), grid=str(folder / "grid.toml"),
+            n_queries=100, confirm_queries=200, limits={"min_recall": 0.3}, cost_model="scan",
+            out=tmp_path / "run", cache_dir=tmp_path / "cache",
+        )  # fmt: skip
+
+
+def test_trainers_of_codes_and_tier_are_in_the_recipe():
+    """Each part by its own trainer, with the version of torch where it trains one; nothing where FAISS trains both."""
+    version = importlib.metadata.version("torch").partition("+")[0]
+
+    def recipe(text):
+        return trained.trainer_recipe(parse_factory(text, 32), GPU)
+
+    assert recipe("PQ8np") == {"trainers": ["torch"], "torch": version}
+    assert recipe("PQ8np,Refine(SQ8)") == {"trainers": ["torch", "faiss"], "torch": version}
+    assert recipe("SQ8,Refine(PQ16np)") == {"trainers": ["faiss", "torch"], "torch": version}
+    assert recipe("SQ8,Refine(SQfp16)") == {}
+
+
+def test_an_accelerator_encodes_what_it_trained(monkeypatch):
+    """Torch adds blocks of a factory that it trains on another device than the CPU; FAISS everything else."""
+    there = Device("cuda", "cuda:0", "", "asked for", "torch")
+    seen = []
+    monkeypatch.setattr(
+        trained, "add_with_torch", lambda index, blocks, *, device: seen.append((index, blocks, device))
+    )
+    trained.adder_on(there, parse_factory("IVF16,PQ8np", 32))("index", "blocks")
+    assert seen == [("index", "blocks", "cuda:0")]
+    assert trained.adder_on(there, parse_factory("SQ8", 32)) is add_blocks
+    assert trained.adder_on(GPU, parse_factory("PQ8np", 32)) is add_blocks
+    assert trained.adder_on(CPU, parse_factory("PQ8np", 32)) is add_blocks
+
+
+@pytest.mark.parametrize("text", ["PQ8np", "IVF16,PQ8np", "PQ16x4fs", "IVF16,PQ16x4fs"])
+def test_a_streamed_build_may_be_encoded_by_torch(text, tmp_path):
+    """Shards that torch encodes, on tensors of the CPU, are joined into the file of codes that FAISS encodes."""
+    rows = np.random.default_rng(2).normal(size=(1000, 32)).astype(np.float32)
+    factory = parse_factory(text, 32)
+    index = trained.train_on(GPU, factory, rows, metric="l2", seed=0)
+    empty = faiss.serialize_index(index)
+    folders = []
+    for first in (0, 512):
+        folder = tmp_path / str(first)
+        folder.mkdir()
+        write_shard(folder, empty, [(first, rows[first : first + 512])], first_row=first,
+                    add=lambda one, blocks: add_with_torch(one, blocks, device="cpu"))  # fmt: skip
+        folders.append(folder)
+    with (tmp_path / "joined.faiss").open("wb") as out:
+        write_joined(out, factory, empty, 1000, folders)
+    add_blocks(index, [(0, rows)])
+    assert (tmp_path / "joined.faiss").read_bytes() == faiss.serialize_index(index).tobytes()

@@ -7,11 +7,13 @@ import pytest
 
 from ragopt.devices import CPU, Device
 from ragopt.errors import InputError
+from ragopt.index.build_memory import training_bytes
 from ragopt.index.factory import parse_factory
+from ragopt.index.size import index_bytes
 from ragopt.measure.memory import resident_bytes
 from ragopt.sweep import memory_plan
 from ragopt.sweep.memory_plan import LIBRARY_BYTES, MemoryPlan, Shape, plan_memory, refused
-from ragopt.sweep.planned_memory import base_of, base_of_texts, broken_promise
+from ragopt.sweep.planned_memory import base_of, base_of_texts, broken_promise, joined
 
 MILLION = Shape(1_000_000, 384, 1000, 2000, 1000)
 PQ, HNSW = (parse_factory(text, 384) for text in ("PQ48np", "HNSW32,SQ8"))
@@ -85,16 +87,19 @@ def test_without_a_limit_nothing_is_refused():
     """A plan without a limit is always kept, and prints its stages alone."""
     plan = MemoryPlan(None, 2, 2, (("a", 10),))
     plan.check()
-    assert plan.printed() == ("a: at most 10 B of resident memory",)
+    assert plan.printed() == ("a: at most 10 B of memory",)
 
 
 def test_a_broken_promise_is_said():
     """Resident memory above the limit is a warning that tells how much of it was anonymous; below it there is none."""
     assert not broken_promise(None, 5, 10)
     assert not broken_promise(10, 5, 10)
+    assert broken_promise(10 * MB, 10.5 * MB, 11 * MB) == (
+        "--max-memory 10.0 MB was not kept: the process took 10.5 MB of its own."
+    )
     assert broken_promise(10 * MB, 6 * MB, 11 * MB) == (
-        "--max-memory 10.0 MB was not kept: 11.0 MB were resident, 6.0 MB of them anonymous, the rest pages of mapped "
-        "files, which the system may take back."
+        "--max-memory 10.0 MB: the process took 6.0 MB of its own and had 11.0 MB resident with pages of mapped files, "
+        "such as an index that is searched, which the system takes back where it needs them."
     )
 
 
@@ -102,7 +107,7 @@ def test_a_larger_base_moves_every_stage():
     """What models and chunks hold is there in every stage, and embedding is one more before them."""
     plain = dict(plan_memory(MILLION, [PQ], None).stages)
     moved = plan_memory(replace(MILLION, base_bytes=LIBRARY_BYTES + 70 * MB, embedding_bytes=200 * MB), [PQ], None)
-    assert moved.stages[0] == ("embedding", LIBRARY_BYTES + 270 * MB)
+    assert moved.stages[0] == ("embedding or reading", LIBRARY_BYTES + 270 * MB)
     assert dict(moved.stages[1:]) == {name: size + 70 * MB for name, size in plain.items()}
     assert moved.base_bytes == LIBRARY_BYTES + 70 * MB
 
@@ -122,3 +127,40 @@ def test_torch_is_counted_where_it_works():
     assert base_of(Device("cuda", "cuda:0", "", "asked for", "torch")) == LIBRARY_BYTES + 470 * MB
     held = resident_bytes()
     assert base_of_texts(CPU, 10**9) == pytest.approx(held + 100 * 10**9 + 60 * MB, abs=50 * MB)
+
+
+def test_estimates_hold_sample_gathered_scores_and_each_worker_its_training():
+    """By hand for four workers, with 4,194,000 scores.
+
+    The sample of 16,384 rows twice, 96 MiB gathered, 20 bytes a score; each worker a quarter of the sample, its
+    codebooks, two blocks and 16 bytes a score.
+    """
+    sample = 16_384 * 384 * 4
+    codebooks = index_bytes(PQ, 0).file_bytes
+    worker = round(sample * 0.25) + codebooks + 2 * sample + 4_194_000 * 16
+    expected = 280 * MB + 2 * sample + 96 * 2**20 + 4_194_000 * 20 + 4 * worker
+    assert dict(plan_memory(MILLION, [PQ], None).stages)["estimates"] == expected
+
+
+def test_finalists_hold_what_is_opened():
+    """FastScan's blocks are read into memory: 20 million codes of 24 bytes, and one block that is half empty."""
+    fast = parse_factory("PQ48x4fs", 384)
+    large = replace(MILLION, n=20_000_000)
+    fixed = index_bytes(fast, 0).ram_fixed_bytes
+    opened = 280 * MB + fixed + (20_000_000 + 32) * 24
+    assert dict(plan_memory(large, [fast], None).stages)["finalists"] == opened
+
+
+@pytest.mark.parametrize(("text", "samples"), [("PQ48np", 0.25), ("SQ8", 0.25), ("PCAR128,PQ32np", 0.75),
+                                               ("OPQ48,PQ48np", 5.5), ("IVF64,SQ8", 1.5), ("RQ4x8", 36.0)])  # fmt: skip
+def test_training_takes_a_measured_multiple_of_its_sample(text, samples):
+    """Of 1,000 rows, with the empty index, and 10 kB of each inverted list."""
+    factory = parse_factory(text, 384)
+    lists = 10_000 * factory.nlist
+    assert training_bytes(factory, 1000) == round(samples * 1000 * 384 * 4) + lists + index_bytes(factory, 0).file_bytes
+
+
+def test_several_models_take_the_most_memory_and_the_fewest_workers():
+    """One plan for all models: the stages of the largest, the workers that each leaves room for."""
+    small, large = MemoryPlan(9, 4, 2, (("a", 5),)), MemoryPlan(9, 3, 4, (("a", 7),))
+    assert joined([small, large]) == MemoryPlan(9, 3, 2, (("a", 7),))

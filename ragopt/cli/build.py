@@ -40,9 +40,15 @@ def command(run_folder: Path, as_json: bool, quiet: bool, **options: Any) -> Non
     """
     from ragopt.api import build  # noqa: PLC0415 - loaded when first used
     from ragopt.cli.progress import TerminalProgress  # noqa: PLC0415 - loaded when first used
+    from ragopt.measure.memory import PeakMemory  # noqa: PLC0415 - loaded when first used
+    from ragopt.sweep.planned_memory import broken_promise  # noqa: PLC0415 - loaded when first used
 
-    with TerminalProgress(quiet=quiet or as_json) as progress:
+    with TerminalProgress(quiet=quiet or as_json) as progress, PeakMemory() as peak:
         built = build(run_folder, progress=progress, **options)
+    if not quiet and not as_json:
+        click.echo(peak.printed(), err=True)
+    if broken := broken_promise(options["max_memory_bytes"], peak.anonymous_bytes, peak.resident_bytes):
+        click.echo(f"warning: {broken}", err=True)
     _show(built, as_json=as_json)
 
 

@@ -108,8 +108,8 @@ def command(**options: Any) -> int:
     """  # fmt: skip
     from ragopt.api import draw_report  # noqa: PLC0415 - loaded when first used
     from ragopt.cli.progress import TerminalProgress  # noqa: PLC0415 - loaded when first used
+    from ragopt.measure.memory import PeakMemory  # noqa: PLC0415 - loaded when first used
     from ragopt.sweep.engine import run_sweep  # noqa: PLC0415 - loaded when first used
-    from ragopt.units import format_bytes  # noqa: PLC0415 - loaded when first used
 
     if not options["corpus"] and not options["vectors"]:
         raise click.UsageError("Name a CORPUS, or --vectors with --query-vectors.")
@@ -122,20 +122,25 @@ def command(**options: Any) -> int:
     settings = _settings(options)
     if options["dry_run"]:
         return _show_plan(settings, as_json=options["as_json"])
-    with TerminalProgress() as progress:
+    with TerminalProgress() as progress, PeakMemory() as peak:
         run = run_sweep(settings, progress)
         draw_report(run, progress)
         if options["as_json"]:
             # Without --json they are printed beneath the recommendation.
             for warning in run.info["warnings"]:
                 progress.notice(f"warning: {warning}")
-        info = run.info
-        progress.notice(
-            f"Run folder: {run.folder} ({sum(info['seconds'].values()):.0f} s, peak memory "
-            f"{format_bytes(info['peak_anonymous_bytes'])} anonymous, "
-            f"{format_bytes(info['peak_resident_bytes'])} resident)"
-        )
+        seconds = sum(run.info["seconds"].values())
+    click.echo(f"Run folder: {run.folder} ({seconds:.0f} s, {peak.printed()})", err=True)
+    _tell_broken(settings.max_memory_bytes, peak)
     return show_run(run, as_json=options["as_json"])
+
+
+def _tell_broken(max_bytes: int | None, peak: Any) -> None:
+    """Say that more memory was taken than was allowed, the drawing of the report included."""
+    from ragopt.sweep.planned_memory import broken_promise  # noqa: PLC0415 - loaded when first used
+
+    if broken := broken_promise(max_bytes, peak.anonymous_bytes, peak.resident_bytes):
+        click.echo(f"warning: {broken}", err=True)
 
 
 def _show_plan(settings: Any, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragopt.embed.mapped_pages import give_back_pages
+from ragopt.embed.mapped_pages import advise_dont_need
 from ragopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class ReadySource:
         n: number of vectors, at least 1.
         dim: dimension, at least 1.
         blocks: yields all rows in order as (any, dim) blocks of one of the allowed types.
+        held_bytes: in memory while they are read, beside a few blocks.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class ReadySource:
     n: int
     dim: int
     blocks: Callable[[], Iterator[NDArray[Any]]]
+    held_bytes: int = 0
 
 
 def open_source(path: Path, column: str | None) -> ReadySource:
@@ -162,17 +164,22 @@ def _parquet_source(path: Path, column: str | None) -> ReadySource:
 def _arrow_source(path: Path, column: str | None) -> ReadySource:
     """An Arrow IPC file, Feather version 2 among them: mapped, its pages given back block by block.
 
-    A record batch may be as large as the file, and reading one would copy all of it.
+    A record batch may be as large as the file, and reading one would copy all of it. A compressed one cannot be read in
+    parts: it is in memory whole.
     """
     import pyarrow as pa  # noqa: PLC0415 - loaded when first used
 
     try:
         with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
             schema = reader.schema
-            n = sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
+        # Without columns, so that nothing is decompressed to count rows.
+        no_columns = pa.ipc.IpcReadOptions(included_fields=[])
+        with pa.memory_map(str(path)) as file, pa.ipc.open_file(file, options=no_columns) as reader:
+            sizes = [reader.get_batch(number).num_rows for number in range(reader.num_record_batches)]
     except (pa.ArrowException, OSError) as error:
         raise _broken(path, error) from error
-    name = _vector_column(path, schema, column)
+    n, name = sum(sizes), _vector_column(path, schema, column)
+    value_bytes = schema.field(name).type.value_type.bit_width // 8
 
     def blocks(rows: int = READ_ROWS) -> Iterator[NDArray[Any]]:
         first, dim = 0, 0
@@ -186,11 +193,15 @@ def _arrow_source(path: Path, column: str | None) -> ReadySource:
                         block = _rows_of_lists(path, lists.slice(start, rows), first, dim)
                         first, dim = first + len(block), block.shape[1]
                         yield np.array(block)
-                        give_back_pages(block, mapping)
+                        advise_dont_need(*mapping)
         except (pa.ArrowException, OSError) as error:
             raise _broken(path, error) from error
 
-    return ReadySource(path, name, n, _dim_of_first(path, n, blocks(1)), blocks)
+    dim = _dim_of_first(path, n, blocks(1))
+    row_bytes = dim * value_bytes
+    # Of the largest batch, compressed and not: less than that in the file means compressed.
+    held = 2 * max(sizes, default=0) * row_bytes if path.stat().st_size < n * row_bytes else 0
+    return ReadySource(path, name, n, dim, blocks, held)
 
 
 def _lance_source(path: Path, column: str | None) -> ReadySource:

@@ -10,7 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ragopt.devices import faiss_gpus
-from ragopt.errors import InputError
+from ragopt.errors import DeviceFull, InputError
 from ragopt.index.build import check_sample, empty_index, use_reservoirs
 from ragopt.index.inner import first_transform, inner_index, refined_parts
 from ragopt.index.seeding import bound_memory, release_training, seed_training
@@ -56,14 +56,14 @@ def told_when_gpu_full(number: int, asked: str) -> Iterator[None]:
         asked: what it shall hold, with its size.
 
     Raises:
-        InputError: the GPU has too little memory.
+        DeviceFull: the GPU has too little memory.
     """
     try:
         yield
     except RuntimeError as error:
         if not any(words in str(error) for words in FULL_WORDS):
             raise
-        raise InputError(
+        raise DeviceFull(
             f"GPU {number} has too little memory for {asked}",
             next_step="Free memory on the device, or run on the CPU with --device cpu",
         ) from error

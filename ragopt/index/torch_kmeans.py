@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SPLIT = 1 / 1024
 """How far the two halves of a split cluster are moved apart (EPS in faiss/Clustering.cpp)."""
 
+FAR = 4.0
+"""As in `ragopt.measure.off_centre`, which lies above this room."""
+
 FLOAT_BYTES = 4
 
 
@@ -124,6 +127,9 @@ def nearest(parts: Tensor, centroids: Tensor, *, spherical: bool, memory_bytes: 
     """
     torch = load_torch("Training on a device")
     n_parts, k, _ = centroids.shape
+    shift = None if spherical else off_centre(centroids)
+    if shift is not None:
+        centroids = centroids - shift
     turned = centroids.transpose(1, 2).contiguous()
     bias = torch.zeros(n_parts, 1, k, device=parts.device) if spherical else turned.square().sum(1)[:, None] * -0.5
     rows = rows_within(memory_bytes, n_parts * k * FLOAT_BYTES)
@@ -132,10 +138,23 @@ def nearest(parts: Tensor, centroids: Tensor, *, spherical: bool, memory_bytes: 
     found = []
     for first in range(0, parts.shape[1], rows):
         block = parts[:, first : first + rows]
+        if shift is not None:
+            block = block - shift
         # Not a part of each row of the buffer: outputs with gaps are a special case of every device.
         into = scores[: n_parts * block.shape[1] * k].view(n_parts, block.shape[1], k)
         found.append(torch.baddbmm(bias, block, turned, out=into).argmax(dim=2))
     return torch.cat(found, dim=1)
+
+
+def off_centre(centroids: Tensor) -> Tensor | None:
+    """What to take from rows and centroids far from the origin, (n_parts, 1, dim), before their squared lengths cancel.
+
+    None where the centroids of every part lie near the origin, for their spread; see `ragopt.measure.off_centre`.
+    """
+    mean = centroids.mean(dim=1, keepdim=True)
+    spread = (centroids - mean).square().mean(dim=(1, 2), keepdim=True).sqrt()
+    far = mean.abs().amax(dim=2, keepdim=True) > FAR * spread
+    return mean * far if bool(far.any()) else None
 
 
 def in_parts(rows: Tensor, n_parts: int) -> Tensor:

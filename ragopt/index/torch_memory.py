@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from ragopt.errors import InputError
+from ragopt.errors import DeviceFull
 from ragopt.index.torch_loaded import load_torch
 from ragopt.units import MIB, format_bytes
 
@@ -51,7 +51,7 @@ def is_full(torch: Any, error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in FULL_WORDS)
 
 
-def too_little(device: Any, asked: str) -> InputError:
+def too_little(device: Any, asked: str) -> DeviceFull:
     """The error for work that a device cannot hold.
 
     Args:
@@ -59,7 +59,7 @@ def too_little(device: Any, asked: str) -> InputError:
         asked: what it should have held, with its size.
     """
     free = free_bytes(device)
-    return InputError(
+    return DeviceFull(
         f"The device {device} has too little memory for {asked}",
         allowed="" if free is None else f"what fits the {format_bytes(free)} that are free there",
         next_step="Free memory on the device, or run on the CPU with --device cpu",
@@ -75,7 +75,7 @@ def told_when_full(device: Any, asked: str) -> Iterator[None]:
         asked: what the device shall hold, with its size.
 
     Raises:
-        InputError: the device has too little memory.
+        DeviceFull: the device has too little memory.
     """
     torch = load_torch(f"Work on the device {device}")
     try:
@@ -133,7 +133,7 @@ class RowBudget:
         """Take half of so many rows from now on.
 
         Raises:
-            InputError: there is no half of one row.
+            DeviceFull: there is no half of one row.
         """
         if n_rows <= 1:
             raise too_little(self._device, f"{self._asked}, {format_bytes(self._row_bytes)}")
@@ -147,7 +147,7 @@ class RowBudget:
             work: called with the rows of each step in turn; where it runs out of memory it has to leave all as it was.
 
         Raises:
-            InputError: a single row does not fit.
+            DeviceFull: a single row does not fit.
         """
         first = 0
         while first < n:
@@ -165,7 +165,7 @@ class RowBudget:
             work: called with the rows that a block may have.
 
         Raises:
-            InputError: blocks of a single row do not fit.
+            DeviceFull: blocks of a single row do not fit.
         """
         while not self.fits(work, self._rows):
             self.halve(min(self._rows, n))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from ragopt.index.build import add_blocks, train_index
@@ -34,7 +35,7 @@ def trainer_of(factory: Factory, device: Device) -> Trainer:
     return device.trainer if trains else "faiss"
 
 
-def trainer_recipe(factory: Factory, device: Device) -> Mapping[str, list[Trainer]]:
+def trainer_recipe(factory: Factory, device: Device) -> Mapping[str, list[Trainer] | str]:
     """What the trainers of codes and rescoring tier add to an artifact's recipe.
 
     Nothing for FAISS on the CPU, so that what it trained is found again. The device is left out: it moves codebooks by
@@ -42,7 +43,11 @@ def trainer_recipe(factory: Factory, device: Device) -> Mapping[str, list[Traine
     """
     texts = [text for text in (factory.base_text, factory.refine_text) if text]
     trainers = [trainer_of(parse_factory(text, factory.dim), device) for text in texts]
-    return {} if set(trainers) == {"faiss"} else {"trainers": trainers}
+    if set(trainers) == {"faiss"}:
+        return {}
+    if "torch" not in trainers:
+        return {"trainers": trainers}
+    return {"trainers": trainers, "torch": importlib.metadata.version("torch").partition("+")[0]}
 
 
 def train_on(  # noqa: PLR0913 - those of `train_index`

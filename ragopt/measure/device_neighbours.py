@@ -15,6 +15,7 @@ from ragopt.measure.neighbours import (
     check_counted,
     with_exact_scores,
 )
+from ragopt.measure.off_centre import centre_of, shifted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -74,8 +75,9 @@ def device_neighbours(  # noqa: PLR0913 - those of `exact_neighbours`, and where
     check_asked(queries, k=k, n=n)
     load_torch(f"Searching on the device {device}")
     kept, sure = min(max(k + MARGIN, n_candidates), n), min(k + MARGIN, n)
+    centre = centre_of(queries) if metric == "l2" else None
     scan = DeviceScan(
-        queries,
+        queries if centre is None else queries - centre,
         kept,
         l2=metric == "l2",
         device=device,
@@ -90,7 +92,7 @@ def device_neighbours(  # noqa: PLR0913 - those of `exact_neighbours`, and where
         if progress is not None:
             progress(seen, n)
 
-    work_through(_checked(blocks, queries), scan, device=device, budget=scan.budget, done=done)
+    work_through(shifted(_checked(blocks, queries), centre), scan, device=device, budget=scan.budget, done=done)
     check_counted(seen, n)
     rows, of_rows = scan.result()
     return with_exact_scores(rows, of_rows, queries, sure=sure, metric=metric, gather=gather)

@@ -10,10 +10,14 @@ from types import TracebackType
 
 from ragopt.embed.mapped_pages import advise_dont_need
 from ragopt.errors import RagoptError
+from ragopt.units import format_bytes
 
 STATUS_FILE = Path("/proc/self/status")
 
 CLEAR_FILE, MAPS_FILE = Path("/proc/self/clear_refs"), Path("/proc/self/maps")
+
+SHARED_READ_ONLY = "r--s"
+"""Of a mapping in /proc/self/maps (proc_pid_maps(5))."""
 
 SAMPLE_SECONDS = 0.05
 """Short beside the building of an index, long beside the reading of one small file of the kernel."""
@@ -71,8 +75,8 @@ def forget_peak() -> bool:
 def release_mapped_pages(folder: Path) -> None:
     """Give the resident pages of mapped files below a folder back to the system; they are read again when needed.
 
-    Only of read-only mappings, which lose nothing. No other thread may map or unmap files meanwhile. Nothing happens
-    where the system shows no mappings (/proc/self/maps) or has no madvise(2).
+    Only of shared read-only mappings, which lose nothing. No other thread may map or unmap files meanwhile. Nothing
+    happens where the system shows no mappings (/proc/self/maps) or has no madvise(2).
     """
     try:
         lines = MAPS_FILE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -81,7 +85,9 @@ def release_mapped_pages(folder: Path) -> None:
     root = f"{folder.resolve()}/"
     for line in lines:
         span, rights, _offset, _device, _inode, *name = line.split(maxsplit=5)
-        if rights.startswith("r-") and name and name[0].startswith(root):
+        # Shared and read-only, as FAISS and numpy map an index. A private one may be a library's: its pages are changed
+        # once, while it is loaded, and would come back without that.
+        if rights == SHARED_READ_ONLY and name and name[0].startswith(root):
             start, stop = (int(end, 16) for end in span.split("-"))
             advise_dont_need(start, stop)
 
@@ -148,6 +154,11 @@ class PeakMemory:
             self._thread.join()
         self._sample()
         self.resident_bytes = peak_resident_bytes()
+
+    def printed(self) -> str:
+        """Both peaks in words."""
+        resident = format_bytes(self.resident_bytes)
+        return f"peak memory {format_bytes(self.anonymous_bytes)} anonymous, {resident} resident"
 
     def _watch(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ragopt.errors import InputError
+from ragopt.measure.off_centre import centre_of, shifted
 from ragopt.units import MIB
 
 if TYPE_CHECKING:
@@ -98,7 +99,10 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
     """
     check_asked(queries, k=k, n=n)
     kept, sure = min(max(k + MARGIN, n_candidates), n), min(k + MARGIN, n)
-    rows, scores = _scan(blocks, queries, kept=kept, n=n, metric=metric, knn=knn, progress=progress)
+    checked = _checked(blocks, queries)
+    centre = centre_of(queries) if metric == "l2" else None
+    moved = queries if centre is None else queries - centre
+    rows, scores = _scan(shifted(checked, centre), moved, kept=kept, n=n, metric=metric, knn=knn, progress=progress)
     if metric == "l2":
         scores = -scores
     return with_exact_scores(rows, scores, queries, sure=sure, metric=metric, gather=gather)
@@ -157,7 +161,6 @@ def _scan(  # noqa: PLR0913 - those of `exact_neighbours`
     best: Any = faiss.ResultHeap(len(queries), kept, keep_max=metric != "l2")
     done = 0
     for first, vectors in blocks:
-        check_block(vectors, queries, first)
         if not len(vectors):
             continue
         wanted = min(kept, len(vectors))
@@ -234,6 +237,12 @@ def _best_of_block(
     # A heap takes no row that ties with its worst, so the lowest numbers have to come first.
     local, scores = by_row_where_tied(local, scores)
     return scores, local
+
+
+def _checked(blocks: Iterable[tuple[int, Vectors]], queries: Vectors) -> Iterator[tuple[int, Vectors]]:
+    for first, vectors in blocks:
+        check_block(vectors, queries, first)
+        yield first, vectors
 
 
 def check_block(vectors: Vectors, queries: Vectors, first: int) -> None:

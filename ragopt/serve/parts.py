@@ -134,7 +134,7 @@ class Parts:
         data, settings = self.material.data, self.material.settings
         depth = min(max(DEPTH, settings.k), data.vectors.n)
         exact, _ = find_exact(ArtifactStore(settings.cache_dir), data.vectors, data.confirm_queries[:N_CANARIES],
-                              k=depth, metric=settings.metric)  # fmt: skip
+                              k=depth, metric=settings.metric, device=self.material.plan.device)  # fmt: skip
         return exact.ids[:, :depth].astype(np.int64), exact.scores[:, :depth].astype(np.float64)
 
 
@@ -165,7 +165,8 @@ class FaissParts(Parts):
         source = built / saved.INDEX_FILE
         with storage_errors(self.folder):
             shutil.copyfile(source, self.folder / layout.INDEX_FILE)
-        self.template = template_of(faiss.read_index(str(source)))
+        # Mapped, so that its codes are not read; FastScan's are all the same.
+        self.template = template_of(faiss.read_index(str(source), faiss.IO_FLAG_MMAP_IFC))
         write_faiss(self.template, self.folder / layout.TEMPLATE_FILE)
         self.rotation = saved.open_index(built, verify="full").rotation
         if self.rotation is None:

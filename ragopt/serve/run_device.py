@@ -26,6 +26,9 @@ def device_for_run(run: Run, asked: str = AUTO) -> Device:
     swept = run.info.get("device") or CPU.as_json()
     if swept["trainer"] == device.trainer:
         return device
+    if swept["trainer"] == "faiss-gpu":
+        where = f"the run was swept on {swept['name']} with FAISS's GPU code, which sees no GPU here"
+        return replace(device, trainer="faiss", why=f"{device.why}; {where}: FAISS trains on the CPU instead")
     if swept["trainer"] == "faiss":
         return replace(device, trainer="faiss", why=f"{device.why}; FAISS trains on the CPU, as for the run")
     where = f"the run was swept on {swept['name']}" + (f", {swept['label']}" if swept["label"] else "")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragopt.errors import InputError, SpecError
+from ragopt.errors import DeviceFull, InputError, SpecError
 from ragopt.index.candidate_scores import candidate_scores
 from ragopt.index.factory import parse_factory
 from ragopt.measure.latency import one_thread
@@ -183,6 +183,8 @@ def _side_by_side(pool: ThreadPoolExecutor, work: _Work, groups: Sequence[Group]
         try:
             with one_thread():
                 return work.group(group)
+        except DeviceFull:
+            raise  # trials that a full device leaves out would make another recommendation
         except (SpecError, InputError) as error:
             # Too few vectors for a codebook, or a vector that a reduction leaves empty: other trials go on.
             return str(error)
@@ -224,6 +226,8 @@ class _Work:
                 scored[depth] = job.run()
             try:
                 found[trial] = self._trial(trial, codec, scored[depth], n_candidates)
+            except DeviceFull:
+                raise
             except (SpecError, InputError) as error:
                 found[trial] = str(error)  # its rescoring tier cannot be trained: others of the same codes can
         return found

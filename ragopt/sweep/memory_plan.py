@@ -1,9 +1,10 @@
 """How much memory each stage of a sweep takes at most, and how many workers --max-memory leaves room for.
 
-What is planned is resident memory: what this process allocates, and the pages of files that it maps. Every figure is a
-sum of the arrays that a stage holds at once, or was measured and says so. The plan is kept by choosing fewer workers
-and smaller blocks, never other training rows, candidates or queries: results are those of a sweep without a limit, but
-for what cannot be built or held at all, which is refused with its reason.
+What is planned is resident memory: what this process allocates, and the pages of files that it maps, but for those of a
+built index that is searched: they are resident as far as the system has room, and it takes them back. Every figure is a
+sum of the arrays that a stage holds at once, or was measured and says so. The plan is kept by choosing fewer workers,
+never other training rows, candidates or queries: results are those of a sweep without a limit, but for trials that
+cannot be estimated, built or opened within it at all, which are left out with their reason.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Shape:
     Attributes:
         n: vectors. dim: of the model.
         n_select, n_confirm: queries. n_candidates: per selection query.
-        base_bytes: resident before any vectors. embedding_bytes: more while texts are embedded; 0 for ready vectors.
+        base_bytes: resident before any vectors. embedding_bytes: more while texts are embedded, or ready vectors read.
     """
 
     n: int
@@ -114,7 +115,7 @@ class MemoryPlan:
 
     def printed(self) -> tuple[str, ...]:
         """The plan in lines for people."""
-        lines = [f"{name}: at most {format_bytes(size)} of resident memory" for name, size in self.stages]
+        lines = [f"{name}: at most {format_bytes(size)} of memory" for name, size in self.stages]
         if self.max_bytes is None:
             return tuple(lines)
         if self.refused and self.is_kept:
@@ -169,7 +170,7 @@ def _planned(shape: Shape, factories: Sequence[Factory], max_bytes: int | None) 
     cores = n_workers()
     fixed = [("exact neighbours", _exact(shape)), ("exact search measured", _flat(shape)),
              ("report", shape.base_bytes + DRAWING_BYTES)]  # fmt: skip
-    embedding = [("embedding", shape.base_bytes + shape.embedding_bytes)] if shape.embedding_bytes else []
+    embedding = [("embedding or reading", shape.base_bytes + shape.embedding_bytes)] if shape.embedding_bytes else []
     kept = [one for one in factories if not refused(one, shape, max_bytes)]
     n_select = _most_workers(cores, max_bytes, lambda workers: _select(shape, kept, workers))
     n_build = _most_workers(cores, max_bytes, lambda workers: _build(shape, kept, workers, max_bytes))
