@@ -44,12 +44,12 @@ print(total, peak.resident_bytes - before.resident_bytes)
 
 @pytest.mark.parametrize("name", ["v.npy", "fortran.npy", "v.parquet", "v.arrow", "lz4.arrow", "v.lance"])
 def test_reading_holds_a_few_blocks(tmp_path, name):
-    """150,000 x 256 float32 in one piece are 154 MB; reading all of them holds at most 70 MB more than before."""
+    """150,000 x 256 float32 in one piece are 154 MB; reading all of them holds at most 100 MB more than before."""
     path = str(tmp_path / name)
     written = float(run_python(WRITE, path).stdout)
     total, more = map(float, run_python(READ, path).stdout.split())
     assert total == pytest.approx(written, abs=1e-3)
-    assert more < 70e6
+    assert more < 100e6
 
 
 def test_a_compressed_arrow_file_says_what_it_holds(tmp_path):
