@@ -94,9 +94,10 @@ def test_a_build_that_does_not_fit_is_refused(folder, tmp_path):
     """A run's trial that takes more than the limit is named with its size before anything is read."""
     assert sweep(folder, tmp_path).returncode == 0
     done = ragopt("build", tmp_path / "run", "--out", tmp_path / "index", "--cache-dir", tmp_path / "cache",
-                  "--max-memory", "300MB")  # fmt: skip
+                  "--max-memory", "250MB")  # fmt: skip
     assert done.returncode == 1
-    assert "of memory to estimate, build or open over 4,000 vectors, --max-memory allows 300.0 MB" in done.stderr
+    assert "The folder of 4,000 vectors takes 281.0 MB of memory to write, --max-memory allows 250.0 MB" in done.stderr
+    assert "Give --max-memory 281MB or more" in done.stderr
     assert not (tmp_path / "index").exists()
     assert ragopt("build", tmp_path / "run", "--out", tmp_path / "index", "--cache-dir", tmp_path / "cache",
                   "--max-memory", "800MB").returncode == 0  # fmt: skip

@@ -44,7 +44,8 @@ def test_a_plan_counts_what_is_there(ready):
     assert (scores["n_there"], scores["n_missing"]) == (3, 0)
     assert finalists["n_missing"] == 9
     lines = ragopt(*ready, "--dry-run").stdout.splitlines()
-    assert lines[0] == "3 trials over 1 spaces and 3 factories"
+    assert lines[0].startswith("device: ")
+    assert lines[1] == "3 trials over 1 spaces and 3 factories"
     assert lines[-1].endswith("MB of memory on this machine")
 
 
