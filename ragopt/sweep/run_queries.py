@@ -123,7 +123,7 @@ def read_queries_of(run: Run) -> tuple[RunQuery, ...]:
         blob = _sealed_bytes(run)
         if blob is None:
             return ()
-        rows = pq.read_table(pa.BufferReader(blob), page_checksum_verification=True).to_pylist()
+        rows = pq.read_table(pa.BufferReader(blob), page_checksum_verification=True, use_threads=False).to_pylist()
         found = tuple(RunQuery(**{name: row[name] for name in RunQuery.__slots__}) for row in rows)
         n_select, n_confirm = (int(run.info["queries"][name]) for name in ("n_select", "n_confirm"))
     except DAMAGE as error:
