@@ -11,14 +11,13 @@ from ragopt.measure.neighbours import (
     MARGIN,
     Neighbours,
     check_asked,
-    check_block,
     check_counted,
+    checked_near_origin,
     with_exact_scores,
 )
-from ragopt.measure.off_centre import centre_of, shifted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -75,15 +74,8 @@ def device_neighbours(  # noqa: PLR0913 - those of `exact_neighbours`, and where
     check_asked(queries, k=k, n=n)
     load_torch(f"Searching on the device {device}")
     kept, sure = min(max(k + MARGIN, n_candidates), n), min(k + MARGIN, n)
-    centre = centre_of(queries) if metric == "l2" else None
-    scan = DeviceScan(
-        queries if centre is None else queries - centre,
-        kept,
-        l2=metric == "l2",
-        device=device,
-        memory_bytes=memory_bytes,
-        precision=precision,
-    )
+    checked, moved = checked_near_origin(blocks, queries, metric)
+    scan = DeviceScan(moved, kept, l2=metric == "l2", device=device, memory_bytes=memory_bytes, precision=precision)
     seen = 0
 
     def done(_first: int, rows: int) -> None:
@@ -92,13 +84,7 @@ def device_neighbours(  # noqa: PLR0913 - those of `exact_neighbours`, and where
         if progress is not None:
             progress(seen, n)
 
-    work_through(shifted(_checked(blocks, queries), centre), scan, device=device, budget=scan.budget, done=done)
+    work_through(checked, scan, device=device, budget=scan.budget, done=done)
     check_counted(seen, n)
     rows, of_rows = scan.result()
     return with_exact_scores(rows, of_rows, queries, sure=sure, metric=metric, gather=gather)
-
-
-def _checked(blocks: Iterable[tuple[int, Vectors]], queries: Vectors) -> Iterator[tuple[int, Vectors]]:
-    for first, vectors in blocks:
-        check_block(vectors, queries, first)
-        yield first, vectors

@@ -99,10 +99,8 @@ def exact_neighbours(  # noqa: PLR0913 - a corpus that does not fit in memory ne
     """
     check_asked(queries, k=k, n=n)
     kept, sure = min(max(k + MARGIN, n_candidates), n), min(k + MARGIN, n)
-    checked = _checked(blocks, queries)
-    centre = centre_of(queries) if metric == "l2" else None
-    moved = queries if centre is None else queries - centre
-    rows, scores = _scan(shifted(checked, centre), moved, kept=kept, n=n, metric=metric, knn=knn, progress=progress)
+    checked, moved = checked_near_origin(blocks, queries, metric)
+    rows, scores = _scan(checked, moved, kept=kept, n=n, metric=metric, knn=knn, progress=progress)
     if metric == "l2":
         scores = -scores
     return with_exact_scores(rows, scores, queries, sure=sure, metric=metric, gather=gather)
@@ -177,15 +175,18 @@ def _scan(  # noqa: PLR0913 - those of `exact_neighbours`
     rows: Rows = best.I if kind == faiss.METRIC_L2 else HIGHEST - best.I
     if ((best.I < 0) | (rows < 0)).any():
         raise not_finite()
-    return by_row_where_tied(rows, best.D)
+    return by_row_where_tied(rows, best.D), best.D
 
 
-def by_row_where_tied(rows: Rows, scores: Vectors) -> tuple[Rows, Vectors]:
-    """Put rows of equal score, which lie side by side, into the order of their numbers."""
+def by_row_where_tied(rows: Rows, scores: Vectors) -> Rows:
+    """The rows with those of equal score, which lie side by side, in the order of their numbers; int64, as given."""
     tied = np.flatnonzero((scores[:, 1:] == scores[:, :-1]).any(axis=1))
+    if not len(tied):
+        return rows
+    rows = rows.copy()
     group = (np.diff(scores[tied], axis=1, prepend=np.inf) != 0).cumsum(axis=1)
     rows[tied] = np.take_along_axis(rows[tied], np.lexsort((rows[tied], group), axis=1), axis=1)
-    return rows, scores
+    return rows
 
 
 def _take(best: Any, queries: Vectors, block: tuple[int, Vectors], knn: Knn, *, wanted: int, kind: int) -> None:
@@ -232,20 +233,36 @@ def _best_of_block(
         for start in range(0, len(tied), RANKED_AT_ONCE):
             some = tied[start : start + RANKED_AT_ONCE]
             every, rows = knn(queries[some], vectors, len(vectors), kind)
-            rows, every = by_row_where_tied(rows, every)
-            scores[some], local[some] = every[:, :wanted], rows[:, :wanted]
+            scores[some], local[some] = every[:, :wanted], by_row_where_tied(rows, every)[:, :wanted]
     # A heap takes no row that ties with its worst, so the lowest numbers have to come first.
-    local, scores = by_row_where_tied(local, scores)
-    return scores, local
+    return scores, by_row_where_tied(local, scores)
+
+
+def checked_near_origin(
+    blocks: Iterable[tuple[int, Vectors]], queries: Vectors, metric: Metric
+) -> tuple[Iterator[tuple[int, Vectors]], Vectors]:  # fmt: skip
+    """Blocks, checked as they come, and queries; for `l2` both moved to the origin if they lie far from it.
+
+    Args:
+        blocks: see `exact_neighbours`.
+        queries: float32 (n_queries, dim), at least one.
+        metric: see `exact_neighbours`.
+
+    Raises:
+        InputError: while the blocks are read, for one of another dimension.
+    """
+    checked = _checked(blocks, queries)
+    centre = centre_of(queries) if metric == "l2" else None
+    return (checked, queries) if centre is None else (shifted(checked, centre), queries - centre)
 
 
 def _checked(blocks: Iterable[tuple[int, Vectors]], queries: Vectors) -> Iterator[tuple[int, Vectors]]:
     for first, vectors in blocks:
-        check_block(vectors, queries, first)
+        _check_block(vectors, queries, first)
         yield first, vectors
 
 
-def check_block(vectors: Vectors, queries: Vectors, first: int) -> None:
+def _check_block(vectors: Vectors, queries: Vectors, first: int) -> None:
     """Raise InputError when a block of vectors, whose first row is `first`, has not the queries' dimension."""
     if vectors.ndim != 2 or vectors.shape[1] != queries.shape[1]:
         raise InputError(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FAR = 4.0
-"""Vectors are moved whose mean lies so many standard deviations from the origin: a seventeenth of their squared length
-or less is then what distances are made of."""
+"""Vectors are moved whose mean, in any component, lies so many standard deviations from the origin: of that component's
+squared length a seventeenth or less is then what distances are made of."""
 
 STEPS = 8.0
 """The shift is rounded to an eighth of the power of two below the standard deviation: whole numbers stay exact."""
@@ -42,8 +42,8 @@ def centre_of(queries: NDArray[np.float32]) -> NDArray[np.float32] | None:
 
 
 def shifted(
-    blocks: Iterable[tuple[int, NDArray[np.float32]]], centre: NDArray[np.float32] | None
+    blocks: Iterable[tuple[int, NDArray[np.float32]]], centre: NDArray[np.float32]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Blocks of vectors moved so that `centre` is the origin; as they are for None."""
+    """Blocks of vectors moved so that `centre` is the origin."""
     for first, vectors in blocks:
-        yield first, vectors if centre is None or vectors.ndim != 2 else vectors - centre
+        yield first, vectors - centre

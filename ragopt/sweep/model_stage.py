@@ -149,8 +149,8 @@ def find_exact(  # noqa: PLR0913 - everything that the neighbours depend on
     block_rows = max(1024, EXACT_BLOCK_BYTES // (4 * vectors.dim))
 
     def make(folder: Path) -> None:
-        found = neighbours_on(device, vectors.blocks(block_rows), queries, k=k, n=vectors.n, metric=metric,
-                              gather=vectors.rows, n_candidates=n_candidates, progress=report)  # fmt: skip
+        found = neighbours_on(device)(vectors.blocks(block_rows), queries, k=k, n=vectors.n, metric=metric,
+                                      gather=vectors.rows, n_candidates=n_candidates, progress=report)  # fmt: skip
         near = slice(k + MARGIN)
         np.savez(folder / "neighbours.npz", ids=found.ids[:, near], scores=found.scores[:, near],
                  candidates=found.ids.astype(np.int32))  # fmt: skip
@@ -165,7 +165,7 @@ def exact_recipe(
     """Everything that the exact neighbours depend on."""
     return {
         "kind": "neighbours",
-        "format": 3,
+        "format": 4,
         "vectors": vectors.fingerprint,
         "queries": queries_fingerprint(queries),
         "k": k,
