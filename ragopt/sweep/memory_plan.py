@@ -12,15 +12,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ragopt.embed.store import MOST_MAPPED_BYTES
 from ragopt.errors import InputError
 from ragopt.index.build_memory import opened_bytes, training_bytes
+from ragopt.index.candidates import BLOCK_ROWS
 from ragopt.index.codec_size import code_bytes
 from ragopt.measure.neighbours import MARGIN, RESCORE_BYTES
+from ragopt.sweep.exact_search import BLOCK_BYTES as FLAT_BLOCK_BYTES
+from ragopt.sweep.gathered import MEMORY_BYTES, MOST_HELD
+from ragopt.sweep.model_stage import EXACT_BLOCK_BYTES
 from ragopt.sweep.query_sample import MOST_SCORES
 from ragopt.sweep.settings import CONFIRM_TRAIN_ROWS, SELECT_TRAIN_ROWS
 from ragopt.sweep.streamed_build import GROWTH, build_memory_bytes, codes_bytes
 from ragopt.sweep.workers import n_workers
-from ragopt.units import MIB, format_bytes
+from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,9 +48,6 @@ DRAWING_BYTES = 120 * 10**6
 
 MB, STEP_BYTES = 10**6, 10 * 10**6
 """A limit that fits is told to the next ten MB."""
-
-BLOCK_ROWS, EXACT_BLOCK_BYTES, FLAT_BLOCK_BYTES = 16_384, 24 * MIB, 128 * MIB
-"""Of blocks of vectors (`Vectors.blocks`), of the exact pass (`model_stage`), of measuring exact search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +173,14 @@ def _planned(shape: Shape, factories: Sequence[Factory], max_bytes: int | None) 
     fixed = [("exact neighbours", _exact(shape)), ("exact search measured", _flat(shape)),
              ("report", shape.base_bytes + DRAWING_BYTES)]  # fmt: skip
     embedding = [("embedding or reading", shape.base_bytes + shape.embedding_bytes)] if shape.embedding_bytes else []
-    kept = [one for one in factories if not refused(one, shape, max_bytes)]
+    reasons = [refused(one, shape, max_bytes) for one in factories]
+    kept = [one for one, reason in zip(factories, reasons, strict=True) if not reason]
     n_select = _most_workers(cores, max_bytes, lambda workers: _select(shape, kept, workers))
     n_build = _most_workers(cores, max_bytes, lambda workers: _build(shape, kept, workers, max_bytes))
     estimates = ("estimates", _select(shape, kept, n_select))
     finalists = ("finalists", _build(shape, kept, n_build, max_bytes))
     stages = (*embedding, fixed[0], estimates, finalists, *fixed[1:])
-    left_out = tuple(filter(None, (refused(one, shape, max_bytes) for one in factories)))
-    return MemoryPlan(max_bytes, n_select, n_build, stages, left_out, shape)
+    return MemoryPlan(max_bytes, n_select, n_build, stages, tuple(filter(None, reasons)), shape)
 
 
 def refused(factory: Factory, shape: Shape, max_bytes: int | None) -> str:
@@ -219,8 +221,6 @@ def _sample(shape: Shape, rows: int) -> int:
 
 
 def _select(shape: Shape, factories: Sequence[Factory], workers: int) -> int:
-    from ragopt.sweep.gathered import MEMORY_BYTES, MOST_HELD  # noqa: PLC0415 - beside its use
-
     rows = min(shape.n, SELECT_TRAIN_ROWS)
     scores = shape.n_select * shape.most_candidates
     distinct = min(shape.n, scores)
@@ -258,7 +258,5 @@ def _build(shape: Shape, factories: Sequence[Factory], workers: int, max_bytes: 
 
 def _flat(shape: Shape) -> int:
     """Exact search is measured over mapped vectors where they are few, block by block where they are many."""
-    from ragopt.embed.store import MOST_MAPPED_BYTES  # noqa: PLC0415 - beside its use
-
     size = shape.n * shape.row_bytes
     return shape.base_bytes + (size if size <= MOST_MAPPED_BYTES else max(FLAT_BLOCK_BYTES, shape.row_bytes))
