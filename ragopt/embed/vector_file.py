@@ -74,7 +74,7 @@ def _append_blocks(work: Path, dim: int, blocks_from: Blocks) -> None:
             write_atomically(work / INFO_FILE, canonical_json({"n": rows, "dim": dim, "sha256": digest.hexdigest()}))
 
 
-def write_all(handle: io.FileIO, data: NDArray[np.float32]) -> None:
+def write_all(handle: io.FileIO, data: NDArray[Any]) -> None:
     """Write a whole array at the end of an unbuffered file."""
     view = data.data.cast("B")
     while view.nbytes:  # one call may write less, at most 2 GiB on Linux (write(2))

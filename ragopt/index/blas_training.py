@@ -6,39 +6,32 @@ by default. The parts of a product quantizer do; what that costs is in eval/resu
 
 from __future__ import annotations
 
-import contextlib
-import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ragopt.index.process_setting import ProcessSetting
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 THRESHOLD = 20
 """FAISS's own default in earlier versions, in rows (faiss/utils/distances.cpp); any small number does."""
 
-_lock = threading.Lock()
-_depth = 0
-_before = THRESHOLD
+_threshold = ProcessSetting()
 
 
-@contextlib.contextmanager
-def blas_training() -> Iterator[None]:
+def blas_training() -> AbstractContextManager[None]:
     """Lower FAISS's process-wide threshold while any thread trains, and give it back after the last one.
 
     Single searches are faster without BLAS, so the setting must not outlive the training.
     """
-    global _depth, _before  # noqa: PLW0603 - FAISS's setting is one for the process, so is this count
+    return _threshold.held(_lower)
+
+
+def _lower() -> Callable[[], None]:
     import faiss  # noqa: PLC0415 - loaded when first used
 
-    with _lock:
-        if _depth == 0:
-            _before = faiss.cvar.distance_compute_blas_threshold
-            faiss.cvar.distance_compute_blas_threshold = THRESHOLD
-        _depth += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                faiss.cvar.distance_compute_blas_threshold = _before
+    before = faiss.cvar.distance_compute_blas_threshold
+    faiss.cvar.distance_compute_blas_threshold = THRESHOLD
+    return partial(setattr, faiss.cvar, "distance_compute_blas_threshold", before)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragopt.artifacts import storage_errors
+from ragopt.embed.vector_file import write_all
 from ragopt.errors import ArtifactError
 from ragopt.index.build import add_blocks
 from ragopt.index.listed_codes import list_form, stored_list
@@ -56,7 +57,7 @@ def write_shard(
             _write_lists(folder, leaf)
         else:
             with (folder / CODES_FILE).open("wb", buffering=0) as handle:
-                _write_all(handle, stored_codes(leaf))
+                write_all(handle, stored_codes(leaf))
 
 
 def _write_lists(folder: Path, leaf: Any) -> None:
@@ -69,12 +70,6 @@ def _write_lists(folder: Path, leaf: Any) -> None:
                 codes_file.write(np.ascontiguousarray(form.rows_of(codes, len(ids))).data)
                 ids_file.write(ids.astype(ID, copy=False).data)
     (folder / SIZES_FILE).write_bytes(sizes.astype(COUNT).data)
-
-
-def _write_all(handle: Any, data: NDArray[np.uint8]) -> None:
-    view = data.data
-    while view.nbytes:  # a write may be short
-        view = view[handle.write(view) :]
 
 
 @dataclass(frozen=True, slots=True)
