@@ -40,8 +40,11 @@ MANIFEST = SimpleNamespace(model=BUILT, full_dim=8)
 
 def test_half_precision_and_another_build_of_torch_are_the_same_model():
     """What an accelerator embedded in float16 is served by float32 on a CPU, +cu126 by +cpu."""
-    check_embedder(Embedder(), MANIFEST)
-    check_embedder(Embedder("fp16", library="sentence-transformers 6.2.0, torch 2.13.0+cpu"), MANIFEST)
+    here, elsewhere = Embedder(), Embedder("fp16", library="sentence-transformers 6.2.0, torch 2.13.0+cpu")
+    check_embedder(here, MANIFEST)
+    check_embedder(elsewhere, MANIFEST)
+    differ = [{key for key in BUILT if one.identity[key] != BUILT[key]} for one in (here, elsewhere)]
+    assert differ == [{"library", "dtype"}, {"library"}]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Finalists measured for real: a scan that several share finds what each of them finds alone."""
 
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -123,6 +125,24 @@ def test_exact_search_over_blocks_finds_what_it_finds_over_mapped_vectors(prepar
     assert blocks.timing.latency.n_queries == ENOUGH_TIMED
     assert blocks.timing.latency.p50 > 0
     assert blocks.qps_all_cores > 0
+
+
+def test_the_time_of_a_scan_in_blocks_is_that_of_all_blocks(prepared, monkeypatch):
+    """By a clock that steps 1 ms of wall and 0.4 ms of CPU a look, five blocks take 5 ms and 2 ms for each query."""
+    _, data = prepared
+    monkeypatch.setattr(store_module, "MOST_MAPPED_BYTES", 0)
+    monkeypatch.setattr(exact_search, "BLOCK_BYTES", 700 * 4 * DIM)
+    clock = SimpleNamespace(
+        perf_counter_ns=count(step=1_000_000).__next__,
+        thread_time_ns=count(step=400_000).__next__,
+        perf_counter=count(step=0.5).__next__,
+    )
+    monkeypatch.setattr(exact_search, "time", clock)
+    timed = measure_exact(data, Trial(FULL, "Flat"), PLAN)
+    assert (timed.timing.latency.p50, timed.timing.latency.p99) == (5, 5)
+    assert timed.timing.cpu_ms_per_query == pytest.approx(2)
+    assert timed.timing.qps == pytest.approx(200)
+    assert timed.qps_all_cores == N_CONFIRM / (5 * 0.5)  # the batch: five blocks, half a second each
 
 
 def test_a_shared_scan_that_is_not_the_index_is_refused(prepared, tmp_path, monkeypatch):
