@@ -14,6 +14,7 @@ from ragopt.index.seeding import bound_memory, release_training, seed_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     import faiss
     import numpy as np
@@ -78,7 +79,7 @@ def use_reservoirs(index: Any) -> None:
         inner.implem = RESERVOIRS
 
 
-def train_index(
+def train_index(  # noqa: PLR0913 - what is shared between trainings, and where one runs
     factory: Factory,
     sample: NDArray[np.float32],
     *,
@@ -86,6 +87,7 @@ def train_index(
     seed: int,
     pca: SharedPca | None = None,
     coarse: SharedCoarse | None = None,
+    around: Callable[[faiss.Index], AbstractContextManager[None]] = lambda _index: blas_training(),
 ) -> faiss.Index:
     """Make an empty index and train it; the rescoring tier, if any, is trained by FAISS in the same call.
 
@@ -96,6 +98,7 @@ def train_index(
         seed: of every k-means inside, and of the levels of a graph.
         pca: a shared decomposition of the same sample, for factories that begin with PCA or PCAR.
         coarse: shared centroids of the same sample, for factories with inverted lists.
+        around: what the empty index is trained within, such as the loan of a GPU.
 
     Returns:
         A trained, empty FAISS index.
@@ -112,7 +115,7 @@ def train_index(
         pca.give_to(first_transform(index))
     if coarse is not None and factory.nlist:
         coarse.give_to(index, factory, metric=metric, seed=seed, pca=pca)
-    with blas_training():
+    with around(index):
         index.train(sample)
     release_training(index)
     del held

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ragopt.devices import faiss_gpus
 from ragopt.errors import DeviceFull, InputError
-from ragopt.index.build import check_sample, empty_index, use_reservoirs
+from ragopt.index.build import train_index
 from ragopt.index.inner import first_transform, inner_index, refined_parts
-from ragopt.index.seeding import bound_memory, release_training, seed_training
 from ragopt.units import format_bytes
 
 if TYPE_CHECKING:
@@ -96,19 +95,14 @@ def train_with_faiss_gpu(
         SpecError: as `train_index`.
     """
     check_gpu(number)
-    check_sample(factory, sample)
-    index = empty_index(factory, metric)
-    held = seed_training(index, seed)
-    bound_memory(index)
-    if pca is not None and factory.transform and factory.transform.kind in ("PCA", "PCAR"):
-        pca.give_to(first_transform(index))
     asked = f"training on {len(sample)} vectors of {sample.shape[1]} dimensions, {format_bytes(sample.nbytes)}"
-    with told_when_gpu_full(number, asked), _lent(index, number):
-        index.train(sample)
-    release_training(index)
-    del held
-    use_reservoirs(index)
-    return index
+
+    @contextlib.contextmanager
+    def lent(index: faiss.Index) -> Iterator[None]:
+        with told_when_gpu_full(number, asked), _lent(index, number):
+            yield
+
+    return train_index(factory, sample, metric=metric, seed=seed, pca=pca, around=lent)
 
 
 @contextlib.contextmanager
